@@ -1,0 +1,78 @@
+"""What the user reads in the terminal: lines, warnings and progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+# Not a terminal (CI, a job's log): one line every so many seconds is enough.
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def say(line: str) -> None:
+    """Write one line to standard output, above a progress bar if there is one."""
+    tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def warn(line: str) -> None:
+    """Write one warning line to standard error."""
+    tqdm.write(f"warning: {line}", file=sys.stderr)
+    sys.stderr.flush()
+
+
+class Progress:
+    """Progress of countable work: a bar on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, total: int | None, unit: str, description: str) -> None:
+        self._bar = tqdm(
+            total=total,
+            unit=unit,
+            desc=description,
+            unit_scale=total is None or total >= 10_000,
+            disable=not sys.stderr.isatty(),
+            leave=False,
+        )
+        self._total, self._unit, self._description = total, unit, description
+        self._done, self._note = 0, ""
+        self._started = self._last_line = time.monotonic()
+
+    def update(self, count: int = 1, note: str = "") -> None:
+        """Count `count` more units as done; `note` (a best score, say) is shown beside."""
+        self._done += count
+        self._note = note or self._note
+        if not self._bar.disable:
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(count)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            say(self._line())
+
+    def _line(self) -> str:
+        of_total = f"/{self._total:,}" if self._total is not None else ""
+        rate = self._done / max(time.monotonic() - self._started, 1e-9)
+        left = f", {(self._total - self._done) / rate:.0f} s left" if self._total and rate else ""
+        note = f", {self._note}" if self._note else ""
+        return (
+            f"{self._description}: {self._done:,}{of_total} {self._unit}, "
+            f"{rate:,.1f} {self._unit}/s{left}{note}"
+        )
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+
+@contextmanager
+def progress(total: int | None, unit: str, description: str) -> Iterator[Progress]:
+    """Show progress over `total` units (None when unknown) while the block runs."""
+    shown = Progress(total, unit, description)
+    try:
+        yield shown
+    finally:
+        shown.close()

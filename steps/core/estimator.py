@@ -1,0 +1,46 @@
+"""The model pipeline: zeros to missing, mean imputation, random forest.
+
+It is made of scikit-learn's own parts only, so a saved model needs none of this project's code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+
+if TYPE_CHECKING:
+    from steps.core.schema import Schema
+
+
+def build_pipeline(schema: Schema, seed: int, **parameters: Any) -> Pipeline:
+    """Build the unfitted pipeline; `parameters` are the forest's.
+
+    Each feature has an imputer of its own, in the order of the features, so the forest sees the
+    very matrix that "replace 0 by NaN in these columns, then SimpleImputer()" gives. Names of
+    the transformers are numbered because a column's name need not be a valid one.
+    """
+    imputers = [
+        (f"column_{position}", _imputer(name in schema.zero_as_missing), [name])
+        for position, name in enumerate(schema.features)
+    ]
+    return Pipeline(
+        [
+            ("fillna", ColumnTransformer(imputers)),
+            ("clf", RandomForestClassifier(random_state=seed, **parameters)),
+        ]
+    )
+
+
+def _imputer(zero_is_missing: bool) -> SimpleImputer | Pipeline:
+    # A fold may hold no value of a rare column: without keep_empty_features the column would go.
+    if not zero_is_missing:
+        return SimpleImputer(keep_empty_features=True)
+    # An imputer knows one mark for "missing": NaN first becomes 0, then 0 becomes the mean.
+    return make_pipeline(
+        SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True),
+        SimpleImputer(missing_values=0.0, keep_empty_features=True),
+    )
