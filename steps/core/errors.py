@@ -30,3 +30,7 @@ class StepError(Exception):
     def __init__(self, message: str, *, exit_code: int = BAD_INPUT) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Unreadable(StepError):
+    """An input that cannot be reached from this machine."""

@@ -126,24 +126,24 @@ def from_recorded(text: str) -> str:
 
 
 def text(value: str) -> str:
-    """Any text but an empty one."""
+    """Accept any text but an empty one."""
     if not value.strip():
         raise ValueError("a value")
     return value
 
 
 def optional(value: str) -> str | None:
-    """Any text, or `none`."""
+    """Accept any text; `none` is None."""
     return None if value.strip().lower() == NONE else text(value)
 
 
 def boolean(value: str) -> bool:
-    """`true` or `false`."""
+    """Read `true` or `false`."""
     return one_of("true", "false")(value.lower()) == "true"
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
-    """One of the given words."""
+    """Make a parser of one of the given words."""
 
     def parse_word(value: str) -> str:
         if value not in allowed:
@@ -154,7 +154,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def integer(low: int | None = None, high: int | None = None) -> Callable[[str], int]:
-    """A whole number from `low` to `high`, both included."""
+    """Make a parser of a whole number from `low` to `high`, both included."""
 
     def parse_integer(value: str) -> int:
         expected = ValueError(f"a whole number{_range(low, high)}")
@@ -170,7 +170,7 @@ def integer(low: int | None = None, high: int | None = None) -> Callable[[str], 
 
 
 def number(low: float, high: float, *, open_ends: bool = False) -> Callable[[str], float]:
-    """A number from `low` to `high`, without both ends if `open_ends`."""
+    """Make a parser of a number from `low` to `high`, without the ends if `open_ends`."""
 
     def parse_number(value: str) -> float:
         words = f"between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
@@ -188,7 +188,7 @@ def number(low: float, high: float, *, open_ends: bool = False) -> Callable[[str
 
 
 def words(value: str) -> tuple[str, ...]:
-    """Names separated by commas, without repetition; `none` for no name at all."""
+    """Read different names separated by commas; `none` is no name at all."""
     if value.strip().lower() == NONE:
         return ()
     found = tuple(word.strip() for word in value.split(","))
@@ -198,7 +198,7 @@ def words(value: str) -> tuple[str, ...]:
 
 
 def integers(low: int, *, none_allowed: bool = False) -> Callable[[str], tuple[int | None, ...]]:
-    """Whole numbers from `low` up, separated by commas; `none` among them if allowed."""
+    """Make a parser of whole numbers from `low` up, separated by commas, or `none` among them."""
 
     def parse_integers(value: str) -> tuple[int | None, ...]:
         also = ", or none," if none_allowed else ""

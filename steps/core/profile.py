@@ -28,16 +28,20 @@ def profile(train: pd.DataFrame, rows_test: int, schema: Schema) -> dict[str, An
         "target": schema.target,
         "classes": {str(label): int(counts.get(label, 0)) for label in schema.classes},
         "features": {
-            name: _feature(train[name].to_numpy(), name in schema.zero_as_missing)
+            name: _feature(train[name].to_numpy(), missing_values(train, schema, name))
             for name in schema.features
         },
     }
 
 
-def _feature(values: np.ndarray, zero_is_missing: bool) -> dict[str, Any]:
-    missing = np.isnan(values)
-    if zero_is_missing:
-        missing |= values == 0
+def missing_values(frame: pd.DataFrame, schema: Schema, name: str) -> np.ndarray:
+    """Mark the rows in which a feature is missing: NaN, or 0 where zeros mean missing."""
+    values = frame[name].to_numpy()
+    missing: np.ndarray = np.isnan(values)
+    return missing | (values == 0) if name in schema.zero_as_missing else missing
+
+
+def _feature(values: np.ndarray, missing: np.ndarray) -> dict[str, Any]:
     present = values[~missing]
     edges = np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]))
     counts = np.bincount(np.searchsorted(edges, present), minlength=len(edges) + 1)

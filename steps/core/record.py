@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,3 +19,8 @@ class Record:
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     files: tuple[tuple[Path, str], ...] = ()
+
+
+def metric_name(text: str) -> str:
+    """Make a metric's name of any text: MLflow allows letters, digits and ``_-. :/`` only."""
+    return re.sub(r"[^\w\-. :]", "_", text)[:250]

@@ -1,0 +1,70 @@
+"""What every step script does around its work: arguments, tracking server, run, errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from steps.core import console, parameters
+from steps.core.errors import FAILURE, INTERRUPTED, StepError
+from steps.tracking import chain, destination, runs
+
+
+def launch(step: chain.Step[Any], argv: Sequence[str] | None = None) -> int:
+    """Run a step from its command line; give the exit code (see steps.core.errors)."""
+    _quieten()
+    signal.signal(signal.SIGTERM, _terminated)
+    line = parameters.read_command_line(step.name, step.parameters, step.description, argv)
+    try:
+        return _launch(step, line.texts)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    # requests' exceptions are OSErrors: the tracking server or the network has gone.
+    except (StepError, MlflowException, OSError) as error:
+        if line.debug:
+            traceback.print_exc()
+        sys.stderr.write(f"error: {_one_line(error)}\n")
+        return error.exit_code if isinstance(error, StepError) else FAILURE
+
+
+def _launch(step: chain.Step[Any], texts: dict[str, str]) -> int:
+    chosen = parameters.parse(step.parameters, texts)
+    server = destination.connect(chosen.workspace)
+    console.say(f"tracking: {server.uri} ({server.reason})")
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{step.name}-") as folder,
+        runs.open_run(step.name, texts) as run,
+    ):
+        session = chain.Session(MlflowClient(), run.experiment_id, Path(folder))
+        outcome = chain.perform(step, texts, run, session)
+    for shown in (*outcome.lines, destination.where_to_look(server, run)):
+        console.say(shown)
+    return outcome.exit_code
+
+
+def _quieten() -> None:
+    # MLflow's own lines: addresses that do not exist on every server, and database set-up.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    # As an exception, so that runs end FAILED and temporary files go.
+    raise SystemExit(128 + number)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

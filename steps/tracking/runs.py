@@ -1,0 +1,126 @@
+"""Open the runs of steps, log to them, read them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.tracking import MlflowClient
+
+from steps.core.errors import StepError
+from steps.core.parameters import as_recorded, from_recorded
+from steps.core.record import Record
+
+STEP = "step"
+KEY = "step.key"
+UPSTREAM = "step.upstream_run_id"
+OUTPUT = "step.output_digest"
+
+FINISHED = RunStatus.to_string(RunStatus.FINISHED)
+NO_SUCH_RUN = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """The open run of a step."""
+
+    client: MlflowClient
+    id: str
+    experiment_id: str
+
+    def log(self, record: Record) -> None:
+        """Log parameters, metrics and tags in one request, then the files."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            self.id,
+            metrics=[Metric(name, value, now, 0) for name, value in record.metrics.items()],
+            params=[Param(name, value) for name, value in record.params.items()],
+            tags=[RunTag(name, value) for name, value in record.tags.items()],
+        )
+        for path, folder in record.files:
+            upload = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
+            upload(self.id, str(path), folder or None)
+
+
+@contextmanager
+def open_run(
+    step: str, parameters: Mapping[str, str], *, nested: bool = False
+) -> Iterator[StepRun]:
+    """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
+
+    The run shows all of the step's parameters, in the form in which `mlflow run` records them,
+    and ends FINISHED, or FAILED if the block raises.
+    """
+    with mlflow.start_run(nested=nested) as active:
+        run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id)
+        shown = active.data.params
+        missing = {name: as_recorded(text) for name, text in parameters.items()}
+        run.log(
+            Record(
+                params={name: text for name, text in missing.items() if name not in shown},
+                tags={STEP: step},
+            )
+        )
+        yield run
+
+
+def recorded_parameters(run: Run) -> dict[str, str]:
+    """Give the parameters with which a step's run was launched."""
+    return {name: from_recorded(text) for name, text in run.data.params.items()}
+
+
+def newest(
+    client: MlflowClient, experiment_id: str, step: str, *, key: str | None = None
+) -> Run | None:
+    """Find the newest FINISHED run of a step in an experiment, with the given key if any."""
+    wanted = f"tags.`{STEP}` = '{step}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        # Status is compared here: servers differ in the words that a filter may use for it.
+        found = next((run for run in page if run.info.status == FINISHED), None)
+        token = page.token
+        if found or not token:
+            return found
+
+
+def get_run(client: MlflowClient, run_id: str, step: str) -> Run:
+    """Read a run and check that it is one of the given step."""
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in NO_SUCH_RUN:
+            raise
+        raise StepError(
+            f"expected the id of a {step} run in {mlflow.get_tracking_uri()}, found no run "
+            f"{run_id}; list them with: mlflow runs list --experiment-id <id>"
+        ) from error
+    found = run.data.tags.get(STEP)
+    if found != step:
+        what = f"a run of {found}" if found else "a run of another program"
+        raise StepError(f"expected the id of a {step} run, found {what} ({run_id})")
+    return run
+
+
+def download(client: MlflowClient, run_id: str, artifact: str, folder: Path) -> Path:
+    """Download one artifact (a file or a folder) of a run."""
+    # Only the root can be listed on Azure ML; it tells a run without the artifact from a failure.
+    top = artifact.partition("/")[0]
+    if top not in {item.path for item in client.list_artifacts(run_id)}:
+        raise StepError(
+            f"expected the artifact {artifact} in run {run_id}, found no {top} there; "
+            "use a run whose step finished"
+        )
+    path = Path(client.download_artifacts(run_id, artifact, str(folder)))
+    if not path.exists():
+        raise StepError(f"expected the artifact {artifact} in run {run_id}, found nothing")
+    return path
