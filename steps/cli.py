@@ -56,6 +56,7 @@ def _launch(step: chain.Step[Any], texts: dict[str, str]) -> int:
 def _quieten() -> None:
     # MLflow's own lines: addresses that do not exist on every server, and database set-up.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -38,10 +38,11 @@ class Session:
 
 @dataclass(frozen=True)
 class Source:
-    """What a step reads: the digest of its content, and the run it comes from if any."""
+    """What a step reads: the digest of its content, the run it comes from if any, and where."""
 
     digest: str
     upstream: Run | None = None
+    location: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class Step(Generic[P]):
     parameters: type[P]
     find_source: Callable[[P, Session], Source]
     execute: Callable[[P, Source, StepRun, Session], Outcome]
+
+    def own(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Pick this step's parameters."""
+        return {name: texts[name] for name in parameters.names(self.parameters)}
 
     def key(self, texts: Mapping[str, str], source: Source) -> str:
         """Compute the key of this step with these parameters and this input."""
@@ -101,10 +106,12 @@ def perform(step: Step[P], texts: Mapping[str, str], run: StepRun, session: Sess
 def perform_nested(name: str, texts: Mapping[str, str], session: Session) -> tuple[Run, Outcome]:
     """Run a step as a nested run of the present one, in this process."""
     step = load(name)
-    mine = {parameter: texts[parameter] for parameter in parameters.names(step.parameters)}
+    mine = step.own(texts)
     with runs.open_run(name, mine, nested=True) as run:
         console.say(f"{name}: run {run.id}")
         outcome = perform(step, mine, run, session)
+    for line in outcome.lines:
+        console.say(line)
     return session.client.get_run(run.id), outcome
 
 
@@ -142,7 +149,7 @@ def upstream(name: str, chosen: str, session: Session) -> Run:
 def reuse_or_perform(name: str, texts: Mapping[str, str], session: Session) -> tuple[Run, Outcome]:
     """Give the newest run of a step with this very key, or run the step."""
     step = load(name)
-    mine = {parameter: texts[parameter] for parameter in parameters.names(step.parameters)}
+    mine = step.own(texts)
     source = step.find_source(parameters.parse(step.parameters, mine), session)
     found = runs.newest(session.client, session.experiment_id, name, key=step.key(mine, source))
     if found is None:

@@ -1,0 +1,60 @@
+"""Scores of a binary classifier, for original labels of any kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    make_scorer,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from steps.core.schema import Schema
+
+SCORERS = ("roc_auc", "precision", "recall", "f1", "accuracy")
+_OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+
+
+def scoring(schema: Schema) -> list[str] | dict[str, Any]:
+    """Give the search's scorers: scikit-learn's names where they fit the labels.
+
+    Its precision, recall and f1 take 1 for the positive class; other labels must be named.
+    """
+    if schema.positive == 1:
+        return list(SCORERS)
+    named: dict[str, Any] = {name: name for name in SCORERS}
+    for name, function in _OF_POSITIVE.items():
+        named[name] = make_scorer(function, pos_label=schema.positive, zero_division=0.0)
+    return named
+
+
+def class_scores(
+    actual: np.ndarray, probability: np.ndarray, predicted: np.ndarray
+) -> dict[str, float]:
+    """Score predictions; all three are arrays over rows, `actual` and `predicted` of bool."""
+    return {
+        "roc_auc": float(roc_auc_score(actual, probability)),
+        "precision": float(precision_score(actual, predicted, zero_division=0.0)),
+        "recall": float(recall_score(actual, predicted)),
+        "f1": float(f1_score(actual, predicted, zero_division=0.0)),
+        "accuracy": float(accuracy_score(actual, predicted)),
+    }
+
+
+def holdout_metrics(
+    best: Pipeline, features: pd.DataFrame, labels: np.ndarray, schema: Schema
+) -> dict[str, float]:
+    """Score the best estimator on the held-out rows, as `test_<metric>`."""
+    probability = best.predict_proba(features)[:, 1]
+    predicted = best.predict(features) == schema.positive
+    scores = class_scores(labels == schema.positive, probability, predicted)
+    return {f"test_{name}": value for name, value in scores.items()}

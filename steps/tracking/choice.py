@@ -1,0 +1,62 @@
+"""Which model `batch_score` means: by run, by URI, from the registry, or in a folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow.artifacts
+
+from steps.core import sources
+from steps.core.errors import StepError
+from steps.tracking.chain import LATEST, Session, upstream
+from steps.tracking.models import BEST_ESTIMATOR
+from steps.tracking.runs import download, get_run
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model to score with: its URI, and the train run that made it if it is known here."""
+
+    uri: str
+    train_run: Run | None
+
+
+def choose(chosen: str, session: Session) -> ModelChoice:
+    """Settle which model a parameter means.
+
+    `chosen` is `latest`, the id of a train run, `runs:/…`, `models:/…`, or a local model path.
+    """
+    if chosen == LATEST:
+        return _of_run(upstream("train", LATEST, session))
+    if (Path(chosen) / "MLmodel").is_file():
+        return ModelChoice(chosen, None)
+    if in_run := re.fullmatch(r"runs:/([^/]+)/(.+)", chosen):
+        return ModelChoice(chosen, get_run(session.client, in_run[1], "train"))
+    if chosen.startswith("models:/"):
+        return ModelChoice(chosen, None)
+    if sources.scheme(chosen) or "/" in chosen or Path(chosen).exists():
+        raise StepError(
+            f"expected a model at {sources.without_query(chosen)}, found no MLmodel file there; "
+            "give latest, a train run's id, runs:/<id>/best_estimator, models:/<name>/<version>, "
+            "or the folder of a saved model"
+        )
+    return _of_run(get_run(session.client, chosen, "train"))
+
+
+def _of_run(run: Run) -> ModelChoice:
+    return ModelChoice(f"runs:/{run.info.run_id}/{BEST_ESTIMATOR}", run)
+
+
+def fetch(choice: ModelChoice, session: Session) -> Path:
+    """Give the local folder of a model, downloaded if need be."""
+    if in_run := re.fullmatch(r"runs:/([^/]+)/(.+)", choice.uri):
+        return download(session.client, in_run[1], in_run[2], session.folder)
+    if choice.uri.startswith("models:/"):
+        return Path(mlflow.artifacts.download_artifacts(choice.uri, dst_path=str(session.folder)))
+    return Path(choice.uri)
