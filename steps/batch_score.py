@@ -50,8 +50,8 @@ class BatchScoreParameters:
 def find_source(chosen: BatchScoreParameters, session: Session) -> Source:
     """Settle the model to score with."""
     model = choice.choose(chosen.model, session)
-    digest = model.train_run.data.tags[runs.KEY] if model.train_run else model.uri
-    return Source(digest, model.train_run, model.uri)
+    tags = model.train_run.data.tags if model.train_run else {}
+    return Source(tags.get(runs.KEY, model.uri), model.train_run, model.uri)
 
 
 def execute(

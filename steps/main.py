@@ -46,7 +46,8 @@ def find_source(chosen: Any, session: Session) -> Source:
 
 def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> Outcome:
     """Chain the steps: each builds on the run that the one before made or reused."""
-    texts = recorded_parameters(session.client.get_run(run.id)) | CHAINED
+    launched = session.client.get_run(run.id)
+    texts = recorded_parameters(launched, parameters.names(STEP.parameters)) | CHAINED
     prepared, _ = reuse_or_perform("preprocess", texts, session)
     session = replace(session, settled={"preprocess": prepared})
     trained, _ = reuse_or_perform("train", texts, session)

@@ -56,7 +56,7 @@ class TrainParameters:
 def find_source(chosen: TrainParameters, session: Session) -> Source:
     """Settle the preprocess run to train on."""
     run = upstream("preprocess", chosen.preprocess_run_id, session)
-    return Source(run.data.tags[runs.OUTPUT], run)
+    return Source(run.data.tags.get(runs.OUTPUT, run.info.run_id), run)
 
 
 def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Session) -> Outcome:

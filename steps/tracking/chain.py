@@ -126,7 +126,8 @@ def latest(name: str, session: Session) -> Run:
         console.say(f"{name}: no run in this experiment yet, running it with its defaults")
         return perform_nested(name, parameters.defaults(name), session)[0]
     step = load(name)
-    texts = {**parameters.defaults(name), **runs.recorded_parameters(found)}
+    default = parameters.defaults(name)
+    texts = default | runs.recorded_parameters(found, default)
     try:
         source = step.find_source(parameters.parse(step.parameters, texts), session)
     except Unreadable as error:

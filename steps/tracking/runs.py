@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +71,10 @@ def open_run(
         yield run
 
 
-def recorded_parameters(run: Run) -> dict[str, str]:
-    """Give the parameters with which a step's run was launched."""
-    return {name: from_recorded(text) for name, text in run.data.params.items()}
+def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
+    """Give the parameters, of those named, with which a step's run was launched."""
+    params = run.data.params
+    return {name: from_recorded(params[name]) for name in names if name in params}
 
 
 def newest(

@@ -1,0 +1,168 @@
+"""Isolated tracking stores, and a way to run a step as its script does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from steps.cli import launch
+from steps.tracking.chain import load
+
+PROJECT = Path(__file__).resolve().parents[1]
+DIABETES = PROJECT / "data" / "diabetes.csv"
+
+# A search of one candidate: enough wherever the search itself is not the point.
+SMALL = {"n_estimators": "2", "max_depth": "2"}
+
+# Before any client exists, and for every subprocess too.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give each test a folder to work in, with the data set only, and a file store of its own."""
+    (tmp_path / "data").symlink_to(PROJECT / "data")
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "AZUREML_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    with tracking(f"file://{tmp_path}/mlruns", monkeypatch) as uri:
+        yield uri
+
+
+class tracking:
+    """Point MLflow at a store for a while, in a new experiment."""
+
+    def __init__(self, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.uri, self.monkeypatch = uri, monkeypatch
+
+    def __enter__(self) -> str:
+        self.before = mlflow.get_tracking_uri()
+        self.monkeypatch.setenv("MLFLOW_TRACKING_URI", self.uri)
+        self.monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"test-{time.time_ns()}")
+        mlflow.set_tracking_uri(self.uri)
+        return self.uri
+
+    def __exit__(self, *_: object) -> None:
+        while mlflow.active_run() is not None:
+            mlflow.end_run()
+        mlflow.set_tracking_uri(self.before)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a step left behind: its exit code, its lines and the newest run of that step."""
+
+    code: int
+    out: str
+    err: str
+    run: Run | None
+
+    @property
+    def id(self) -> str:
+        """The id of the run."""
+        assert self.run is not None
+        return self.run.info.run_id
+
+
+RunStep = Callable[..., Ended]
+
+
+@pytest.fixture
+def run_step(capfd: pytest.CaptureFixture[str]) -> RunStep:
+    """Run a step in this process, as `python -m steps.<name> --<parameter>=<value>` does."""
+
+    def run(step: str, **parameters: object) -> Ended:
+        capfd.readouterr()
+        argv = [f"--{name}={value}" for name, value in parameters.items()]
+        code = launch(load(step), argv)
+        captured = capfd.readouterr()
+        runs = all_runs(step)
+        return Ended(code, captured.out, captured.err, runs[0] if runs else None)
+
+    return run
+
+
+def all_runs(step: str | None = None, **tags: str) -> list[Run]:
+    """Give the runs of the present experiment, newest first, of one step if named."""
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name(os.environ["MLFLOW_EXPERIMENT_NAME"])
+    if experiment is None:
+        return []
+    wanted = {**({"step": step} if step else {}), **tags}
+    return [
+        run
+        for run in client.search_runs([experiment.experiment_id])
+        if all(run.data.tags.get(name) == value for name, value in wanted.items())
+    ]
+
+
+def children(run: Run) -> list[Run]:
+    """Give the nested runs of a run."""
+    return all_runs(**{"mlflow.parentRunId": run.info.run_id})
+
+
+def artifacts(run_id: str, folder: str | None = None) -> set[str]:
+    """Give the paths of all artifact files of a run."""
+    client, found = MlflowClient(), set()
+    for item in client.list_artifacts(run_id, folder):
+        found |= artifacts(run_id, item.path) if item.is_dir else {item.path}
+    return found
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a real `mlflow server` on loopback."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/store.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "log.txt").open("w") as log:
+        server = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, start_new_session=True, cwd=folder
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended while starting"
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"no answer from {url} within 60 s")
+
+
+@pytest.fixture(params=["file", "sqlite", "http"])
+def any_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """Give each kind of store in turn."""
+    uris = {"file": f"file://{tmp_path}/mlruns", "sqlite": f"sqlite:///{tmp_path}/store.db"}
+    kind = request.param
+    uri = uris[kind] if kind in uris else request.getfixturevalue("mlflow_server")
+    with tracking(uri, monkeypatch):
+        yield uri
