@@ -1,0 +1,86 @@
+"""The commands of the README, through the real `mlflow run`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import DIABETES, PROJECT, all_runs, children
+
+pytestmark = pytest.mark.slow
+
+
+def mlflow_run(entry_point: str, **parameters: object) -> subprocess.CompletedProcess[str]:
+    """Type `mlflow run . -e <entry point> -P ... --env-manager local`."""
+    command = [sys.executable, "-m", "mlflow", "run", str(PROJECT), "--env-manager", "local"]
+    command += ["-e", entry_point, "--experiment-name", os.environ["MLFLOW_EXPERIMENT_NAME"]]
+    for name, value in parameters.items():
+        command += ["-P", f"{name}={value}"]
+    # `python` of the project's commands is the one on the path.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+    )
+
+
+def test_train_in_an_empty_store_then_score(any_store: str, tmp_path: Path) -> None:
+    trained = mlflow_run("train", max_depth=3)
+    assert trained.returncode == 0, trained.stderr
+    (run,) = all_runs("train")
+    nested = children(run)
+    candidates = [child for child in nested if "step" not in child.data.tags]
+    assert sorted(child.data.params["clf__n_estimators"] for child in candidates) == ["1", "2", "3"]
+    scored = mlflow_run("batch_score", output=tmp_path / "out.parquet")
+    assert scored.returncode == 0, scored.stderr
+    assert len(pd.read_parquet(tmp_path / "out.parquet")) == 192
+    assert all_runs("batch_score")[0].data.tags["step.upstream_run_id"] == run.info.run_id
+    assert {run.info.status for run in all_runs()} == {"FINISHED"}
+
+
+def test_main_then_main_again(tmp_path: Path) -> None:
+    first = mlflow_run("main", output=tmp_path / "one.csv")
+    assert first.returncode == 0, first.stderr
+    again = mlflow_run("main", output=tmp_path / "two.csv")
+    assert again.returncode == 0, again.stderr
+    assert [len(all_runs(step)) for step in ("preprocess", "train", "batch_score")] == [1, 1, 2]
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_the_same_run_however_launched(run_step: object, tmp_path: Path) -> None:
+    mlflow_run("preprocess", data=DIABETES, delimiter=",")
+    run_step("preprocess", data=DIABETES)
+    direct, launched = all_runs("preprocess")
+    assert direct.data.params == launched.data.params
+    assert direct.data.metrics == launched.data.metrics
+    for tag in ("step.key", "step.output_digest"):
+        assert direct.data.tags[tag] == launched.data.tags[tag]
+
+
+def test_bad_input_fails_the_run() -> None:
+    ended = mlflow_run("preprocess", data="nowhere.csv")
+    assert ended.returncode != 0
+    assert "error: expected a file at nowhere.csv" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    (run,) = all_runs()
+    assert run.info.status == "FAILED"
+
+
+def test_a_bad_parameter_fails_the_run() -> None:
+    ended = mlflow_run("train", cv_folds="many")
+    assert "error: parameter cv_folds: expected a whole number" in ended.stderr
+    (run,) = all_runs()
+    assert run.info.status == "FAILED"
+
+
+@pytest.mark.parametrize("name", ["a b'c\";$(touch hacked).csv", "=1+1;`touch hacked`&.csv"])
+def test_parameters_are_never_shell_text(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(DIABETES.read_bytes())
+    ended = mlflow_run("preprocess", data=tmp_path / name)
+    assert ended.returncode == 0, ended.stderr
+    assert not list(tmp_path.glob("hacked"))
+    assert not list(PROJECT.glob("hacked"))

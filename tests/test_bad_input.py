@@ -1,0 +1,136 @@
+"""Bad input: one line on stderr, exit code 2, a FAILED run, nothing half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import DIABETES, SMALL, RunStep
+
+GOOD = pd.read_csv(DIABETES)
+
+
+def csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False)
+
+
+TABLES: dict[str, tuple[str, dict[str, object], str]] = {
+    "empty file": ("", {}, "found an empty file"),
+    "header only": (csv(GOOD.head(0)), {}, "found a header only"),
+    "wrong delimiter": (csv(GOOD).replace(",", ";"), {}, "is the delimiter ';'?"),
+    "missing target": (csv(GOOD), {"target": "Outcom"}, "did you mean Outcome?"),
+    "one class": (
+        csv(GOOD.assign(Outcome=1)),
+        {},
+        "expected two classes in target Outcome, found 1: 1",
+    ),
+    "three classes": (csv(GOOD.assign(Outcome=np.arange(768) % 3)), {}, "found 3: 0, 1, 2"),
+    "fractions": (csv(GOOD.assign(Outcome=0.5)), {}, "found fractions such as 0.5"),
+    "no class": (csv(GOOD.assign(Outcome=GOOD.Outcome.where(GOOD.index > 0))), {}, "without one"),
+    "text": (csv(GOOD.assign(Age=["old", *GOOD.Age[1:]])), {}, "found 'old' in data row 1"),
+    "date": (csv(GOOD.assign(Age="2026-01-02")), {}, "expected numbers in column Age"),
+    "duplicate": (csv(GOOD).replace("Glucose", "Age", 1), {}, "found more than once: Age"),
+    "zero column": (csv(GOOD), {"zero_as_missing": "Glucos"}, "did you mean Glucose?"),
+    "infinite": (csv(GOOD.assign(BMI=[np.inf, *GOOD.BMI[1:]])), {}, "found inf in data row 1"),
+    "no value": (csv(GOOD.assign(Insulin=0)), {}, "found none of Insulin"),
+    "only target": (csv(GOOD[["Outcome"]]), {}, "expected feature columns"),
+    "fields": (csv(GOOD) + "1,2,3\n", {}, "Expected 9 columns, got 3"),
+    "few rows": (csv(GOOD.head(3)), {"zero_as_missing": "none"}, "expected enough rows"),
+    "test_size": (
+        csv(GOOD),
+        {"test_size": "1.5"},
+        "expected a number between 0 and 1, found '1.5'",
+    ),
+    "test_size text": (
+        csv(GOOD),
+        {"test_size": "a"},
+        "expected a number between 0 and 1, found 'a'",
+    ),
+    "seed": (csv(GOOD), {"seed": "-1"}, "parameter seed: expected a whole number from 0"),
+    "delimiter": (csv(GOOD), {"delimiter": "::"}, "expected one character, or tab, found '::'"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_preprocess(case: str, run_step: RunStep, tmp_path: Path) -> None:
+    content, parameters, message = TABLES[case]
+    (tmp_path / "table.csv").write_text(content)
+    ended = run_step("preprocess", data="table.csv", **parameters)
+    assert message in ended.err
+    assert (ended.code, ended.err.count("\n"), ended.err[:7]) == (2, 1, "error: ")
+    assert ended.run is None or (ended.run.info.status, ended.run.data.metrics) == ("FAILED", {})
+
+
+def test_missing_file(run_step: RunStep) -> None:
+    ended = run_step("preprocess", data="nowhere.csv")
+    assert ended.code == 2
+    assert "expected a file at nowhere.csv, found nothing there" in ended.err
+    assert ended.run.info.status == "FAILED"
+
+
+def test_truncated_parquet(run_step: RunStep, tmp_path: Path) -> None:
+    GOOD.to_parquet(tmp_path / "table.parquet")
+    whole = (tmp_path / "table.parquet").read_bytes()
+    (tmp_path / "table.parquet").write_bytes(whole[:-100])
+    ended = run_step("preprocess", data="table.parquet")
+    assert ended.code == 2
+    assert "expected a Parquet file in table.parquet" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"max_depth": "0"}, "parameter max_depth: expected different whole numbers of at least 1"),
+        ({"max_depth": "2,2"}, "expected different whole numbers"),
+        ({"n_estimators": "many"}, "parameter n_estimators: expected different whole numbers"),
+        ({"n_estimators": "none"}, "parameter n_estimators: expected different whole numbers"),
+        ({"cv_folds": "1"}, "parameter cv_folds: expected a whole number of at least 2, found '1'"),
+        ({"cv_folds": "300"}, "expected at least cv_folds=300 training rows of each class"),
+        (
+            {"metric": "auc"},
+            "expected one of roc_auc, precision, recall, f1, accuracy, found 'auc'",
+        ),
+    ],
+)
+def test_train(parameters: dict[str, str], message: str, run_step: RunStep) -> None:
+    ended = run_step("train", **(SMALL | parameters))
+    assert message in ended.err
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert ended.run is None or ended.run.info.status == "FAILED"
+
+
+def test_unknown_parameter(run_step: RunStep, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run_step("train", depth=3)
+    assert capfd.readouterr().err.startswith("error: unrecognized arguments: --depth=3")
+
+
+def test_input_lacks_a_column(run_step: RunStep, tmp_path: Path) -> None:
+    run_step("train", **SMALL)
+    GOOD.drop(columns="Glucose").to_csv(tmp_path / "new.csv", index=False)
+    ended = run_step("batch_score", input="new.csv")
+    assert ended.code == 2
+    assert "expected column Glucose, not found" in ended.err
+    assert not (tmp_path / "predictions.csv").exists()
+
+
+def test_unwritable_output(run_step: RunStep, tmp_path: Path) -> None:
+    run_step("train", **SMALL)
+    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "folder.csv").mkdir()
+    for output in ("file/predictions.csv", "folder.csv"):
+        ended = run_step("batch_score", output=output)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert ended.run.info.status == "FAILED"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_traceback_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    from steps.cli import launch
+    from steps.tracking.chain import load
+
+    assert launch(load("preprocess"), ["--data=nowhere.csv", "--debug"]) == 2
+    assert "Traceback" in capfd.readouterr().err

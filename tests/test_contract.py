@@ -1,0 +1,97 @@
+"""One contract: MLproject, the scripts' --help, the README's tables and the pinned environment."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import fields
+
+import pytest
+import yaml
+
+from steps.core.parameters import defaults, project_file
+from steps.tracking.chain import load
+from tests.conftest import PROJECT
+
+ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
+
+# What scikit-learn's searches are called with, and MLflow's autologging records: a parameter of
+# the same name with another text makes MLflow drop the whole batch. `n_iter` is the same value.
+AUTOLOGGED = {
+    "cv", "error_score", "estimator", "n_jobs", "param_grid", "param_distributions",
+    "pre_dispatch", "refit", "return_train_score", "scoring", "verbose", "random_state",
+    "best_clf__n_estimators", "best_clf__max_depth", "memory", "steps", "transform_input",
+}  # fmt: skip
+
+
+def test_entry_points() -> None:
+    assert set(project_file()["entry_points"]) == set(ENTRY_POINTS)
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_script_takes_what_mlproject_gives(name: str) -> None:
+    entry = project_file()["entry_points"][name]
+    words = entry["command"].split()
+    assert words[:3] == ["python", "-m", f"steps.{name}"]
+    assert words[3:] == [f"--{parameter}={{{parameter}}}" for parameter in entry["parameters"]]
+    assert {item.name for item in fields(load(name).parameters)} == set(entry["parameters"])
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_help_shows_each_default(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from steps.cli import launch
+
+    with pytest.raises(SystemExit, match="0"):
+        launch(load(name), ["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for parameter, default in defaults(name).items():
+        assert re.search(rf"--{parameter} … .*?\(default: {re.escape(default)}\)", shown), parameter
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRY_POINTS if name != "main"])
+def test_readme_table(name: str) -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    section = re.search(rf"^### `{name}`\n(.*?)(?=^##)", readme, re.MULTILINE | re.DOTALL)
+    assert section, f"the README has no section on {name}"
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^|]*)` \|", section[1], re.MULTILINE))
+    assert rows == defaults(name)
+
+
+def test_main_is_the_union() -> None:
+    union = {**defaults("batch_score"), **defaults("train"), **defaults("preprocess")}
+    # The chain settles which run the next step takes.
+    assert defaults("main") == {
+        name: default
+        for name, default in union.items()
+        if name not in ("preprocess_run_id", "model")
+    }
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_no_parameter_is_named_like_one_that_autolog_logs(name: str) -> None:
+    assert not AUTOLOGGED & set(defaults(name))
+
+
+def test_conda_and_pip_pin_the_same() -> None:
+    conda = yaml.safe_load((PROJECT / "conda.yaml").read_text())["dependencies"]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert conda[-1]["pip"] == project["dependencies"]
+    assert all("==" in pin for pin in project["dependencies"])
+
+
+def test_constraints_hold_the_pins_and_no_address() -> None:
+    lines = (PROJECT / "constraints.txt").read_text().splitlines()
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert {pin.lower() for pin in project["dependencies"]} <= {line.lower() for line in lines}
+    assert all(re.fullmatch(r"[\w.\-]+==[\w.+!]+", line) for line in lines)
+
+
+def test_dependency_table() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    pinned = [*project["dependencies"], *project["optional-dependencies"]["dask"]]
+    for pin in pinned:
+        name, _, version = pin.partition("==")
+        assert re.search(
+            rf"^\| `?{re.escape(name)}`? \| {re.escape(version)} \|", readme, re.MULTILINE
+        ), pin
