@@ -28,7 +28,7 @@ TABLES: dict[str, tuple[str, dict[str, object], str]] = {
         "expected two classes in target Outcome, found 1: 1",
     ),
     "three classes": (csv(GOOD.assign(Outcome=np.arange(768) % 3)), {}, "found 3: 0, 1, 2"),
-    "fractions": (csv(GOOD.assign(Outcome=0.5)), {}, "found fractions such as 0.5"),
+    "fractions": (csv(GOOD.assign(Outcome=0.5)), {}, "found numbers such as 0.5"),
     "no class": (csv(GOOD.assign(Outcome=GOOD.Outcome.where(GOOD.index > 0))), {}, "without one"),
     "text": (csv(GOOD.assign(Age=["old", *GOOD.Age[1:]])), {}, "found 'old' in data row 1"),
     "date": (csv(GOOD.assign(Age="2026-01-02")), {}, "expected numbers in column Age"),

@@ -162,10 +162,12 @@ def as_labels(column: pd.Series) -> np.ndarray:
     if values.dtype == bool or np.issubdtype(values.dtype, np.integer):
         return values if values.dtype == bool else values.astype("int64")
     if np.issubdtype(values.dtype, np.floating):
-        if not np.array_equal(values, np.round(values)):
+        # Beyond 2**53 a float is no exact whole number.
+        whole = (values == np.round(values)) & (np.abs(values) < 2**53)
+        if not whole.all():
             raise StepError(
-                f"expected two classes in target {column.name}, found fractions such as "
-                f"{values[values != np.round(values)][0]}"
+                f"expected two classes in target {column.name}, found numbers such as "
+                f"{values[~whole][0]}"
             )
         return values.astype("int64")
     if all(isinstance(value, bool) for value in values):
