@@ -1,0 +1,50 @@
+"""Kills at random moments leave stores, outputs and reuse sound."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import PROJECT, all_runs, artifacts, children
+
+KILLS = int(os.environ.get("FAULT_KILLS", "12"))
+COMPLETE = {
+    "preprocess": {"data/train.parquet", "data/test.parquet", "data/schema.json"},
+    "train": {"best_estimator/MLmodel", "best_estimator/model.skops", "cv_results.csv"},
+    "batch_score": {"predictions/predictions.csv"},
+}
+
+
+@pytest.mark.slow
+def test_kills_leave_everything_sound(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.end_to_end.faults", str(KILLS), "1"],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    for step, files in COMPLETE.items():
+        finished = [run for run in all_runs(step) if run.info.status == "FINISHED"]
+        assert finished
+        for run in finished:
+            assert files <= artifacts(run.info.run_id), f"{step} looks finished and is not"
+            assert "step.key" in run.data.tags
+    for run in all_runs("train"):
+        if run.info.status == "FINISHED":
+            nested = [child for child in children(run) if "step" not in child.data.tags]
+            assert len(nested) == 2
+            assert {child.info.status for child in nested} == {"FINISHED"}
+    assert len(pd.read_csv("predictions.csv")) == 192
+    scores = {
+        run.data.metrics["best_cv_score"]
+        for run in all_runs("train")
+        if "best_cv_score" in run.data.metrics
+    }
+    assert len(scores) == 1
