@@ -1,0 +1,87 @@
+"""What a test can make go wrong in the loopback workspace."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Where a fault applies: searched in "METHOD host/path".
+TRACKING = r" \S+/mlflow/v2\.0/"
+LOG_BATCH = r"POST \S+/mlflow/v2\.0/\S+/runs/log-batch$"
+BLOB_UPLOAD = r"PUT \S+\.blob\."
+LOGIN = r"POST login\."
+ARM = r" management\."
+
+
+@dataclass
+class Fault:
+    """An answer for the next requests that match; status 0 stands for the death of the service."""
+
+    where: str
+    status: int
+    times: int
+    after: int = 0
+    retry_after: float | None = None
+
+
+class Faults:
+    """The switches of one loopback workspace; may be turned from any thread."""
+
+    def __init__(self, set_dead: Callable[[bool], None]) -> None:
+        self._set_dead = set_dead
+        self._planned: list[Fault] = []
+        self.answered = 0
+        """Requests that got a planned answer since the last `clear`."""
+        self.token_lifetime = 3600.0
+        """Seconds that tokens issued from now on are good for, job tokens included."""
+        self.tokens_valid_from = 0.0
+        self.refuse_secrets = False
+        """AAD answers every client secret, the right one too, as an expired one."""
+
+    def answer(
+        self,
+        status: int,
+        where: str = TRACKING,
+        *,
+        times: int = 1,
+        after: int = 0,
+        retry_after: float | None = 1,
+    ) -> None:
+        """Let `after` requests that match `where` through, then answer `times` with `status`."""
+        self._planned.append(Fault(where, status, times, after, retry_after))
+
+    def die(self, where: str | None = None, *, after: int = 0) -> None:
+        """Cut all connections and take no more: now, or after `after` requests like `where`."""
+        if where is None:
+            self._set_dead(True)
+        else:
+            self._planned.append(Fault(where, 0, 1, after))
+
+    def revoke_tokens(self) -> None:
+        """Make every token issued so far invalid; a client that logs in again goes on."""
+        self.tokens_valid_from = time.time()
+
+    def clear(self) -> None:
+        """Put everything right again."""
+        self._planned.clear()
+        self.answered = 0
+        self.token_lifetime = 3600.0
+        self.tokens_valid_from = 0.0
+        self.refuse_secrets = False
+        self._set_dead(False)
+
+    def take(self, request: str) -> Fault | None:
+        """Return the fault planned for this request, counting it, and carry out a planned death."""
+        for fault in self._planned:
+            if fault.times > 0 and re.search(fault.where, request):
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                fault.times -= 1
+                self.answered += 1
+                if fault.status == 0:
+                    self._set_dead(True)
+                return fault
+        return None

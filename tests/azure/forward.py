@@ -1,0 +1,41 @@
+"""Hand a request on to a real server behind the workspace and its answer back."""
+
+from __future__ import annotations
+
+from aiohttp import ClientSession, web
+from yarl import URL
+
+_DROPPED = {
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+}
+_SKIPPED = ("Accept-Encoding", "Content-Type", "User-Agent")
+
+
+async def forward(
+    session: ClientSession, request: web.Request, url: str, host: str | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """Send the request to url, as host if given; return status, headers and content."""
+    headers = {k: v for k, v in request.headers.items() if k.lower() not in _DROPPED}
+    if host:
+        headers["Host"] = host
+    content = await request.read()
+    async with session.request(
+        request.method,
+        URL(url, encoded=True),
+        data=content or None,
+        headers=headers,
+        skip_auto_headers=_SKIPPED,
+        allow_redirects=False,
+    ) as answer:
+        body = await answer.read()
+        dropped = _DROPPED if request.method == "HEAD" else _DROPPED | {"content-length"}
+        kept = {k: v for k, v in answer.headers.items() if k.lower() not in dropped}
+        return answer.status, kept, body

@@ -1,0 +1,104 @@
+"""The names, addresses and secrets of one loopback workspace."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from azure.storage.blob import ResourceTypes, generate_account_sas, generate_blob_sas
+
+LOGIN_HOST = "login.microsoftonline.com"
+ARM_HOST = "management.azure.com"
+CONTAINER = "azureml"
+FORBIDDEN_WORKSPACE = "forbidden"
+
+
+def _users() -> dict[str, str]:
+    return {str(uuid.uuid4()): secrets.token_urlsafe(24) for _ in range(2)}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a client must know of the workspace; secrets and workspace id are new every start.
+
+    The id has to be: azureml-core keeps the latest snapshot's tree per workspace id in HOME and
+    would send a restarted workspace the difference to a snapshot that it never had.
+    """
+
+    tenant: str = "6f3a1c52-0d6b-4c1e-9a51-7f4f0c2c9b01"
+    subscription: str = "2b8e4d17-5c39-4f0a-8d6e-3a9b7c1d2e02"
+    resource_group: str = "loopback-group"
+    workspace: str = "loopback-workspace"
+    region: str = "westeurope"
+    account: str = "loopbackstorage"
+    computes: tuple[str, ...] = ("cpu-cluster", "gpu-cluster")
+    workspace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    account_key: str = field(
+        default_factory=lambda: base64.b64encode(secrets.token_bytes(64)).decode()
+    )
+    users: dict[str, str] = field(default_factory=_users)
+    """client id -> client secret; the first one is the default user."""
+
+    @property
+    def scope(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+        )
+
+    @property
+    def api_host(self) -> str:
+        return f"{self.region}.api.azureml.ms"
+
+    @property
+    def blob_host(self) -> str:
+        return f"{self.account}.blob.core.windows.net"
+
+    @property
+    def api_url(self) -> str:
+        return f"https://{self.api_host}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """The workspace's MLflow tracking URI as azureml-core builds it."""
+        return f"azureml://{self.api_host}/mlflow/v2.0{self.scope}?"
+
+    @property
+    def artifact_root(self) -> str:
+        return f"azureml://{self.api_host}/mlflow/v2.0{self.scope}/experiments"
+
+    def config_json(self) -> str:
+        """Return the config.json that the workspace's page would offer for download."""
+        config = {
+            "subscription_id": self.subscription,
+            "resource_group": self.resource_group,
+            "workspace_name": self.workspace,
+        }
+        return json.dumps(config, indent=4) + "\n"
+
+    def account_sas(self) -> str:
+        """Return a SAS to create containers with."""
+        return generate_account_sas(
+            self.account,
+            self.account_key,
+            ResourceTypes(container=True),
+            "c",
+            datetime.now(UTC) + timedelta(hours=1),
+        )
+
+    def blob_url(self, blob: str, permission: str) -> str:
+        """Return the product-style address of a blob with a real SAS for permission `r` or `cw`."""
+        sas = generate_blob_sas(
+            self.account,
+            CONTAINER,
+            blob,
+            account_key=self.account_key,
+            permission=permission,
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
+        return f"https://{self.blob_host}/{CONTAINER}/{quote(blob)}?{sas}"
