@@ -6,10 +6,23 @@ import shlex
 import signal
 import sys
 import time
-from pathlib import Path
 
+from tests.azure import faults
 from tests.azure.loopback import LoopbackWorkspace
 from tests.azure.storage import StorageUnavailableError
+
+_WHERE = {
+    "tracking": faults.TRACKING,
+    "upload": faults.BLOB_UPLOAD,
+    "login": faults.LOGIN,
+    "arm": faults.ARM,
+}
+_HELP = """\
+Type here to make things go wrong, Ctrl-C to end:
+  answer STATUS WHERE TIMES   answer the next TIMES requests to WHERE (tracking, upload, login, arm)
+  lifetime SECONDS            of tokens issued from now on
+  revoke | die | clear        refuse all tokens so far | cut all connections | all right again
+"""
 
 
 def main() -> int:
@@ -19,7 +32,12 @@ def main() -> int:
     try:
         with LoopbackWorkspace() as workspace:
             _tell(workspace)
-            while True:
+            for line in sys.stdin:
+                try:
+                    _obey(workspace.faults, line.split())
+                except (KeyError, ValueError):
+                    sys.stdout.write(_HELP)
+            while True:  # no terminal: nothing to read
                 time.sleep(3600)
     except StorageUnavailableError as error:
         sys.stderr.write(f"{error}\n")
@@ -40,12 +58,28 @@ def _tell(workspace: LoopbackWorkspace) -> None:
     sys.stdout.write(
         "A loopback Azure ML workspace is up. In another terminal, in the project folder:\n\n"
         f"{exports}"
-        f"cp {config} {Path('config.json')}\n\n"
-        f"(or: source {script}; HOME is a private one because azureml-core keeps caches there)\n"
-        f"The tracking URI is {workspace.names.tracking_uri}\n"
-        f"Computes: {', '.join(workspace.names.computes)}. Ctrl-C ends it all.\n"
+        f"cp {config} config.json\n\n"
+        f"The exports are also in {script}. HOME is a private one: azureml-core keeps caches there.\n"
+        f"Tracking URI: {workspace.names.tracking_uri}\n"
+        f"Computes: {', '.join(workspace.names.computes)}\n\n{_HELP}"
     )
     sys.stdout.flush()
+
+
+def _obey(switches: faults.Faults, words: list[str]) -> None:
+    match words:
+        case ["answer", status, where, times]:
+            switches.answer(int(status), _WHERE[where], times=int(times))
+        case ["lifetime", seconds]:
+            switches.token_lifetime = float(seconds)
+        case ["revoke"]:
+            switches.revoke_tokens()
+        case ["die"]:
+            switches.die()
+        case ["clear"]:
+            switches.clear()
+        case _:
+            raise ValueError(words)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Artifacts:
         wanted = [item["path"] for item in (await request.json())["paths"]]
         for path in wanted:
             self.add(origin, container, path)
-        written = {path: self.content(origin, container, path, "cw") for path in wanted}
+        written = {path: self.content(origin, container, path, "rcw") for path in wanted}
         return web.json_response(
             {"artifactContentInformation": written, "artifacts": {}, "errors": {}}
         )

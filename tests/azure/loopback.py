@@ -17,10 +17,13 @@ from aiohttp import ClientSession, web
 
 from tests.azure.artifacts import Artifacts
 from tests.azure.faults import Faults
+from tests.azure.history import History
+from tests.azure.jobs import Job, Runner
 from tests.azure.management import Management
 from tests.azure.names import ARM_HOST, LOGIN_HOST, Names
 from tests.azure.processes import Server, free_port, plain_environment
 from tests.azure.proxy import ConnectProxy
+from tests.azure.snapshots import Snapshots
 from tests.azure.storage import Storage
 from tests.azure.tokens import Tokens, azure_error
 from tests.azure.tracking import Tracking
@@ -48,6 +51,7 @@ class LoopbackWorkspace:
         self.tokens = Tokens(self.names, self.faults)
         self.management = Management(self.names)
         self.artifacts = Artifacts(self.names)
+        self.snapshots = Snapshots(self.names)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loopback", daemon=True)
         self._servers: list[Server] = []
@@ -64,6 +68,11 @@ class LoopbackWorkspace:
     def refused(self) -> list[str]:
         """The hosts other than the workspace's own that clients asked for."""
         return self.proxy.refused
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """The submitted jobs by run id, with what was uploaded for them and what they printed."""
+        return self.runner.jobs
 
     def env(self, home: Path, user: int = 0) -> dict[str, str]:
         """Return the whole environment of a client process that logs in as the given user.
@@ -91,8 +100,8 @@ class LoopbackWorkspace:
             "NO_PROXY": "127.0.0.1,localhost",
             "REQUESTS_CA_BUNDLE": authority,
             "SSL_CERT_FILE": authority,
+            # Another host: it would be refused.
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
 
     def write_config(self, folder: Path) -> Path:
@@ -134,6 +143,10 @@ class LoopbackWorkspace:
         env = plain_environment() | quiet
         self._servers.append(Server("mlflow", command, env, self.folder / "mlflow.log", port))
         self.tracking = Tracking(self.names, f"http://127.0.0.1:{port}")
+        self.snapshots.storage = self.storage
+        shared = (self.names, self.tokens, self.tracking, self.artifacts)
+        self.runner = Runner(*shared, self.snapshots)
+        self.history = History(*shared, self.runner, self.folder)
         self._thread.start()
         self.run(self._start_services())
         for server in self._servers:
@@ -150,13 +163,15 @@ class LoopbackWorkspace:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert(*hosts).configure_cert(context)
         api = web.Application(client_max_size=_BODY_LIMIT, middlewares=[self._watch, self._guard])
-        for part in (self.tokens, self.management, self.tracking, self.artifacts):
+        parts = (self.tokens, self.management, self.tracking, self.artifacts)
+        for part in (*parts, self.snapshots, self.history):
             api.add_routes(part.routes())
         blobs = web.Application(client_max_size=_BODY_LIMIT, middlewares=[self._watch])
         blobs.add_routes([web.route("*", "/{blob:.*}", self._blob)])
         api_port, blob_port = await self._serve(api, context), await self._serve(blobs, context)
         self.proxy = ConnectProxy({**dict.fromkeys(hosts, api_port), names.blob_host: blob_port})
         self.proxy_url = f"http://127.0.0.1:{await self.proxy.start()}"
+        self.runner.network = self.network()
 
     async def _serve(self, application: web.Application, context: ssl.SSLContext) -> int:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
@@ -166,6 +181,7 @@ class LoopbackWorkspace:
         return int(runner.addresses[0][1])
 
     async def _stop_services(self) -> None:
+        await self.runner.stop()
         if hasattr(self, "proxy"):
             await self.proxy.stop()
         for runner in self._runners:

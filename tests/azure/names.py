@@ -92,7 +92,7 @@ class Names:
         )
 
     def blob_url(self, blob: str, permission: str) -> str:
-        """Return the product-style address of a blob with a real SAS for permission `r` or `cw`."""
+        """Return the product-style address of a blob with a real SAS for `r` or `rcw`."""
         sas = generate_blob_sas(
             self.account,
             CONTAINER,

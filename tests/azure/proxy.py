@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 # azure-identity asks there whether it runs on an Azure machine. It is a link-local address, never a
-# server of Azure ML, so a refusal is what a laptop gives and no finding.
+# server of Azure ML: no answer is what a laptop gives, and no finding.
 INSTANCE_METADATA = "169.254.169.254"
 
 
@@ -52,9 +52,10 @@ class ConnectProxy:
         if self.dead:
             return
         port = self.ports.get(host) if method == "CONNECT" and target.endswith(":443") else None
+        if host == INSTANCE_METADATA:
+            return
         if port is None:
-            if host != INSTANCE_METADATA:
-                self.refused.append(target)
+            self.refused.append(target)
             writer.write(
                 b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )
@@ -71,7 +72,7 @@ class ConnectProxy:
 
 
 def _host(method: str, target: str) -> str:
-    authority = target if method == "CONNECT" else target.split("://")[-1].split("/")[0]
+    authority = target if method == "CONNECT" else target.split("://", 1)[-1].split("/")[0]
     return authority.rsplit(":", 1)[0].lower()
 
 

@@ -93,7 +93,7 @@ class Storage:
     async def put(self, session: ClientSession, blob: str, content: bytes) -> None:
         """Write a blob, over what was there."""
         headers = _VERSION | {"x-ms-blob-type": "BlockBlob"}
-        async with session.put(self._local(blob, "cw"), data=content, headers=headers) as answer:
+        async with session.put(self._local(blob, "rcw"), data=content, headers=headers) as answer:
             answer.raise_for_status()
 
     async def get(self, session: ClientSession, blob: str) -> bytes:

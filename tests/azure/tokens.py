@@ -65,9 +65,20 @@ class Tokens:
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            web.get("/common/discovery/instance", self._instance),
             web.get("/{tenant}/v2.0/.well-known/openid-configuration", self._openid),
             web.post("/{tenant}/oauth2/v2.0/token", self._login),
         ]
+
+    async def _instance(self, request: web.Request) -> web.Response:
+        known = {"preferred_network": LOGIN_HOST, "preferred_cache": LOGIN_HOST}
+        endpoint = f"https://{LOGIN_HOST}/{self.names.tenant}/v2.0/.well-known/openid-configuration"
+        return web.json_response(
+            {
+                "tenant_discovery_endpoint": endpoint,
+                "metadata": [{**known, "aliases": [LOGIN_HOST]}],
+            }
+        )
 
     async def _openid(self, request: web.Request) -> web.Response:
         tenant = request.match_info["tenant"]

@@ -1,0 +1,82 @@
+"""A client process with the unmodified Azure and MLflow libraries, driven by a test."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+
+class ClientError(Exception):
+    """What a statement raised in the client, as its traceback says it."""
+
+
+class Client:
+    """Run pieces of Python in one process with an environment of its own."""
+
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=folder,
+            text=True,
+        )
+        self.output = ""
+        """What the process printed so far."""
+
+    def run(self, code: str) -> Any:
+        """Run the code, return its last expression as JSON has it. Raises ClientError."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(code) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("\0"):
+                value, error = json.loads(line[1:])
+                if error:
+                    raise ClientError(error)
+                return value
+            self.output += line
+        raise ClientError(f"the client process ended:\n{self.output}")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _evaluate(code: str, variables: dict[str, Any]) -> Any:
+    *statements, last = ast.parse(code).body
+    exec(compile(ast.Module(statements, []), "client", "exec"), variables)
+    if isinstance(last, ast.Expr):
+        return eval(compile(ast.Expression(last.value), "client", "eval"), variables)
+    exec(compile(ast.Module([last], []), "client", "exec"), variables)
+    return None
+
+
+def _serve() -> None:
+    variables: dict[str, Any] = {"__name__": "client"}
+    for line in sys.stdin:
+        try:
+            answer = [_evaluate(json.loads(line), variables), None]
+        except Exception:  # noqa: BLE001 - the test is told whatever was raised
+            answer = [None, traceback.format_exc()]
+        sys.stdout.write("\n\0" + json.dumps(answer, default=str) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _serve()
