@@ -74,6 +74,11 @@ class LoopbackWorkspace:
         """The submitted jobs by run id, with what was uploaded for them and what they printed."""
         return self.runner.jobs
 
+    @property
+    def environments(self) -> dict[str, list[dict[str, Any]]]:
+        """The versions of the registered environments by name."""
+        return self.history.environments
+
     def env(self, home: Path, user: int = 0) -> dict[str, str]:
         """Return the whole environment of a client process that logs in as the given user.
 

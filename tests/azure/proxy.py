@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 # azure-identity asks there whether it runs on an Azure machine. It is a link-local address, never a
-# server of Azure ML: no answer is what a laptop gives, and no finding.
+# server of Azure ML: that there is none is what a laptop says, and no finding.
 INSTANCE_METADATA = "169.254.169.254"
 
 
@@ -52,10 +52,9 @@ class ConnectProxy:
         if self.dead:
             return
         port = self.ports.get(host) if method == "CONNECT" and target.endswith(":443") else None
-        if host == INSTANCE_METADATA:
-            return
         if port is None:
-            self.refused.append(target)
+            if host != INSTANCE_METADATA:
+                self.refused.append(target)
             writer.write(
                 b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )

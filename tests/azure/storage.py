@@ -52,10 +52,10 @@ def _install(npm: str, folder: Path) -> None:
         raise StorageUnavailableError(
             f"npm could not install azurite@{AZURITE_VERSION}: {done.stderr[-500:]}"
         )
-    if folder.exists():
-        shutil.rmtree(staging, ignore_errors=True)
-    else:
+    try:
         staging.rename(folder)
+    except OSError:  # another process was faster
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 class Storage:

@@ -234,7 +234,8 @@ def test_the_service_can_die_in_the_middle(
 JOB = """
 import os, sys, time
 import mlflow
-print("hello from the job", flush=True)
+from azureml.core import Run
+print("hello from the job", Run.get_context().id, flush=True)
 assert not [name for name in os.environ if name.startswith("AZURE_")]
 with mlflow.start_run():
     mlflow.log_metric("where", float(open("package/data.txt").read() == "one"))
@@ -246,13 +247,14 @@ if "fail" in sys.argv:
     sys.exit("it failed")
 """
 SUBMIT = """
-def submit(*arguments, target="cpu-cluster"):
+def submit(*arguments, target="cpu-cluster", seconds=None):
     environment = Environment.from_conda_specification("project", "conda.yaml")
     config = ScriptRunConfig(
         source_directory=".",
         command=["python job.py " + " ".join(arguments)],
         compute_target=target,
         environment=environment,
+        max_run_duration_seconds=seconds,
     )
     return Experiment(workspace, "jobs").submit(config, tags={"by": "hand"})
 """
@@ -271,9 +273,13 @@ def test_a_job_runs_its_snapshot_and_streams_its_log(
     loopback_workspace: LoopbackWorkspace,
     project: Path,
 ) -> None:
+    loopback_workspace.faults.token_lifetime = (
+        94  # azureml renews a job's token 95 s before its end
+    )
     run = submit("")
     client.run("job.wait_for_completion(show_output=True)")
-    assert "hello from the job" in client.output
+    assert f"hello from the job {run}" in client.output
+    assert any(line.endswith(f"/runs/{run}/token 200") for line in loopback_workspace.requests)
     assert client.run("job.get_status()") == "Completed"
     assert client.run("job.get_details()['logFiles']").keys() == {"user_logs/std_log.txt"}
     assert client.run(f"MlflowClient().get_run('{run}').data.metrics") == {"where": 1.0}
@@ -322,6 +328,14 @@ def test_a_job_can_be_canceled(
     assert job.process is not None
     assert job.process.returncode == -9
     client.run("job.cancel(); job._client.run.post_event_canceled()")  # once more does no harm
+
+
+def test_a_job_ends_at_its_time_limit(
+    client: Client, submit: Callable[[str], str], loopback_workspace: LoopbackWorkspace
+) -> None:
+    run = submit("'wait', seconds=1")
+    client.run("job.wait_for_completion(raise_on_error=False)")
+    assert loopback_workspace.jobs[run].status == "Canceled"
 
 
 def test_an_unknown_compute_is_refused(client: Client, submit: Callable[[str], str]) -> None:
