@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.azure.interpreter import LIBRARIES, Interpreter
 from tests.azure.loopback import LoopbackWorkspace
 from tests.azure.storage import StorageUnavailableError
 
@@ -41,3 +42,25 @@ def loopback_workspace(loopback_session: LoopbackWorkspace) -> Iterator[Loopback
 def client_env(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> dict[str, str]:
     """Return the environment of a client process that is logged in and has a HOME of its own."""
     return loopback_workspace.env(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def interpreter_session(
+    loopback_session: LoopbackWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interpreter]:
+    folder = tmp_path_factory.mktemp("interpreter")
+    loopback_session.write_config(folder)
+    retries = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0"}
+    env = loopback_session.env(folder / "home") | retries
+    env["MLFLOW_TRACKING_URI"] = loopback_session.names.tracking_uri
+    with Interpreter(env, folder) as interpreter:
+        interpreter.run(LIBRARIES)
+        yield interpreter
+
+
+@pytest.fixture
+def interpreter(
+    interpreter_session: Interpreter, loopback_workspace: LoopbackWorkspace
+) -> Interpreter:
+    """Give the session's client process; importing the libraries takes longer than most tests."""
+    return interpreter_session

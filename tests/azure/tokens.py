@@ -65,18 +65,19 @@ class Tokens:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/common/discovery/instance", self._instance),
+            web.get("/common/discovery/instance", self._instances),
             web.get("/{tenant}/v2.0/.well-known/openid-configuration", self._openid),
             web.post("/{tenant}/oauth2/v2.0/token", self._login),
         ]
 
-    async def _instance(self, request: web.Request) -> web.Response:
-        known = {"preferred_network": LOGIN_HOST, "preferred_cache": LOGIN_HOST}
-        endpoint = f"https://{LOGIN_HOST}/{self.names.tenant}/v2.0/.well-known/openid-configuration"
+    async def _instances(self, _: web.Request) -> web.Response:
+        # msal asks for this after a refused login, to look for tokens under other names.
+        host = LOGIN_HOST
+        names = {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
         return web.json_response(
             {
-                "tenant_discovery_endpoint": endpoint,
-                "metadata": [{**known, "aliases": [LOGIN_HOST]}],
+                "tenant_discovery_endpoint": f"https://{host}/common/v2.0/.well-known/openid-configuration",
+                "metadata": [names],
             }
         )
 

@@ -11,12 +11,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+# What a test's first call can run: the libraries, a login, and a small run to look at.
+LIBRARIES = """import os
+from azureml.core import Environment, Experiment, Run, ScriptRunConfig, Workspace
+from azureml.core.authentication import ServicePrincipalAuthentication
 
-class ClientError(Exception):
+def login():
+    return ServicePrincipalAuthentication(
+        os.environ["AZURE_TENANT_ID"],
+        os.environ["AZURE_CLIENT_ID"],
+        os.environ["AZURE_CLIENT_SECRET"],
+        _enable_caching=False,
+    )
+
+workspace = Workspace.from_config(auth=login())
+import mlflow
+from mlflow import MlflowClient
+mlflow.set_experiment("loopback")
+def tracked():
+    with mlflow.start_run() as run:
+        mlflow.log_params({"depth": 3})
+        mlflow.log_metric("auc", 0.5)
+        mlflow.log_text("hello", "notes/a.txt")
+    return run.info.run_id
+"""
+
+
+class InterpreterError(Exception):
     """What a statement raised in the client, as its traceback says it."""
 
 
-class Client:
+class Interpreter:
     """Run pieces of Python in one process with an environment of its own."""
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
@@ -33,7 +58,7 @@ class Client:
         """What the process printed so far."""
 
     def run(self, code: str) -> Any:
-        """Run the code, return its last expression as JSON has it. Raises ClientError."""
+        """Run the code, return its last expression as JSON has it. Raises InterpreterError."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(code) + "\n")
@@ -42,10 +67,10 @@ class Client:
             if line.startswith("\0"):
                 value, error = json.loads(line[1:])
                 if error:
-                    raise ClientError(error)
+                    raise InterpreterError(error)
                 return value
             self.output += line
-        raise ClientError(f"the client process ended:\n{self.output}")
+        raise InterpreterError(f"the client process ended:\n{self.output}")
 
     def close(self) -> None:
         self._process.kill()
