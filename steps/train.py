@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-import mlflow.sklearn
-from sklearn.model_selection import GridSearchCV
-
 from steps.cli import launch
 from steps.core.estimator import build_pipeline
-from steps.core.metrics import SCORERS, holdout_metrics, scoring
+from steps.core.metrics import SCORERS, holdout_metrics, scorers, scoring
 from steps.core.parameters import boolean, integer, integers, one_of, optional, parameter, text
 from steps.core.record import Record
 from steps.core.training import check_folds
+from steps.search.cluster import parse_scheduler
+from steps.search.executors import parse_jobs
+from steps.search.fitting import Work
+from steps.search.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
+from steps.search.results import Search, Settings
 from steps.tracking import datasets, models, runs
 from steps.tracking.chain import Outcome, Session, Source, Step, upstream
+from steps.tracking.datasets import Dataset
 from steps.tracking.runs import StepRun
+from steps.tracking.searching import Execution, search
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,18 @@ class TrainParameters:
     max_depth: tuple[int | None, ...] = parameter(
         integers(1, none_allowed=True), "depths of trees to try; none is unlimited"
     )
-    grid: str = parameter(text, "grid of pipeline parameters: JSON, a JSON/YAML file, or none")
+    grid: Grid | None = parameter(
+        parse_grid, "grid of pipeline parameters: JSON, a JSON/YAML file, or none"
+    )
     search: str = parameter(one_of("grid", "random"), "how to search the grid: grid or random")
     n_iter: int = parameter(integer(1), "candidates of a random search")
     metric: str = parameter(one_of(*SCORERS), "metric that chooses the best candidate")
     cv_folds: int = parameter(integer(2), "folds of the cross-validation")
     seed: int = parameter(integer(0, 2**32 - 1), "seed of the forest")
-    jobs: int = parameter(integer(-1), "processes to fit with; -1 is all cores", in_key=False)
+    jobs: int = parameter(parse_jobs, "processes to fit with; -1 is all cores", in_key=False)
     resume: bool = parameter(boolean, "take over finished candidates of a run", in_key=False)
     scheduler: str | None = parameter(
-        optional, "Dask scheduler: none, local, or tcp://host:port", in_key=False
+        parse_scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
     )
     threshold: str = parameter(text, "probability from which a row is positive, f1, or youden")
     report: bool = parameter(boolean, "make report.html and plots/")
@@ -54,9 +61,11 @@ class TrainParameters:
 
 
 def find_source(chosen: TrainParameters, session: Session) -> Source:
-    """Settle the preprocess run to train on."""
+    """Settle the preprocess run to train on; a grid file counts by its content."""
     run = upstream("preprocess", chosen.preprocess_run_id, session)
-    return Source(run.data.tags.get(runs.OUTPUT, run.info.run_id), run)
+    data = run.data.tags.get(runs.OUTPUT, run.info.run_id)
+    digest = data if chosen.grid is None else json.dumps([data, chosen.grid])
+    return Source(digest, run)
 
 
 def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Session) -> Outcome:
@@ -65,18 +74,8 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
     preprocess_id = source.upstream.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
     check_folds(data.train[data.schema.target], chosen.cv_folds)
-    grid = {"clf__n_estimators": chosen.n_estimators, "clf__max_depth": chosen.max_depth}
-    features, target = data.features(data.train), data.labels(data.train)
-    mlflow.sklearn.autolog(max_tuning_runs=None, log_models=False, silent=True)
-    search = GridSearchCV(
-        build_pipeline(data.schema, chosen.seed),
-        {name: list(values) for name, values in grid.items()},
-        scoring=scoring(data.schema),
-        refit=chosen.metric,
-        cv=chosen.cv_folds,
-    )
-    search.fit(features, target)
-    best = search.best_estimator_
+    found = _search(chosen, data, run, session)
+    best = found.best_estimator_
     metrics = holdout_metrics(best, data.features(data.test), data.labels(data.test), data.schema)
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
@@ -88,7 +87,32 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
     models.log_best_estimator(best, data.schema, metadata, run, session.folder)
     run.log(Record(metrics=metrics))
     scores = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-    return Outcome((f"train: {search.best_params_}", f"train: {scores}"))
+    return Outcome((f"train: {found.best_params_}", f"train: {scores}"))
+
+
+def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> Search:
+    pipeline = build_pipeline(data.schema, chosen.seed)
+    grid = chosen.grid or forest_grid(chosen.n_estimators, chosen.max_depth)
+    check_names(grid, pipeline.get_params())
+    settings = Settings(
+        grid=grid,
+        search=chosen.search,
+        n_iter=chosen.n_iter,
+        seed=chosen.seed,
+        metric=chosen.metric,
+        folds=chosen.cv_folds,
+        scoring=scoring(data.schema),
+    )
+    work = Work(
+        estimator=pipeline,
+        features=data.features(data.train),
+        labels=data.labels(data.train),
+        folds=chosen.cv_folds,
+        scorers=scorers(data.schema),
+        prefix=common_prefix(grid, "clf"),
+    )
+    execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
+    return search(settings, work, execution, run, session.folder)
 
 
 STEP = Step(

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
+    get_scorer,
     make_scorer,
     precision_score,
     recall_score,
@@ -24,17 +25,23 @@ SCORERS = ("roc_auc", "precision", "recall", "f1", "accuracy")
 _OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
 
 
+def scorers(schema: Schema) -> dict[str, Any]:
+    """Make the search's scorers.
+
+    `zero_division=0` is what scikit-learn's own give as well, but with a warning for each fold.
+    """
+    found: dict[str, Any] = {name: get_scorer(name) for name in SCORERS}
+    for name, function in _OF_POSITIVE.items():
+        found[name] = make_scorer(function, pos_label=schema.positive, zero_division=0.0)
+    return found
+
+
 def scoring(schema: Schema) -> list[str] | dict[str, Any]:
-    """Give the search's scorers: scikit-learn's names where they fit the labels.
+    """Describe the search's scorers: by scikit-learn's names where they fit the labels.
 
     Its precision, recall and f1 take 1 for the positive class; other labels must be named.
     """
-    if schema.positive == 1:
-        return list(SCORERS)
-    named: dict[str, Any] = {name: name for name in SCORERS}
-    for name, function in _OF_POSITIVE.items():
-        named[name] = make_scorer(function, pos_label=schema.positive, zero_division=0.0)
-    return named
+    return list(SCORERS) if schema.positive == 1 else scorers(schema)
 
 
 def class_scores(

@@ -1,0 +1,79 @@
+"""A search from its settings to its complete record: the one call that train makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Dataset, DatasetInput, InputTag
+
+from steps.core import console
+from steps.search import record
+from steps.search.cluster import ClusterExecutor
+from steps.search.engine import fit_all
+from steps.search.executors import Executor, LocalExecutor
+from steps.search.fitting import Work
+from steps.search.results import Search, Settings, refitted, unfitted_search
+from steps.tracking.children import ChildRuns
+from steps.tracking.resume import finished_candidates
+from steps.tracking.runs import KEY, StepRun
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How to carry a search out; none of it changes the result."""
+
+    jobs: int = 1
+    scheduler: str | None = None
+    resume: bool = True
+
+
+def search(
+    settings: Settings, work: Work, execution: Execution, run: StepRun, folder: Path
+) -> Search:
+    """Search, logging to `run` and its child runs all that autolog would; files go by `folder`.
+
+    Gives scikit-learn's search object as after its own `fit`.
+    """
+    candidates = settings.candidates()
+    console.say(f"search: {len(candidates)} candidates, {settings.folds} folds each")
+    described = unfitted_search(work.estimator, settings)
+    run.log(record.before(described))
+    tags = run.client.get_run(run.id).data.tags
+    _log_training_data(run, work, tags)
+    known = finished_candidates(run, tags[KEY], candidates) if execution.resume else {}
+    if known:
+        console.say(f"search: {len(known)} of them taken over from an interrupted run")
+    with (
+        console.progress(len(candidates), "candidates", "search") as bar,
+        ChildRuns(run, tags, work.estimator, candidates, settings.metric, bar) as children,
+    ):
+        for index, earlier in sorted(known.items()):
+            children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
+        with _executor(work, execution) as executor:
+            taken = {index: earlier.outcome for index, earlier in known.items()}
+            outcomes = fit_all(candidates, executor, children, taken)
+        found = refitted(described, work, candidates, outcomes)
+        children.rank(found)
+        # Drawn while the last child runs are on their way.
+        files = folder / "search"
+        files.mkdir()
+        run.log(record.after(found, work, files))
+    return found
+
+
+def _executor(work: Work, execution: Execution) -> AbstractContextManager[Executor]:
+    if execution.scheduler is not None:
+        return ClusterExecutor(work, execution.scheduler, execution.jobs)
+    return LocalExecutor(work, execution.jobs)
+
+
+def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> None:
+    """Log what the search is trained on: shape, columns and digest, as autolog does."""
+    data = from_pandas(work.features, source=CodeDatasetSource(dict(tags)))
+    context = InputTag("mlflow.data.context", "train")
+    run.client.log_inputs(run.id, [DatasetInput(Dataset(**data.to_dict()), [context])])
