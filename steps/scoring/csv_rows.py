@@ -30,7 +30,7 @@ def kept_field(name: str, selection: Selection) -> pa.Field:
     """
     if name in selection.schema.features:
         return pa.field(name, pa.float64())
-    if name == selection.schema.target:
+    if name == selection.schema.target and not selection.as_text:
         kinds = {bool: pa.bool_(), int: pa.int64(), str: pa.string()}
         return pa.field(name, kinds[type(selection.schema.positive)])
     return pa.field(name, pa.string())

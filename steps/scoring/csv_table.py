@@ -7,7 +7,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -75,23 +75,78 @@ class CsvTable:
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[CsvChunk]:
         """Read the files one after the other; what is read is digested on the way."""
         for file, header in zip(self.files, self._headers, strict=True):
-            yield from self._chunks(file, header, digests.watch(file))
+            yield from self.section(file, header).chunks(digests.watch(file))
 
-    def _chunks(
-        self, file: InputFile, header: Header, watch: Callable[[bytes], None]
-    ) -> Iterator[CsvChunk]:
-        line = 1 + header.lines
+    def section(self, file: InputFile, header: Header) -> CsvSection:
+        """Give all rows of a file."""
+        return CsvSection(
+            file, header.columns, self._delimiter, header.size, None, 1 + header.lines
+        )
+
+    def sections(self, digests: Digests, size: int) -> Iterator[CsvSection]:
+        """Cut the files into sections of about `size` bytes, to be read apart.
+
+        This reads each file once, to know where its rows end and to digest it.
+        """
+        for file, header in zip(self.files, self._headers, strict=True):
+            whole = self.section(file, header)
+            if file.format == GZIP:
+                # What was compressed can be read from the start only.
+                yield whole
+                digests.start(file)
+                continue
+            start, line, end, next_line = whole.start, whole.line, whole.start, whole.line
+            for chunk in whole.chunks(digests.watch(file)):
+                end, next_line = end + len(chunk.text), next_line + chunk.text.count(b"\n")
+                if end - start >= size:
+                    yield replace(whole, start=start, size=end - start, line=line)
+                    start, line = end, next_line
+            if end > start:
+                yield replace(whole, start=start, size=end - start, line=line)
+
+
+@dataclass(frozen=True)
+class CsvSection:
+    """Rows of one CSV file: `size` bytes of its text from `start` on, or all the rest.
+
+    `line` is the number of the first line.
+    """
+
+    file: InputFile
+    columns: tuple[str, ...]
+    delimiter: str
+    start: int
+    size: int | None
+    line: int
+
+    def chunks(self, watch: Callable[[bytes], None] = lambda _: None) -> Iterator[CsvChunk]:
+        """Read the rows; all bytes from the file's start on are shown to `watch`."""
+        line = self.line
         try:
-            with file.open() as opened:
-                read = reading(opened, file.format, watch)
-                skip_exactly(read, header.size)
-                for text in csv_text.whole_rows(read):
-                    yield CsvChunk(file.shown, text, line, header.columns, self._delimiter)
+            with self.file.open() as opened:
+                for text in csv_text.whole_rows(self._reading(opened, watch)):
+                    yield CsvChunk(self.file.shown, text, line, self.columns, self.delimiter)
                     line += text.count(b"\n")
         except (OSError, EOFError, zlib.error) as error:
             raise StepError(
-                f"could not read {file.shown} from line {line} on: {error}; is the file complete?"
+                f"could not read {self.file.shown} from line {line} on: {error}; is the file whole?"
             ) from error
+
+    def _reading(self, opened: BinaryIO, watch: Callable[[bytes], None]) -> Callable[[int], bytes]:
+        read = reading(opened, self.file.format, watch)
+        if self.size is None:
+            skip_exactly(read, self.start)
+            return read
+        opened.seek(self.start)
+        left = self.size
+
+        def read_within(size: int) -> bytes:
+            nonlocal left
+            block = read(min(size, left))
+            left -= len(block)
+            return block
+
+        return read_within
 
 
 def reading(

@@ -34,6 +34,10 @@ class InputFile:
         """Whether the file is on this machine (or one that is mounted here)."""
         return isinstance(self.filesystem, LocalFileSystem)
 
+    def exists(self) -> bool:
+        """Tell whether the file is there (seen from another machine, it may not be)."""
+        return bool(self.filesystem.exists(self.path))
+
     def open(self) -> BinaryIO:
         """Open the file for reading bytes."""
         opened: BinaryIO = self.filesystem.open(self.path, "rb")

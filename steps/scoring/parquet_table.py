@@ -96,34 +96,52 @@ class ParquetTable:
 
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[ParquetChunk]:
         """Read the files one after the other."""
+        kept = tuple(self.kept_types(selection))
         for file in self.files:
             # A Parquet file is not read from its start to its end, so this is another reading.
             digests.start(file)
+            yield from ParquetSection(file, None, 1, selection, kept).chunks()
+
+    def sections(self, selection: Selection, digests: Digests) -> Iterator[ParquetSection]:
+        """Cut the files into sections, one per row group, to be read apart."""
+        kept = tuple(self.kept_types(selection))
+        for file in self.files:
+            digests.start(file)
+            row = 1
             with open_parquet(file) as opened:
-                yield from read_rows(file, opened, None, self, selection)
+                for group in range(opened.num_row_groups):
+                    yield ParquetSection(file, group, row, selection, kept)
+                    row += opened.metadata.row_group(group).num_rows
 
 
-def read_rows(
-    file: InputFile,
-    opened: pa.parquet.ParquetFile,
-    row_groups: list[int] | None,
-    table: ParquetTable,
-    selection: Selection,
-) -> Iterator[ParquetChunk]:
-    """Read some row groups of a file (None is all of them), batch by batch."""
-    wanted = [*selection.schema.features, *selection.keep, selection.target]
-    columns = list(dict.fromkeys(name for name in wanted if name is not None))
-    kept = tuple(table.kept_types(selection))
-    _check_numbers_possible(file, opened.schema_arrow, selection)
-    row = 1
-    try:
-        for batch in opened.iter_batches(BATCH_ROWS, row_groups, columns, use_threads=False):
-            yield ParquetChunk(file.shown, batch, kept)
-            row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
-        raise StepError(
-            f"could not read {file.shown} from row {row} on: {_first(error)}"
-        ) from error
+@dataclass(frozen=True)
+class ParquetSection:
+    """One row group of a file, or all (None); `row` is the number of the first row."""
+
+    file: InputFile
+    row_group: int | None
+    row: int
+    selection: Selection
+    kept: tuple[pa.Field, ...]
+
+    def chunks(self) -> Iterator[ParquetChunk]:
+        """Read the rows, batch by batch."""
+        schema = self.selection.schema
+        wanted = [*schema.features, *self.selection.keep, self.selection.target]
+        columns = list(dict.fromkeys(name for name in wanted if name is not None))
+        groups = None if self.row_group is None else [self.row_group]
+        row = self.row
+        with open_parquet(self.file) as opened:
+            _check_numbers_possible(self.file, opened.schema_arrow, schema.features)
+            try:
+                for batch in opened.iter_batches(BATCH_ROWS, groups, columns, use_threads=False):
+                    yield ParquetChunk(self.file.shown, batch, self.kept)
+                    row += batch.num_rows
+            except (pa.ArrowException, OSError) as error:
+                raise StepError(
+                    f"could not read {self.file.shown} from row {row} on: {_first(error)}; "
+                    "is the file whole?"
+                ) from error
 
 
 def open_parquet(file: InputFile) -> Any:
@@ -138,8 +156,8 @@ def open_parquet(file: InputFile) -> Any:
         ) from error
 
 
-def _check_numbers_possible(file: InputFile, schema: pa.Schema, selection: Selection) -> None:
-    for name in selection.schema.features:
+def _check_numbers_possible(file: InputFile, schema: pa.Schema, features: tuple[str, ...]) -> None:
+    for name in features:
         kind = _value_type(schema.field(name).type)
         allowed = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, _is_text)
         also = (pa.types.is_boolean, pa.types.is_null)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,12 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.core.errors import StepError
-
 if TYPE_CHECKING:
     from steps.core.schema import Label, Schema
-    from steps.scoring.digests import Digests
-    from steps.scoring.inputs import InputFile
 
 # The forest computes in float32: what does not fit there is no number to it.
 LARGEST = float(np.finfo(np.float32).max)
@@ -25,12 +20,14 @@ LARGEST = float(np.finfo(np.float32).max)
 class Selection:
     """What is taken from each row: the features, the columns to keep, and the target if any.
 
-    `as_lines`: kept columns are the row's own text (only asked for where that is possible).
+    `as_text`: kept CSV columns that are not features stay the text they are.
+    `as_lines`: what is kept is the row's own text (only asked for where that is possible).
     """
 
     schema: Schema
     keep: tuple[str, ...]
     target: str | None
+    as_text: bool = False
     as_lines: bool = False
 
 
@@ -76,21 +73,6 @@ class Chunk(Protocol):
         """Decode the rows; called in any thread."""
 
 
-class Table(Protocol):
-    """The input: one or many files of one format with the same columns."""
-
-    files: tuple[InputFile, ...]
-    columns: tuple[str, ...]
-    # Known, estimated, or None.
-    rows: int | None
-
-    def kept_types(self, selection: Selection) -> list[pa.Field]:
-        """Give names and types of the kept columns."""
-
-    def chunks(self, selection: Selection, digests: Digests) -> Iterator[Chunk]:
-        """Read the rows in order, and have the files' content digested."""
-
-
 def fits(column: np.ndarray) -> bool:
     """Tell whether no value of a float column is infinite or too large for the forest."""
     if not len(column):
@@ -115,18 +97,6 @@ def _spellings(label: Label) -> list[str]:
     if isinstance(label, bool):
         return [str(label), str(label).lower(), str(label).upper()]
     return [str(label), f"{label}.0"] if isinstance(label, int) else [label]
-
-
-def output_columns(selection: Selection, columns: tuple[str, ...], added: list[str]) -> list[str]:
-    """Give the names of the output's columns, or say which of the input's is in the way."""
-    taken = [name for name in selection.keep if name in added]
-    if taken:
-        others = ",".join(name for name in columns if name not in added)
-        raise StepError(
-            f"expected no input column named {', '.join(taken)}, which the output needs for the "
-            f"predictions; keep others (-P keep={others}) or rename it"
-        )
-    return [*selection.keep, *added]
 
 
 def as_floats(column: Any) -> np.ndarray:

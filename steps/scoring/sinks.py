@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROWS_PER_GROUP = 1 << 18
 ROWS_PER_PART = 1 << 20
 PARTS = "part-*.parquet"
+FOLDER = ""
 # gzip's own default takes twice the time for 3 % less.
 GZIP_LEVEL = 4
 
@@ -91,7 +92,7 @@ def kind(path: Path) -> str:
             f"expected an output named .csv, .csv.gz or .parquet, or a folder without a suffix, "
             f"found {path}"
         )
-    return ""
+    return FOLDER
 
 
 class _Csv:
@@ -289,5 +290,5 @@ _KINDS: dict[str, Callable[[Path, Layout], AbstractContextManager[Sink]]] = {
     ".csv": _csv,
     ".csv.gz": _gzipped,
     ".parquet": _parquet,
-    "": _folder,
+    FOLDER: _folder,
 }

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steps.core.errors import StepError
 from steps.core.files import unwritable
 from steps.scoring import drift
 from steps.scoring.labelled import Labelled, LabelledTotal
@@ -89,6 +88,20 @@ class Totals:
     drift: list[np.ndarray] = field(default_factory=list)
     labelled: LabelledTotal = field(default_factory=LabelledTotal)
 
+    def merge(self, other: Totals) -> None:
+        """Add what was counted elsewhere."""
+        self.read += other.read
+        self.written += other.written
+        self.rejected += other.rejected
+        self.positive += other.positive
+        self._add_drift(other.drift)
+        if (labelled := other.labelled.total()) is not None:
+            self.labelled.add(labelled)
+
+    def _add_drift(self, counts: list[np.ndarray]) -> None:
+        before = self.drift or [np.zeros_like(each) for each in counts]
+        self.drift = [a + b for a, b in zip(before, counts or before, strict=True)]
+
     def add(self, part: Scored, written: int) -> None:
         """Add a chunk of which `written` rows were written; they must be all of its good ones."""
         expected = part.read - len(part.rejected)
@@ -98,9 +111,7 @@ class Totals:
         self.written += written
         self.rejected += len(part.rejected)
         self.positive += part.positive
-        if part.drift:
-            before = self.drift or [np.zeros_like(counts) for counts in part.drift]
-            self.drift = [a + b for a, b in zip(before, part.drift, strict=True)]
+        self._add_drift(part.drift)
         if part.labelled is not None:
             self.labelled.add(part.labelled)
 
@@ -145,6 +156,4 @@ def score(
     finally:
         predicting.shutdown(cancel_futures=True)
         writing.shutdown(cancel_futures=True)
-    if not totals.read:
-        raise StepError("expected rows to score, found a header only")
     return totals
