@@ -39,20 +39,13 @@ def _read_parquet(path: Path, shown: str) -> pa.Table:
         table = pa.parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise StepError(f"expected a Parquet file in {shown}, found: {_first(error)}") from error
-    _check_columns(table.column_names, shown)
+    check_columns(table.column_names, shown)
     return table
 
 
 def _read_csv(path: Path, delimiter: str, shown: str) -> pa.Table:
     header = read_header(path, delimiter, shown)
-    _check_columns(header, shown)
-    if len(header) == 1:
-        found = [other for other in CSV_DELIMITERS if other != delimiter and other in header[0]]
-        if found:
-            raise StepError(
-                f"expected columns separated by {delimiter!r} in {shown}, found one column named "
-                f"{header[0]!r}; is the delimiter {found[0]!r}? (-P 'delimiter={found[0]}')"
-            )
+    check_header(header, delimiter, shown)
     parsing = pa.csv.ParseOptions(delimiter=delimiter)
     try:
         return pa.csv.read_csv(path, parse_options=parsing)
@@ -70,7 +63,19 @@ def read_header(path: Path, delimiter: str, shown: str) -> list[str]:
         raise StepError(f"expected UTF-8 text in {shown}, found: {_first(error)}") from error
 
 
-def _check_columns(columns: Sequence[str], shown: str) -> None:
+def check_header(header: Sequence[str], delimiter: str, shown: str) -> None:
+    """Raise a StepError if the names are not different, or seem to have another delimiter."""
+    check_columns(header, shown)
+    found = [other for other in CSV_DELIMITERS if other != delimiter and other in header[0]]
+    if len(header) == 1 and found:
+        raise StepError(
+            f"expected columns separated by {delimiter!r} in {shown}, found one column named "
+            f"{header[0]!r}; is the delimiter {found[0]!r}? (-P 'delimiter={found[0]}')"
+        )
+
+
+def check_columns(columns: Sequence[str], shown: str) -> None:
+    """Raise a StepError if two columns have the same name."""
     if len(set(columns)) == len(columns):
         return
     twice = sorted({name for name in columns if list(columns).count(name) > 1})

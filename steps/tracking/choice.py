@@ -17,6 +17,7 @@ from steps.tracking.runs import download, get_run
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,12 @@ def fetch(choice: ModelChoice, session: Session) -> Path:
     if choice.uri.startswith("models:/"):
         return Path(mlflow.artifacts.download_artifacts(choice.uri, dst_path=str(session.folder)))
     return Path(choice.uri)
+
+
+def registered_version(uri: str, client: MlflowClient) -> str | None:
+    """Give the version that a `models:/…` URI means, None for any other URI."""
+    if in_registry := re.fullmatch(r"models:/([^/@]+)/(\d+)", uri):
+        return in_registry[2]
+    if by_alias := re.fullmatch(r"models:/([^/@]+)@(.+)", uri):
+        return str(client.get_model_version_by_alias(by_alias[1], by_alias[2]).version)
+    return None

@@ -1,0 +1,223 @@
+"""CSV files as the input: their headers, and their rows in chunks of text."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
+
+from steps.core.errors import StepError
+from steps.core.tables import check_header
+from steps.scoring import csv_rows, csv_text
+from steps.scoring.inputs import GZIP
+
+if TYPE_CHECKING:
+    from steps.scoring.digests import Digests
+    from steps.scoring.inputs import InputFile
+    from steps.scoring.rows import Rows, Selection
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Column names of a CSV file, and how many bytes and lines they take."""
+
+    columns: tuple[str, ...]
+    size: int
+    lines: int
+
+
+@dataclass(frozen=True)
+class CsvChunk:
+    """Whole rows of a CSV file, as text; `line` is the number of the first one, from 1."""
+
+    file: str
+    text: bytes
+    line: int
+    columns: tuple[str, ...]
+    delimiter: str
+
+    def decode(self, selection: Selection) -> Rows:
+        """Parse the rows."""
+        return csv_rows.decode(self, selection)
+
+
+class CsvTable:
+    """CSV files with the same columns, in any order."""
+
+    def __init__(self, files: tuple[InputFile, ...], delimiter: str) -> None:
+        self.files, self._delimiter = files, delimiter
+        self._headers = [read_header(file, delimiter) for file in files]
+        self.columns = self._headers[0].columns
+        for file, header in zip(files, self._headers, strict=True):
+            check_same_columns(file.shown, header.columns, files[0].shown, self.columns)
+        self.rows = _estimate(files, self._headers)
+
+    def as_lines_possible(self, selection: Selection) -> bool:
+        """Tell whether a row's own text is what is kept of it."""
+        return (
+            selection.keep == self.columns
+            and self._delimiter == ","
+            and all(header.columns == self.columns for header in self._headers)
+        )
+
+    def kept_types(self, selection: Selection) -> list[pa.Field]:
+        """Features are numbers, the target is of its classes' type, anything else is text."""
+        return [csv_rows.kept_field(name, selection) for name in selection.keep]
+
+    def chunks(self, selection: Selection, digests: Digests) -> Iterator[CsvChunk]:
+        """Read the files one after the other; what is read is digested on the way."""
+        for file, header in zip(self.files, self._headers, strict=True):
+            yield from self.section(file, header).chunks(digests.watch(file))
+
+    def section(self, file: InputFile, header: Header) -> CsvSection:
+        """Give all rows of a file."""
+        return CsvSection(
+            file, header.columns, self._delimiter, header.size, None, 1 + header.lines
+        )
+
+    def sections(self, digests: Digests, size: int) -> Iterator[CsvSection]:
+        """Cut the files into sections of about `size` bytes, to be read apart.
+
+        This reads each file once, to know where its rows end and to digest it.
+        """
+        for file, header in zip(self.files, self._headers, strict=True):
+            whole = self.section(file, header)
+            if file.format == GZIP:
+                # What was compressed can be read from the start only.
+                yield whole
+                digests.start(file)
+                continue
+            start, line, end, next_line = whole.start, whole.line, whole.start, whole.line
+            for chunk in whole.chunks(digests.watch(file)):
+                end, next_line = end + len(chunk.text), next_line + chunk.text.count(b"\n")
+                if end - start >= size:
+                    yield replace(whole, start=start, size=end - start, line=line)
+                    start, line = end, next_line
+            if end > start:
+                yield replace(whole, start=start, size=end - start, line=line)
+
+
+@dataclass(frozen=True)
+class CsvSection:
+    """Rows of one CSV file: `size` bytes of its text from `start` on, or all the rest.
+
+    `line` is the number of the first line.
+    """
+
+    file: InputFile
+    columns: tuple[str, ...]
+    delimiter: str
+    start: int
+    size: int | None
+    line: int
+
+    def chunks(self, watch: Callable[[bytes], None] = lambda _: None) -> Iterator[CsvChunk]:
+        """Read the rows; all bytes from the file's start on are shown to `watch`."""
+        line = self.line
+        try:
+            with self.file.open() as opened:
+                for text in csv_text.whole_rows(self._reading(opened, watch)):
+                    yield CsvChunk(self.file.shown, text, line, self.columns, self.delimiter)
+                    line += text.count(b"\n")
+        except (OSError, EOFError, zlib.error) as error:
+            raise StepError(
+                f"could not read {self.file.shown} from line {line} on: {error}; is the file whole?"
+            ) from error
+
+    def _reading(self, opened: BinaryIO, watch: Callable[[bytes], None]) -> Callable[[int], bytes]:
+        read = reading(opened, self.file.format, watch)
+        if self.size is None:
+            skip_exactly(read, self.start)
+            return read
+        opened.seek(self.start)
+        left = self.size
+
+        def read_within(size: int) -> bytes:
+            nonlocal left
+            block = read(min(size, left))
+            left -= len(block)
+            return block
+
+        return read_within
+
+
+def reading(
+    opened: BinaryIO, format: str, watch: Callable[[bytes], None]
+) -> Callable[[int], bytes]:
+    """Give the function that reads a file's text; compressed bytes are what `watch` is shown."""
+    if format != GZIP:
+        return _Watched(opened, watch).read
+    return gzip.GzipFile(fileobj=_Watched(opened, watch)).read
+
+
+class _Watched(io.RawIOBase):
+    """A file whose bytes are shown to someone as they are read, in order."""
+
+    def __init__(self, opened: BinaryIO, watch: Callable[[bytes], None]) -> None:
+        self._opened, self._watch = opened, watch
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._opened.read(size)
+        self._watch(block)
+        return block
+
+
+def skip_exactly(read: Callable[[int], bytes], size: int) -> None:
+    """Read `size` bytes and forget them."""
+    while size and (block := read(size)):
+        size -= len(block)
+
+
+def read_header(file: InputFile, delimiter: str) -> Header:
+    """Read the column names of a CSV file."""
+    start, end = b"", 0
+    try:
+        with file.open() as opened:
+            read = reading(opened, file.format, lambda _: None)
+            while not end and (block := read(1 << 16)):
+                start += block
+                end = csv_text.row_end(start, first=True)
+        record = (start[:end] if end else start).removeprefix(BYTE_ORDER_MARK)
+        text = record.decode("utf-8").rstrip("\r\n")
+        columns = next(csv.reader([text], delimiter=delimiter, strict=True), [])
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise StepError(f"expected CSV text in {file.shown}, found: {error}") from error
+    if not any(columns):
+        raise StepError(f"expected column names in the first line of {file.shown}, found none")
+    check_header(columns, delimiter, file.shown)
+    return Header(tuple(columns), end or len(start), start[: end or len(start)].count(b"\n"))
+
+
+def check_same_columns(
+    file: str, columns: tuple[str, ...], first: str, expected: tuple[str, ...]
+) -> None:
+    """Raise a StepError if a file has not the columns of the first one; their order is free."""
+    differing = sorted(set(columns) ^ set(expected))
+    if differing:
+        where = "only in the first" if differing[0] in expected else "not in the first"
+        raise StepError(
+            f"expected the columns of {first} in every file, found {differing[0]} {where} when "
+            f"reading {file}; score such files apart"
+        )
+
+
+def _estimate(files: tuple[InputFile, ...], headers: list[Header]) -> int | None:
+    """Estimate the number of rows from the length of the first ones, for the progress."""
+    sizes = [file.size for file in files if file.format != GZIP and file.size is not None]
+    if len(sizes) != len(files):
+        return None
+    with files[0].open() as opened:
+        sample = opened.read(headers[0].size + (1 << 16))[headers[0].size :]
+    lines = sample.count(b"\n")
+    return int(sum(sizes) * lines / len(sample)) if lines else None

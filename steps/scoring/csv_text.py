@@ -1,0 +1,86 @@
+"""CSV text: split into chunks of whole rows without parsing it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+
+BLOCK = 2 << 20
+# A quote that is not closed within this many bytes is taken for an ordinary character.
+LONGEST_ROW = 16 << 20
+
+
+def whole_rows(read: Callable[[int], bytes], start: bytes = b"") -> Iterator[bytes]:
+    r"""Yield text of whole rows, in order, about `BLOCK` bytes at a time.
+
+    `read(size)` gives the next bytes. Each piece but the last ends with a line end; a line end
+    within quotes does not end a row.
+    """
+    rest = start
+    while block := read(BLOCK):
+        text = rest + block if rest else block
+        end = row_end(text)
+        if end:
+            yield text[:end]
+        rest = text[end:]
+    if rest.strip(b"\r\n"):
+        yield rest
+
+
+def row_end(text: bytes, *, first: bool = False) -> int:
+    """Find where the last (or the first) whole row of a text ends; 0 if no row does."""
+    if first:
+        return _first_row_end(text)
+    if b'"' not in text:
+        return text.rfind(b"\n") + 1
+    # A row ends where the quotes before it are even in number.
+    quotes, end = text.count(b'"'), len(text)
+    while (line_end := text.rfind(b"\n", 0, end)) >= 0:
+        quotes -= text.count(b'"', line_end, end)
+        if quotes % 2 == 0:
+            return line_end + 1
+        end = line_end
+    return text.rfind(b"\n") + 1 if len(text) >= LONGEST_ROW else 0
+
+
+def _first_row_end(text: bytes) -> int:
+    quotes, start = 0, 0
+    while (line_end := text.find(b"\n", start)) >= 0:
+        quotes += text.count(b'"', start, line_end)
+        if quotes % 2 == 0:
+            return line_end + 1
+        start = line_end
+    return 0
+
+
+def numbered_rows(text: bytes, delimiter: str) -> Iterator[tuple[int, bytes]]:
+    """Yield each row that is not blank with its line number within the text, from 0."""
+    pending, started = b"", 0
+    for number, line in enumerate(text.split(b"\n")):
+        if not pending:
+            started = number
+        pending = pending + b"\n" + line if pending else line
+        if not _is_open(pending, delimiter):
+            if pending.strip(b"\r"):
+                yield started, pending.removesuffix(b"\r")
+            pending = b""
+    if pending:
+        yield started, pending
+
+
+def _is_open(text: bytes, delimiter: str) -> bool:
+    if text.count(b'"') % 2 == 0:
+        return False
+    try:
+        split_fields(text, delimiter)
+    except csv.Error:
+        return True
+    return False
+
+
+def split_fields(row: bytes, delimiter: str) -> list[str]:
+    """Split one row into its fields; raises csv.Error if a quote is not closed."""
+    text = row.decode("utf-8", errors="replace")
+    if '"' not in text:
+        return text.split(delimiter)
+    return next(csv.reader([text], delimiter=delimiter, strict=True))

@@ -1,0 +1,87 @@
+"""Score files into an output: everything of `batch_score` that needs no tracking server."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from steps.core import console
+from steps.core.errors import StepError
+from steps.scoring import drift, stream
+from steps.scoring.digests import Digests
+from steps.scoring.plan import check_rows, open_table, plan
+from steps.scoring.sinks import open_sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from steps.core.schema import Schema
+    from steps.scoring.drift import Bins, Drift
+    from steps.scoring.inputs import InputFile
+    from steps.scoring.plan import Request, Table
+    from steps.scoring.predictor import Predictor
+    from steps.scoring.sinks import Layout
+    from steps.scoring.stream import Totals
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it; `drift` is empty where the training profile is not known."""
+
+    totals: Totals
+    digest: str
+    seconds: float
+    drift: tuple[Drift, ...]
+
+
+def score_files(
+    files: tuple[InputFile, ...],
+    predictor: Predictor,
+    schema: Schema,
+    request: Request,
+    bins: tuple[Bins, ...] | None,
+) -> Result:
+    """Score all rows of the files into the output, which appears whole or not at all."""
+    started = time.monotonic()
+    table = open_table(files, request.delimiter)
+    selection, layout = plan(table, schema, request)
+    scorer = stream.Scorer(predictor, selection, bins)
+    score = _score_here
+    if request.is_spread:
+        # Imported when asked for, as few are: it keeps the others' start short.
+        from steps.scoring.cluster_score import score
+    with Digests() as digests, console.progress(table.rows, "rows", "batch_score") as shown:
+        totals = score(table, scorer, layout, request, digests, shown.update)
+        digest = digests.value()
+    found = drift.compare(totals.drift, bins) if bins else ()
+    return Result(totals, digest, time.monotonic() - started, found)
+
+
+def _score_here(
+    table: Table,
+    scorer: stream.Scorer,
+    layout: Layout,
+    request: Request,
+    digests: Digests,
+    progress: Callable[[int], None],
+) -> Totals:
+    chunks = table.chunks(scorer.selection, digests)
+    with open_sink(request.output, layout) as sink, request.bad_rows() as bad:
+        totals = stream.score(chunks, scorer, sink, bad, progress)
+        check_rows(totals.read)
+    return totals
+
+
+def check_versions(
+    trained_with: Mapping[str, str], strict: bool, warn: Callable[[str], None]
+) -> None:
+    """Compare the scikit-learn that the model was trained with, up to the minor version."""
+    trained, here = trained_with.get("scikit-learn"), version("scikit-learn")
+    if trained is None or trained.split(".")[:2] == here.split(".")[:2]:
+        return
+    message = f"expected scikit-learn {trained}, with which the model was trained, found {here}"
+    if strict:
+        raise StepError(f"{message}; install that one, or use -P strict=false")
+    warn(f"{message}; results may differ (-P strict=true refuses)")

@@ -1,0 +1,107 @@
+"""What is asked for, and what it means for the columns that are read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steps.core.errors import StepError
+from steps.core.tables import require_columns
+from steps.scoring.csv_table import CsvTable
+from steps.scoring.inputs import PARQUET
+from steps.scoring.parquet_table import ParquetTable
+from steps.scoring.quarantine import BadRows, quarantine
+from steps.scoring.rows import Selection
+from steps.scoring.sinks import FOLDER, Layout, kind
+
+if TYPE_CHECKING:
+    from steps.core.schema import Schema
+    from steps.scoring.inputs import InputFile
+
+CSV_OUTPUTS = (".csv", ".csv.gz")
+Table = CsvTable | ParquetTable
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: `keep` None is all columns of the input, () none of them.
+
+    `scheduler` is the Dask cluster to spread over, or None.
+    """
+
+    output: Path
+    delimiter: str
+    keep: tuple[str, ...] | None = None
+    all_probabilities: bool = False
+    quarantine: bool = False
+    scheduler: str | None = None
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether a cluster does the work: it writes a file per part, so only into a folder."""
+        return self.scheduler is not None and kind(self.output) == FOLDER
+
+    @contextmanager
+    def bad_rows(self) -> Iterator[BadRows]:
+        """Open what deals with bad rows."""
+        if not self.quarantine:
+            yield BadRows()
+            return
+        with quarantine(self.output) as bad:
+            yield bad
+
+
+def keep(value: str) -> tuple[str, ...] | None:
+    """Read the parameter `keep`: all, none, or names separated by commas."""
+    if value.strip().lower() in ("all", "none"):
+        return None if value.strip().lower() == "all" else ()
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names) or len(set(names)) != len(names):
+        raise ValueError("all, none, or different column names separated by commas")
+    return names
+
+
+def open_table(files: tuple[InputFile, ...], delimiter: str) -> Table:
+    """Read the columns of all files and check that they are the same."""
+    if files[0].format == PARQUET:
+        return ParquetTable(files)
+    return CsvTable(files, delimiter)
+
+
+def plan(table: Table, schema: Schema, request: Request) -> tuple[Selection, Layout]:
+    """Settle what is read of each row and what is written."""
+    first = table.files[0].shown
+    require_columns(schema.features, table.columns, f"input {first}")
+    kept = table.columns if request.keep is None else request.keep
+    require_columns(kept, table.columns, f"keep, input {first}")
+    target = schema.target if schema.target in table.columns else None
+    selection = Selection(schema, kept, target)
+    if isinstance(table, CsvTable) and kind(request.output) in CSV_OUTPUTS:
+        as_lines = table.as_lines_possible(selection)
+        selection = replace(selection, as_text=True, as_lines=as_lines)
+    added: tuple[tuple[str, int], ...] = (("probability", 1),)
+    if request.all_probabilities:
+        classes = enumerate(schema.classes)
+        added = tuple((f"probability_{label}", position) for position, label in classes)
+    layout = Layout(tuple(table.kept_types(selection)), schema.classes, added)
+    _check_free(layout, kept)
+    return selection, layout
+
+
+def _check_free(layout: Layout, kept: tuple[str, ...]) -> None:
+    taken = [name for name in layout.added if name in kept]
+    if taken:
+        others = ",".join(name for name in kept if name not in taken) or "none"
+        raise StepError(
+            f"expected no input column named {', '.join(taken)}, a name that the output needs; "
+            f"keep others (-P 'keep={others}') or rename it"
+        )
+
+
+def check_rows(rows: int) -> None:
+    """Raise a StepError if nothing was read."""
+    if not rows:
+        raise StepError("expected rows to score, found a header only")

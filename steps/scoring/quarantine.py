@@ -1,0 +1,55 @@
+"""Bad rows: the first one is an error, or all are written apart with what is wrong with them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from steps.core.errors import StepError
+from steps.core.files import whole_file
+
+if TYPE_CHECKING:
+    from steps.scoring.rows import Rejected
+
+COLUMNS = ("file", "row", "line", "reason", "text")
+
+
+class BadRows:
+    """Numbers the rows of each file, and deals with the bad ones in order."""
+
+    def __init__(self, output: TextIO | None = None) -> None:
+        self._writer: Any = csv.writer(output) if output else None
+        if self._writer:
+            self._writer.writerow(COLUMNS)
+        self._file, self._before = "", 0
+
+    def add(self, file: str, read: int, rejected: list[Rejected]) -> None:
+        """Take note of the next `read` rows of a file, of which some are rejected."""
+        if file != self._file:
+            self._file, self._before = file, 0
+        for bad in rejected:
+            row = self._before + bad.row + 1
+            if self._writer is None:
+                line = f" (line {bad.line})" if bad.line else ""
+                raise StepError(
+                    f"{file}, row {row}{line}: {bad.reason}; mend the row, or leave such rows out "
+                    "with -P on_bad_rows=quarantine"
+                )
+            self._writer.writerow((file, row, bad.line or "", bad.reason, bad.text))
+        self._before += read
+
+
+@contextmanager
+def quarantine(output: Path) -> Iterator[BadRows]:
+    """Write bad rows to `<output>.rejected.csv`; it is made anew even if there are none."""
+    path = rejected_path(output)
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield BadRows(file)
+
+
+def rejected_path(output: Path) -> Path:
+    """Give the place of an output's bad rows."""
+    return output.with_name(f"{output.name}.rejected.csv")

@@ -1,0 +1,159 @@
+"""Scoring as a stream: reading, predicting and writing overlap, in bounded memory, in order.
+
+The calling thread reads chunks, a pool of threads decodes, predicts and encodes them, and one
+thread writes them in the order in which they were read. Arrow, numpy and the trees release the
+interpreter's lock, so threads are enough, and the model is there once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steps.core.files import unwritable
+from steps.scoring import drift
+from steps.scoring.labelled import Labelled, LabelledTotal
+from steps.scoring.sinks import Predicted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from steps.scoring.drift import Bins
+    from steps.scoring.predictor import Predictor
+    from steps.scoring.quarantine import BadRows
+    from steps.scoring.rows import Chunk, Rejected, Selection
+    from steps.scoring.sinks import Sink
+
+
+def threads() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What is done with each chunk: the same here and on a cluster."""
+
+    predictor: Predictor
+    selection: Selection
+    bins: tuple[Bins, ...] | None
+
+    def __call__(self, chunk: Chunk, sink: Sink) -> Scored:
+        """Decode a chunk, predict its rows, encode them, and count what is watched."""
+        rows = chunk.decode(self.selection)
+        if not len(rows):
+            return Scored(chunk.file, rows.read, rows.rejected, None, 0, [], None)
+        probabilities = self.predictor.probabilities(rows.features)
+        classes = self.predictor.classes(probabilities)
+        labelled = None
+        if rows.actual is not None:
+            labelled = Labelled.count(rows.actual, classes, probabilities[:, 1])
+        return Scored(
+            file=chunk.file,
+            read=rows.read,
+            rejected=rows.rejected,
+            encoded=sink.encode(rows, Predicted(classes, probabilities)),
+            positive=int(classes.sum()),
+            drift=drift.count(rows.features, self.bins) if self.bins else [],
+            labelled=labelled,
+        )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One scored chunk: what is to be written, and what was counted."""
+
+    file: str
+    read: int
+    rejected: list[Rejected]
+    encoded: Any
+    positive: int
+    drift: list[np.ndarray]
+    labelled: Labelled | None
+
+
+@dataclass
+class Totals:
+    """What was counted over all chunks."""
+
+    read: int = 0
+    written: int = 0
+    rejected: int = 0
+    positive: int = 0
+    drift: list[np.ndarray] = field(default_factory=list)
+    labelled: LabelledTotal = field(default_factory=LabelledTotal)
+
+    def merge(self, other: Totals) -> None:
+        """Add what was counted elsewhere."""
+        self.read += other.read
+        self.written += other.written
+        self.rejected += other.rejected
+        self.positive += other.positive
+        self._add_drift(other.drift)
+        if (labelled := other.labelled.total()) is not None:
+            self.labelled.add(labelled)
+
+    def _add_drift(self, counts: list[np.ndarray]) -> None:
+        before = self.drift or [np.zeros_like(each) for each in counts]
+        self.drift = [a + b for a, b in zip(before, counts or before, strict=True)]
+
+    def add(self, part: Scored, written: int) -> None:
+        """Add a chunk of which `written` rows were written; they must be all of its good ones."""
+        expected = part.read - len(part.rejected)
+        if written != expected:
+            raise AssertionError(f"{written} rows were written of {expected} of {part.file}")
+        self.read += part.read
+        self.written += written
+        self.rejected += len(part.rejected)
+        self.positive += part.positive
+        self._add_drift(part.drift)
+        if part.labelled is not None:
+            self.labelled.add(part.labelled)
+
+
+def score(
+    chunks: Iterable[Chunk],
+    scorer: Scorer,
+    sink: Sink,
+    bad_rows: BadRows,
+    progress: Callable[[int], None],
+    workers: int | None = None,
+) -> Totals:
+    """Score chunks into a sink; `progress` is told the rows of each chunk that was written.
+
+    Raises what reading, predicting or writing raised first in the order of the rows.
+    """
+    workers = workers or threads()
+    totals = Totals()
+
+    def write(future: Future[Scored]) -> None:
+        part = future.result()
+        bad_rows.add(part.file, part.read, part.rejected)
+        try:
+            written = sink.write(part.encoded) if part.encoded is not None else 0
+        except OSError as error:
+            raise unwritable(sink.path, error) from error
+        totals.add(part, written)
+        progress(written)
+
+    predicting = ThreadPoolExecutor(workers, thread_name_prefix="predict")
+    # One thread takes one chunk after the other: the order of writing is that of reading.
+    writing = ThreadPoolExecutor(1, thread_name_prefix="write")
+    waiting: deque[Future[None]] = deque()
+    try:
+        for chunk in chunks:
+            waiting.append(writing.submit(write, predicting.submit(scorer, chunk, sink)))
+            # Not more chunks at a time than keep all threads busy: that bounds the memory.
+            if len(waiting) > workers + 2:
+                waiting.popleft().result()
+        while waiting:
+            waiting.popleft().result()
+    finally:
+        predicting.shutdown(cancel_futures=True)
+        writing.shutdown(cancel_futures=True)
+    return totals
