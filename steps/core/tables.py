@@ -65,6 +65,8 @@ def read_header(path: Path, delimiter: str, shown: str) -> list[str]:
 
 def check_header(header: Sequence[str], delimiter: str, shown: str) -> None:
     """Raise a StepError if the names are not different, or seem to have another delimiter."""
+    if not header:
+        raise StepError(f"expected column names in the first line of {shown}, found none")
     check_columns(header, shown)
     found = [other for other in CSV_DELIMITERS if other != delimiter and other in header[0]]
     if len(header) == 1 and found:
