@@ -30,6 +30,7 @@ WAYS = (
     "which offers a browser"
 )
 _REFUSAL = re.compile(r"^\s*(?:(\w+Credential):)?.*?\b(AADSTS\d+)", re.MULTILINE)
+_NETWORK_SIGNS = ("Connection", "connect", "resolve", "timed out", "CERTIFICATE", "Max retries")
 _REASONS = {
     "AADSTS7000215": "AZURE_CLIENT_SECRET is wrong; it is the secret's value, not its id",
     "AADSTS7000222": "the client secret has expired; make a new one in the portal",
@@ -156,11 +157,24 @@ def explain(message: str, environment: Mapping[str, str]) -> StepError:
         credential, code = refusal.group(1) or "the credential", refusal.group(2)
         reason = _REASONS.get(code, f"see https://login.microsoftonline.com/error?code={code[6:]}")
         return StepError(f"Azure refused the login of {credential} ({code}): {reason}")
-    if "Attempted credentials" not in message or "Authentication failed" in message:
+    if "authority configuration" in message:
+        return StepError("Azure knows no tenant with the id in AZURE_TENANT_ID: check it")
+    # A credential that was not set up may speak of connections too; one that failed stops the list.
+    lines = (
+        message.splitlines()
+        if "Attempted credentials" not in message
+        else [line for line in message.splitlines() if "Authentication failed" in line]
+    )
+    if any(sign in line for line in lines for sign in _NETWORK_SIGNS):
         return StepError(
-            "could not reach Azure to log in (login.microsoftonline.com); check the network and "
-            "HTTPS_PROXY",
+            "could not reach Azure to log in (login.microsoftonline.com); check the network, "
+            "HTTPS_PROXY and REQUESTS_CA_BUNDLE",
             exit_code=FAILURE,
+        )
+    if "Authentication failed" in message:
+        return StepError(
+            "Azure did not accept the login: check AZURE_TENANT_ID, AZURE_CLIENT_ID "
+            "and AZURE_CLIENT_SECRET, or run `az login` again"
         )
     return NoLoginError(f"found no login to Azure{_hint(environment)}: {WAYS}")
 
