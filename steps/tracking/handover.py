@@ -31,17 +31,18 @@ def enter(uri: str, environ: MutableMapping[str, str] = os.environ) -> None:
 
     Afterwards `environ` says what it would if `mlflow run` had been started with `uri`.
     """
-    local = MlflowClient()
     run_id = environ.get(RUN_ID)
-    opened = local.get_run(run_id) if run_id else None
-    experiment = local.get_experiment(opened.info.experiment_id).name if opened else None
+    # A client makes its store: none without a need.
+    local = MlflowClient() if run_id else None
+    opened = local.get_run(run_id) if local else None
+    experiment = local.get_experiment(opened.info.experiment_id).name if local else None
     # For the whole process: azureml-mlflow's artifact client asks the default client's store.
     mlflow.set_tracking_uri(uri)
     environ[TRACKING_URI] = uri
     # The id of an experiment in the local store.
     environ.pop(EXPERIMENT_ID, None)
     experiment_id = use_experiment(experiment, environ)
-    if opened is None:
+    if local is None:
         return
     handed = _copy(opened, experiment_id)
     environ[RUN_ID], environ[EXPERIMENT_ID] = handed, experiment_id
