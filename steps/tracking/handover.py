@@ -31,23 +31,31 @@ def enter(uri: str, environ: MutableMapping[str, str] = os.environ) -> None:
 
     Afterwards `environ` says what it would if `mlflow run` had been started with `uri`.
     """
-    run_id = environ.get(RUN_ID)
-    # A client makes its store: none without a need.
-    local = MlflowClient() if run_id else None
-    opened = local.get_run(run_id) if local else None
-    experiment = local.get_experiment(opened.info.experiment_id).name if local else None
+    if RUN_ID in environ:
+        _hand_over(uri, environ)
+    else:
+        _point_at(uri, environ)
+        use_experiment(None, environ)
+
+
+def _hand_over(uri: str, environ: MutableMapping[str, str]) -> None:
+    local = MlflowClient()
+    opened = local.get_run(environ[RUN_ID])
+    experiment = local.get_experiment(opened.info.experiment_id).name
+    _point_at(uri, environ)
+    experiment_id = use_experiment(experiment, environ)
+    run_id = _copy(opened, experiment_id)
+    environ[RUN_ID], environ[EXPERIMENT_ID] = run_id, experiment_id
+    for name, value in {AZURE_RUN: run_id, AZURE_STUDIO: studio_url(uri, run_id)}.items():
+        local.set_tag(opened.info.run_id, name, value)
+
+
+def _point_at(uri: str, environ: MutableMapping[str, str]) -> None:
     # For the whole process: azureml-mlflow's artifact client asks the default client's store.
     mlflow.set_tracking_uri(uri)
     environ[TRACKING_URI] = uri
     # The id of an experiment in the local store.
     environ.pop(EXPERIMENT_ID, None)
-    experiment_id = use_experiment(experiment, environ)
-    if local is None:
-        return
-    handed = _copy(opened, experiment_id)
-    environ[RUN_ID], environ[EXPERIMENT_ID] = handed, experiment_id
-    for name, value in {AZURE_RUN: handed, AZURE_STUDIO: studio_url(uri, handed)}.items():
-        local.set_tag(opened.info.run_id, name, value)
 
 
 def use_experiment(name: str | None, environ: MutableMapping[str, str] = os.environ) -> str:

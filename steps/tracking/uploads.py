@@ -49,6 +49,6 @@ def _pause(busy: HttpResponseError, attempt: int) -> None:
     """Wait as long as the service asks for; raises what is no request to wait."""
     if busy.status_code != TOO_MANY_REQUESTS:
         raise busy
-    asked = busy.response.headers.get("Retry-After", "") if busy.response else ""
+    asked = getattr(busy.response, "headers", {}).get("Retry-After", "")
     seconds = float(asked) if asked.isdecimal() else 2.0**attempt
     time.sleep(min(seconds, SECONDS_LONGEST))

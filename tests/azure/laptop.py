@@ -1,4 +1,4 @@
-"""A user of the loopback workspace: a project folder and commands typed in it."""
+"""A user's machine: a project folder, a login to the loopback workspace, commands typed there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Client:
+class Laptop:
     """A machine with the project on it and a login to the workspace."""
 
     workspace: LoopbackWorkspace
@@ -79,7 +79,7 @@ def finish(process: subprocess.Popen[str], timeout: float = 240) -> Done:
     return Done(process.returncode, out, err)
 
 
-def new_client(workspace: LoopbackWorkspace, folder: Path, *, user: int = 0) -> Client:
+def new_laptop(workspace: LoopbackWorkspace, folder: Path, *, user: int = 0) -> Laptop:
     """Make a machine: a copy of the project, a home folder, the login of a user."""
     project = folder / "project"
     project.mkdir(parents=True)
@@ -93,7 +93,7 @@ def new_client(workspace: LoopbackWorkspace, folder: Path, *, user: int = 0) -> 
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{project}{os.pathsep}{_installed(folder)}",
     }
-    return Client(workspace, project, env)
+    return Laptop(workspace, project, env)
 
 
 def _installed(folder: Path) -> Path:

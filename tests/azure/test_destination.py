@@ -10,6 +10,7 @@ from pathlib import Path
 from steps.azure.config import WorkspaceConfig
 from steps.azure.workspace import studio_url
 from steps.tracking.destination import Destination, choose
+from tests.azure.laptop import REPOSITORY
 from tests.azure.test_config import GOOD
 
 REMOTE = "azureml://westeurope.api.azureml.ms/mlflow/v2.0/subscriptions/s"
@@ -52,5 +53,11 @@ def test_a_local_step_imports_nothing_of_azure() -> None:
         "import steps.preprocess, steps.train, steps.batch_score\n"
         "print(*(azure() - before))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr

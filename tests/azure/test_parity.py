@@ -9,7 +9,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from tests.azure.laptop import SMALL, Client, azure_runs, new_client, server
+from tests.azure.laptop import SMALL, Laptop, azure_runs, new_laptop, server
 from tests.azure.loopback import LoopbackWorkspace
 
 pytestmark = pytest.mark.slow
@@ -64,13 +64,13 @@ def artifact_paths(client: MlflowClient, run: Run, folder: str | None = None) ->
 def test_a_train_run_is_the_same_in_every_store(
     loopback_workspace: LoopbackWorkspace, mlflow_server: str, tmp_path: Path
 ) -> None:
-    client = new_client(loopback_workspace, tmp_path)
+    laptop = new_laptop(loopback_workspace, tmp_path)
     stores = {
         "file": f"file://{tmp_path}/mlruns",
         "sqlite": f"sqlite:///{tmp_path}/store.db",
         "http": mlflow_server,
     }
-    train(client, None)
+    train(laptop, None)
     (run,) = [
         run
         for run in azure_runs(loopback_workspace, step="train")
@@ -81,9 +81,9 @@ def test_a_train_run_is_the_same_in_every_store(
     )
     assert len(expected["children"]) == 2
     assert expected["artifacts"]
-    (client.folder / "config.json").unlink()
+    (laptop.folder / "config.json").unlink()
     for name, uri in stores.items():
-        train(client, uri)
+        train(laptop, uri)
         assert record_of(MlflowClient(uri)) == expected, name
 
 
@@ -91,8 +91,8 @@ def is_parity(workspace: LoopbackWorkspace, run: Run) -> bool:
     return server(workspace).get_experiment(run.info.experiment_id).name == "parity"
 
 
-def train(client: Client, uri: str | None) -> None:
-    done = client.run(
+def train(laptop: Laptop, uri: str | None) -> None:
+    done = laptop.run(
         "steps.train",
         *ARGUMENTS,
         MLFLOW_TRACKING_URI=uri,

@@ -25,6 +25,14 @@ SECRETS_AND_STATE = (
 )
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    # tmp_path itself has a link to this project's data.
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
 def make(project: Path, *names: str, size: int = 1) -> None:
     for name in names:
         path = project / name
@@ -36,23 +44,23 @@ def uploaded(project: Path) -> set[str]:
     return {str(name) for name in take_snapshot(project).sizes}
 
 
-def test_secrets_and_local_state_stay_without_any_ignore_file(tmp_path: Path) -> None:
-    make(tmp_path, "MLproject", "steps/a.py", "data/d.csv", *SECRETS_AND_STATE)
-    assert uploaded(tmp_path) == {"MLproject", "steps/a.py", "data/d.csv"}
+def test_secrets_and_local_state_stay_without_any_ignore_file(project: Path) -> None:
+    make(project, "MLproject", "steps/a.py", "data/d.csv", *SECRETS_AND_STATE)
+    assert uploaded(project) == {"MLproject", "steps/a.py", "data/d.csv"}
 
 
-def test_secrets_stay_even_if_the_ignore_file_lets_them_in(tmp_path: Path) -> None:
-    make(tmp_path, "MLproject", "config.json")
-    (tmp_path / ".amlignore").write_text("!config.json\n")
-    assert uploaded(tmp_path) == {"MLproject", ".amlignore"}
+def test_secrets_stay_even_if_the_ignore_file_lets_them_in(project: Path) -> None:
+    make(project, "MLproject", "config.json")
+    (project / ".amlignore").write_text("!config.json\n")
+    assert uploaded(project) == {"MLproject", ".amlignore"}
 
 
-def test_amlignore_goes_before_gitignore(tmp_path: Path) -> None:
-    make(tmp_path, "a.txt", "b.txt")
-    (tmp_path / ".gitignore").write_text("a.txt\n")
-    assert uploaded(tmp_path) == {".gitignore", "b.txt"}
-    (tmp_path / ".amlignore").write_text("b.txt\n")
-    assert uploaded(tmp_path) == {".gitignore", ".amlignore", "a.txt"}
+def test_amlignore_goes_before_gitignore(project: Path) -> None:
+    make(project, "a.txt", "b.txt")
+    (project / ".gitignore").write_text("a.txt\n")
+    assert uploaded(project) == {".gitignore", "b.txt"}
+    (project / ".amlignore").write_text("b.txt\n")
+    assert uploaded(project) == {".gitignore", ".amlignore", "a.txt"}
 
 
 def test_links_out_of_the_project_stay(tmp_path: Path) -> None:
@@ -79,10 +87,10 @@ def test_this_project_uploads_what_a_job_needs() -> None:
     assert not {name for name in names if name.startswith(("tests/", ".ci/", "predictions"))}
 
 
-def test_too_large_names_the_heaviest_folders(tmp_path: Path) -> None:
-    make(tmp_path, "big/a", "big/b", size=400)
-    make(tmp_path, "small/a", "c", size=100)
-    snapshot = take_snapshot(tmp_path)
+def test_too_large_names_the_heaviest_folders(project: Path) -> None:
+    make(project, "big/a", "big/b", size=400)
+    make(project, "small/a", "c", size=100)
+    snapshot = take_snapshot(project)
     check_size(snapshot, 1000)
     with pytest.raises(StepError, match=r"most of it: big/ .*, .*; name in \.amlignore"):
         check_size(snapshot, 999)
@@ -120,11 +128,11 @@ def test_a_file_outside_the_project_fails(tmp_path: Path, form: str) -> None:
         parameters_for_job({"data": form.format(path=outside)}, snapshot, [], tmp_path)
 
 
-def test_a_file_that_is_left_out_fails(tmp_path: Path) -> None:
-    make(tmp_path, "a", "new.csv")
-    (tmp_path / ".amlignore").write_text("*.csv\n")
+def test_a_file_that_is_left_out_fails(project: Path) -> None:
+    make(project, "a", "new.csv")
+    (project / ".amlignore").write_text("*.csv\n")
     with pytest.raises(StepError, match="left out of the upload"):
-        parameters_for_job({"input": "new.csv"}, take_snapshot(tmp_path), [], tmp_path)
+        parameters_for_job({"input": "new.csv"}, take_snapshot(project), [], project)
 
 
 def test_a_parameter_of_type_path_may_be_a_folder(tmp_path: Path) -> None:

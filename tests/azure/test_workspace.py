@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.azure import faults
-from tests.azure.laptop import SMALL, Client, azure_runs, finish, new_client, server
+from tests.azure.laptop import SMALL, Laptop, azure_runs, finish, new_laptop, server
 from tests.azure.loopback import LoopbackWorkspace
 
 pytestmark = pytest.mark.slow
@@ -16,8 +16,8 @@ STUDIO = "https://ml.azure.com/runs/"
 
 
 @pytest.fixture
-def client(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Client:
-    return new_client(loopback_workspace, tmp_path / "laptop")
+def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Laptop:
+    return new_laptop(loopback_workspace, tmp_path / "laptop")
 
 
 def newest(workspace: LoopbackWorkspace, step: str) -> str:
@@ -25,17 +25,17 @@ def newest(workspace: LoopbackWorkspace, step: str) -> str:
 
 
 def test_the_chain_in_all_launch_forms(
-    client: Client, loopback_workspace: LoopbackWorkspace, tmp_path: Path
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace, tmp_path: Path
 ) -> None:
-    uri = client.run("steps.workspace")
+    uri = laptop.run("steps.workspace")
     assert (uri.code, uri.out.strip()) == (0, loopback_workspace.names.tracking_uri.rstrip("?"))
 
     # 1. mlflow run with config.json: the run it opened locally leads to the one in the workspace.
-    prepared = client.mlflow_run("preprocess")
+    prepared = laptop.mlflow_run("preprocess")
     assert prepared.code == 0, prepared.err
     prepared_id = newest(loopback_workspace, "preprocess")
     assert f"see: {STUDIO}{prepared_id}?wsid=/subscriptions/" in prepared.out
-    (local,) = client.local_runs()
+    (local,) = laptop.local_runs()
     assert local.info.status == "FINISHED"
     assert local.data.tags["azure.run_id"] == prepared_id
     assert local.data.tags["azure.studio_url"].startswith(f"{STUDIO}{prepared_id}?")
@@ -46,16 +46,16 @@ def test_the_chain_in_all_launch_forms(
     assert handed.data.tags["mlflow.source.name"] == local.data.tags["mlflow.source.name"]
 
     # 2. mlflow run with the URI exported: its own run is in the workspace.
-    trained = client.mlflow_run("train", *SMALL, MLFLOW_TRACKING_URI=uri.out.strip())
+    trained = laptop.mlflow_run("train", *SMALL, MLFLOW_TRACKING_URI=uri.out.strip())
     assert trained.code == 0, trained.err
     train_run = azure_runs(loopback_workspace, step="train")[0]
     assert train_run.data.tags["step.upstream_run_id"] == prepared_id
     assert train_run.data.tags["mlflow.project.backend"] == "local"
-    assert len(client.local_runs()) == 1
+    assert len(laptop.local_runs()) == 1
     assert azure_runs(loopback_workspace, **{"mlflow.parentRunId": train_run.info.run_id})
 
     # 3. python -m steps.…, by run id, on a machine that trained nothing.
-    other = new_client(loopback_workspace, tmp_path / "other", user=1)
+    other = new_laptop(loopback_workspace, tmp_path / "other", user=1)
     scored = other.run("steps.batch_score", f"--model={train_run.info.run_id}")
     assert scored.code == 0, scored.err
     assert len((other.folder / "predictions.csv").read_text().splitlines()) == 193
@@ -65,34 +65,34 @@ def test_the_chain_in_all_launch_forms(
         score_run.info.run_id
     )
     assert {run.info.status for run in azure_runs(loopback_workspace)} == {"FINISHED"}
-    for done, machine in ((prepared, client), (trained, client), (scored, other)):
+    for done, machine in ((prepared, laptop), (trained, laptop), (scored, other)):
         assert_no_secret(done.out + done.err, machine)
-    assert_no_secret((client.folder / "mlflow.db").read_bytes().decode("latin-1"), client)
+    assert_no_secret((laptop.folder / "mlflow.db").read_bytes().decode("latin-1"), laptop)
 
 
-def assert_no_secret(text: str, client: Client) -> None:
-    assert client.env["AZURE_CLIENT_SECRET"] not in text
+def assert_no_secret(text: str, laptop: Laptop) -> None:
+    assert laptop.env["AZURE_CLIENT_SECRET"] not in text
     assert "eyJ" not in text, "a token"
 
 
 def test_main_runs_its_steps_as_nested_runs(
-    client: Client, loopback_workspace: LoopbackWorkspace
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     before = {run.info.run_id for run in azure_runs(loopback_workspace)}
-    done = client.run("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
+    done = laptop.run("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
     assert done.code == 0, done.err
     made = [run for run in azure_runs(loopback_workspace) if run.info.run_id not in before]
     steps = {run.data.tags["step"]: run for run in made if "step" in run.data.tags}
     assert set(steps) == {"main", "preprocess", "train", "batch_score"}
     for name in ("preprocess", "train", "batch_score"):
         assert steps[name].data.tags["mlflow.parentRunId"] == steps["main"].info.run_id
-    again = client.run("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
+    again = laptop.run("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
     assert f"train: reusing run {steps['train'].info.run_id}" in again.out
 
 
-def test_tokens_expire_in_mid_run(client: Client, loopback_workspace: LoopbackWorkspace) -> None:
+def test_tokens_expire_in_mid_run(laptop: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
     loopback_workspace.faults.token_lifetime = 2
-    done = client.run("steps.train", *SMALL, "--seed=8")
+    done = laptop.run("steps.train", *SMALL, "--seed=8")
     assert done.code == 0, done.err
     logins = [line for line in loopback_workspace.requests if "/oauth2/v2.0/token 200" in line]
     assert len(logins) > 2
@@ -101,10 +101,10 @@ def test_tokens_expire_in_mid_run(client: Client, loopback_workspace: LoopbackWo
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("where", [faults.TRACKING, faults.BLOB_UPLOAD])
 def test_a_busy_service_is_asked_again(
-    client: Client, loopback_workspace: LoopbackWorkspace, status: int, where: str
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace, status: int, where: str
 ) -> None:
     loopback_workspace.faults.answer(status, where, times=2, after=1, retry_after=1)
-    done = client.run("steps.preprocess", f"--seed={status}")
+    done = laptop.run("steps.preprocess", f"--seed={status}")
     assert done.code == 0, done.err
     assert loopback_workspace.faults.answered == 2
     run = azure_runs(loopback_workspace, step="preprocess")[0]
@@ -113,11 +113,11 @@ def test_a_busy_service_is_asked_again(
 
 
 def test_the_service_dies_in_mid_train(
-    client: Client, loopback_workspace: LoopbackWorkspace
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    assert client.run("steps.preprocess").code == 0
-    loopback_workspace.faults.die(faults.BLOB_UPLOAD, after=1)
-    done = client.run("steps.train", *SMALL, "--seed=9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+    assert laptop.run("steps.preprocess").code == 0
+    loopback_workspace.faults.die(faults.LOG_BATCH, after=1)
+    done = laptop.run("steps.train", *SMALL, "--seed=9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
     assert done.code == 1
     assert done.error.startswith("error: ")
     assert "Traceback" not in done.err
@@ -125,18 +125,18 @@ def test_the_service_dies_in_mid_train(
     loopback_workspace.faults.clear()
     run = azure_runs(loopback_workspace, step="train")[0]
     assert run.info.status != "FINISHED"
-    again = client.run("steps.batch_score", f"--model={run.info.run_id}")
+    again = laptop.run("steps.batch_score", f"--model={run.info.run_id}")
     assert again.code != 0
-    assert not (client.folder / "predictions.csv").exists()
+    assert not (laptop.folder / "predictions.csv").exists()
 
 
 def test_two_users_at_once(
-    client: Client, loopback_workspace: LoopbackWorkspace, tmp_path: Path
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace, tmp_path: Path
 ) -> None:
-    clients = [client, new_client(loopback_workspace, tmp_path / "second", user=1)]
+    machines = [laptop, new_laptop(loopback_workspace, tmp_path / "second", user=1)]
     processes = [
         machine.start("steps.train", *SMALL, MLFLOW_EXPERIMENT_NAME=f"user {number}")
-        for number, machine in enumerate(clients)
+        for number, machine in enumerate(machines)
     ]
     for done in [finish(process) for process in processes]:
         assert done.code == 0, done.err
@@ -163,21 +163,21 @@ NO_LOGIN = {"AZURE_CLIENT_ID": None, "AZURE_CLIENT_SECRET": None, "AZURE_TENANT_
         (NO_LOGIN | {"HTTP_PROXY": None}, "found no login to Azure: set AZURE_TENANT_ID"),
     ],
 )
-def test_a_login_that_fails(client: Client, env: dict[str, str | None], words: str) -> None:
+def test_a_login_that_fails(laptop: Laptop, env: dict[str, str | None], words: str) -> None:
     started = time.monotonic()
-    done = client.run("steps.preprocess", **env)
+    done = laptop.run("steps.preprocess", **env)
     assert time.monotonic() - started < 30
     assert done.code in (1, 2)
     assert words in done.error
     assert len(done.err.strip().splitlines()) == 1, done.err
     assert "a-wrong-secret" not in done.err
-    assert_no_secret(done.err, client)
+    assert_no_secret(done.err, laptop)
 
 
 def test_an_expired_secret_and_other_workspaces(
-    client: Client, loopback_workspace: LoopbackWorkspace
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    config = client.folder / "config.json"
+    config = laptop.folder / "config.json"
     good = config.read_text()
     names = loopback_workspace.names
     for old, new, words in [
@@ -186,23 +186,23 @@ def test_an_expired_secret_and_other_workspaces(
         (names.subscription, "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed", "no access to the subscript"),
     ]:
         config.write_text(good.replace(f'"{old}"', f'"{new}"'))
-        done = client.run("steps.workspace")
+        done = laptop.run("steps.workspace")
         assert (done.code, done.out) == (2, "")
         assert words in done.error
         assert len(done.err.strip().splitlines()) == 1, done.err
     config.write_text(good)
     loopback_workspace.faults.refuse_secrets = True
-    done = client.run("steps.workspace")
+    done = laptop.run("steps.workspace")
     assert "the client secret has expired" in done.error
 
 
 def test_an_exported_uri_without_a_login_fails_in_time(
-    client: Client, loopback_workspace: LoopbackWorkspace
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     # azureml-mlflow alone would wait for a browser and a device code here.
     uri = loopback_workspace.names.tracking_uri
     started = time.monotonic()
-    done = client.run(
+    done = laptop.run(
         "steps.preprocess", **NO_LOGIN, HTTP_PROXY=None, MLFLOW_TRACKING_URI=uri, timeout=60
     )
     assert time.monotonic() - started < 30
@@ -210,8 +210,8 @@ def test_an_exported_uri_without_a_login_fails_in_time(
     assert "found no login to Azure" in done.error
 
 
-def test_workspace_none_stays_local(client: Client, loopback_workspace: LoopbackWorkspace) -> None:
-    done = client.run("steps.preprocess", "--workspace=none")
+def test_workspace_none_stays_local(laptop: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    done = laptop.run("steps.preprocess", "--workspace=none")
     assert done.code == 0, done.err
-    assert len(client.local_runs()) == 1
+    assert len(laptop.local_runs()) == 1
     assert loopback_workspace.requests == []
