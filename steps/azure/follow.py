@@ -57,16 +57,17 @@ def follow(run: Run) -> tuple[str, Log, str]:
     log, state, pause = Log(), "", SECONDS_FIRST
     while True:
         details = _details(run)
-        if details["status"] != state:
-            state, pause = details["status"], SECONDS_FIRST
-            say(f"job {run.id}: {state}")
         for name, address in sorted(details.get("logFiles", {}).items()):
             if name.startswith(FOLLOWED):
                 for line in log.add(name, _grown(address, log.read[name])):
                     say(line)
-        if state in ENDED:
+        if details["status"] in ENDED:
             for line in log.end():
                 say(line)
+        if details["status"] != state:
+            state, pause = details["status"], SECONDS_FIRST
+            say(f"job {run.id}: {state}")
+        if state in ENDED:
             return state, log, _error(details)
         time.sleep(pause)
         pause = min(pause * GROWTH, SECONDS_LAST)
