@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from azure.core.exceptions import AzureError
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -31,7 +32,7 @@ def launch(step: chain.Step[Any], argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     # requests' exceptions are OSErrors: the tracking server or the network has gone.
-    except (StepError, MlflowException, OSError) as error:
+    except (StepError, MlflowException, AzureError, OSError) as error:
         if line.debug:
             traceback.print_exc()
         sys.stderr.write(f"error: {_one_line(error)}\n")

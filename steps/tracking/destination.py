@@ -11,22 +11,26 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import mlflow
 
+from steps.azure.config import WorkspaceConfig, choose_config
+from steps.azure.workspace import studio_url, tracking_uri, use_login
+from steps.tracking.handover import RUN_ID, enter, use_experiment
 from steps.tracking.runs import StepRun
 
+AZURE = "azureml:"
 REMOTE_SCHEMES = ("azureml", "http", "https", "databricks", "uc")
+JOB = "AZUREML_RUN_ID"
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A tracking server, why it was chosen, and the run that `mlflow run` opened there."""
+    """A tracking server, and why it was chosen."""
 
     uri: str
     reason: str
-    joins_run: bool
-    is_job: bool = False
 
 
 def is_remote(uri: str) -> bool:
@@ -34,25 +38,44 @@ def is_remote(uri: str) -> bool:
     return uri.partition(":")[0].lower() in REMOTE_SCHEMES
 
 
-def choose(workspace: str, environ: Mapping[str, str]) -> Destination:
-    """Decide by the rules of this module; `workspace` is the parameter of that name."""
-    joins_run = "MLFLOW_RUN_ID" in environ
+def choose(
+    workspace: str, environ: Mapping[str, str], here: Path
+) -> Destination | WorkspaceConfig | None:
+    """Decide by the rules of this module; None stands for the local store.
+
+    `workspace` is the parameter of that name, `here` the folder where a search starts.
+    """
     given = environ.get("MLFLOW_TRACKING_URI", "")
-    if "AZUREML_RUN_ID" in environ:
-        return Destination(mlflow.get_tracking_uri(), "Azure ML job", joins_run, is_job=True)
+    if JOB in environ:
+        return Destination(given, "Azure ML job")
     if is_remote(given):
-        return Destination(given, "MLFLOW_TRACKING_URI", joins_run)
-    reason = "MLFLOW_TRACKING_URI" if given else "MLflow's default"
-    return Destination(mlflow.get_tracking_uri(), f"local store, {reason}", joins_run)
+        return Destination(given, "MLFLOW_TRACKING_URI")
+    return choose_config(workspace, here)
 
 
 def connect(workspace: str) -> Destination:
-    """Choose the tracking server for this process, and point MLflow at it if need be."""
-    return choose(workspace, os.environ)
+    """Choose the tracking server for this process, and make MLflow use it.
+
+    A step that `mlflow run` has started in the local store continues in the workspace.
+    """
+    chosen = choose(workspace, os.environ, Path.cwd())
+    if chosen is None:
+        return Destination(mlflow.get_tracking_uri(), "local store")
+    if isinstance(chosen, WorkspaceConfig):
+        uri = tracking_uri(chosen)
+        enter(uri)
+        return Destination(uri, f"workspace {chosen.workspace_name} of config.json")
+    if chosen.uri.startswith(AZURE) and JOB not in os.environ:
+        use_login(chosen.uri)
+        if RUN_ID not in os.environ:
+            use_experiment(None)
+    return chosen
 
 
 def where_to_look(server: Destination, run: StepRun) -> str:
     """Tell how to see a run."""
+    if server.uri.startswith(AZURE):
+        return f"see: {studio_url(server.uri, run.id)}"
     if server.uri.startswith(("http:", "https:")):
         return f"see: {server.uri}/#/experiments/{run.experiment_id}/runs/{run.id}"
     return f"see: mlflow ui --backend-store-uri {server.uri}  (run {run.id})"

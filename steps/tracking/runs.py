@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from steps.core.errors import StepError
 from steps.core.parameters import as_recorded, from_recorded
 from steps.core.record import Record
+from steps.tracking.uploads import upload
 
 STEP = "step"
 KEY = "step.key"
@@ -45,8 +46,7 @@ class StepRun:
             tags=[RunTag(name, value) for name, value in record.tags.items()],
         )
         for path, folder in record.files:
-            upload = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
-            upload(self.id, str(path), folder or None)
+            upload(self.client, self.id, path, folder)
 
 
 @contextmanager

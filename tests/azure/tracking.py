@@ -61,7 +61,8 @@ class Tracking:
             call = "api/2.0/mlflow/runs/log-batch"
         if refusal := await self._too_many_parameters(request, call):
             return refusal
-        query = f"?{request.query_string}" if request.query_string else ""
+        raw = request.rel_url.raw_query_string
+        query = f"?{raw}" if raw else ""
         status, headers, body = await forward(self.session, request, f"{self.url}/{call}{query}")
         if asynchronous and status == 200:
             return web.json_response({"batch_tracking_id": ""})  # empty: there is nothing to poll
