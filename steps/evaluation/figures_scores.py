@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -57,30 +57,26 @@ def cross_validation(search: Search, scores: dict[str, Interval]) -> Figure:
 def roc(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
     """True positive rate against false positive rate; the first model is drawn on top."""
     axes = plots.axes()
-    _lines = [(model, roc_curve(truth, model.probability)[:2]) for model in models]
-    for position, (model, (false_rate, true_rate)) in reversed(list(enumerate(_lines))):
-        label = _label(model, "roc_auc")
-        axes.plot(false_rate, true_rate, color=_colour(position), label=label, zorder=9 - position)
+    for position, model in enumerate(models):
+        false_rate, true_rate, _ = roc_curve(truth, model.probability)
+        axes.plot(false_rate, true_rate, **_line(position, model, "roc_auc"))
     _unit_square(axes, "false positive rate", "true positive rate")
-    _ordered_legend(axes, "lower right")
+    axes.legend(loc="lower right")
     return axes.figure
 
 
 def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
-    """Precision against recall; the dashed line is what a guess gets."""
+    """Precision against recall; a model that knows nothing has the share of positives."""
     axes = plots.axes()
-    for position, model in reversed(list(enumerate(models))):
+    for position, model in enumerate(models):
+        look = _line(position, model, "pr_auc")
+        if _knows_nothing(model):
+            axes.plot([0, 1], [truth.mean()] * 2, **look)
+            continue
         precision, recall, _ = precision_recall_curve(truth, model.probability)
-        axes.plot(
-            recall,
-            precision,
-            color=_colour(position),
-            label=_label(model, "pr_auc"),
-            drawstyle="steps-post",
-            zorder=9 - position,
-        )
+        axes.plot(recall, precision, **look, drawstyle="steps-post")
     _unit_square(axes, "recall", "precision")
-    _ordered_legend(axes, "lower left" if truth.mean() > 0.5 else "upper right")
+    axes.legend(loc="lower left" if truth.mean() > 0.5 else "upper right")
     return axes.figure
 
 
@@ -102,7 +98,7 @@ def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, Label]) ->
         )
         axes.text(column, row - 0.05, f"{count:,}", ha="center", va="center", fontsize=15)
         axes.text(column, row + 0.22, f"{share:.0%} of row", ha="center", va="center", color=MUTED)
-    axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), xlabel="decided", ylabel="is")
+    axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), xlabel="decision", ylabel="class")
     labels = [str(label) for label in classes]
     axes.set_xticks([0, 1], labels)
     axes.set_yticks([0, 1], labels)
@@ -133,7 +129,7 @@ def calibration(truth: np.ndarray, model: Scored, bins: int = 8) -> Figure:
         cuts[:-1], 0.1 * heights / heights.max(), width=0.04, align="edge", color=GREY, alpha=0.45
     )
     _unit_square(axes, "predicted probability", "share that is positive")
-    axes.text(0.03, 0.94, f"Brier score {_with_interval(model.scores['brier'])}")
+    axes.text(0.03, 0.94, f"Brier score {with_interval(model.scores['brier'])}")
     return axes.figure
 
 
@@ -142,9 +138,11 @@ def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> F
     axes = plots.axes(height=3.0)
     for name, colour in (("precision", SECOND), ("recall", THIRD), ("f1", MODEL)):
         for curves, width, alpha in ((held_out, 0.9, 0.55), (cross_validated, 1.6, 1.0)):
+            # Without any positive decision there is no precision to show.
+            decided = curves.recall > 0
             axes.plot(
-                curves.thresholds,
-                getattr(curves, name),
+                curves.thresholds[decided],
+                getattr(curves, name)[decided],
                 color=colour,
                 linewidth=width,
                 alpha=alpha,
@@ -153,15 +151,8 @@ def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> F
                 drawstyle="steps-mid",
             )
     axes.axvline(threshold, color=INK, linewidth=1)
-    axes.annotate(
-        f"{threshold:.3g}",
-        (threshold, 1.0),
-        xytext=(4, 3),
-        textcoords="offset points",
-        annotation_clip=False,
-    )
     _unit_square(axes, "threshold", "score", square=False)
-    axes.legend(loc="upper right", labelcolor=INK)
+    _legend_above(axes, 3)
     return axes.figure
 
 
@@ -210,21 +201,31 @@ def _unit_square(axes: plots.Axes, x: str, y: str, *, square: bool = True) -> No
 def _key(axes: plots.Axes, entries: Sequence[tuple[str, str]]) -> None:
     for label, colour in entries:
         axes.plot([], [], "o-", color=colour, markersize=5, label=label)
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(entries), borderpad=0)
+    _legend_above(axes, len(entries))
 
 
-def _ordered_legend(axes: plots.Axes, place: str) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc=place)
+def _legend_above(axes: plots.Axes, columns: int) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderpad=0.2)
 
 
-def _label(model: Scored, metric: str) -> str:
-    return f"{model.title}  {_with_interval(model.scores[metric])}"
+def _line(position: int, model: Scored, metric: str) -> dict[str, Any]:
+    look: dict[str, Any] = {
+        "label": f"{model.title}  {with_interval(model.scores[metric])}",
+        "color": SERIES[position % len(SERIES)],
+        "linestyle": "-" if position < len(SERIES) else (0, (4, 1.5)),
+        "zorder": 30 - position,
+    }
+    if _knows_nothing(model):
+        look.update(color=GREY, linewidth=1, linestyle=(0, (3, 3)))
+    return look
 
 
-def _with_interval(found: Interval) -> str:
+def _knows_nothing(model: Scored) -> bool:
+    return bool(np.ptp(model.probability) == 0)
+
+
+def with_interval(found: Interval) -> str:
+    """Write a value and its interval; a value that does not vary has none."""
+    if found.low == found.high:
+        return f"{found.value:.3f}"
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-def _colour(position: int) -> str:
-    return SERIES[position % len(SERIES)]

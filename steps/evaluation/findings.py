@@ -28,12 +28,17 @@ def interval(found: Interval) -> str:
     return f"{found.value:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
 
 
+def signed(value: float) -> str:
+    """Write a difference with its sign, as a typographer would."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
 def gain(evaluation: Evaluation) -> str:
     """Say what the model adds to a logistic regression."""
     found, simple = evaluation.gain, evaluation.baselines[LOGISTIC].scores["roc_auc"].value
     against = (
         f"A logistic regression on the same rows reaches {simple:.3f}; the difference is "
-        f"{found.value:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f})"
+        f"{signed(found.value)} (95 % interval {signed(found.low)} to {signed(found.high)})"
     )
     if found.low > 0:
         return f"{against}: the forest adds to it."
@@ -70,10 +75,10 @@ def _as_promised(evaluation: Evaluation) -> list[str]:
     title = TITLES[search.metric]
     start = f"Cross-validation promised {title} {promised:.3f} ± {search.best.std[search.metric]:.3f}"
     if promised > held_out.high:
-        return [f"{start}: more than the held-out rows confirm."]
+        return [f"{start}: more than the held-out interval allows."]
     if promised < held_out.low:
-        return [f"{start}: less than the held-out rows show."]
-    return [f"{start}: the held-out rows agree with it."]
+        return [f"{start}: less than the held-out interval."]
+    return [f"{start}: inside the held-out interval."]
 
 
 def _decisions(evaluation: Evaluation) -> str:

@@ -18,8 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, MUTED, LINE, PAPER = "#1c2128", "#5b6672", "#dde2e8", "#ffffff"
-# Blue, orange and purple stay apart for the colour-blind; grey is what everything is better than.
+# Blue, orange and purple stay apart for the colour-blind; grey is for what is there to compare.
 MODEL, SECOND, THIRD, GREY = "#1a66c2", "#c8590b", "#7a4fb5", "#8a94a0"
+FOURTH, FIFTH = "#1b7f5c", "#b0316f"
 VARIABLES = {
     INK: "--ink",
     MUTED: "--muted",
@@ -28,9 +29,11 @@ VARIABLES = {
     MODEL: "--model",
     SECOND: "--second",
     THIRD: "--third",
+    FOURTH: "--fourth",
+    FIFTH: "--fifth",
     GREY: "--grey",
 }
-SERIES = (MODEL, SECOND, THIRD, GREY)
+SERIES = (MODEL, SECOND, THIRD, FOURTH, FIFTH)
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",

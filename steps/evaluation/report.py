@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from steps.core.record import Record
-from steps.evaluation import figures_scores, figures_search, plots
+from steps.evaluation import figures_scores, figures_search, findings, plots
 from steps.evaluation.report_content import Origin, content, models
 
 if TYPE_CHECKING:
@@ -64,10 +64,12 @@ def render(template: str, content: Mapping[str, Any]) -> str:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["signed"] = findings.signed
+    return environment

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from steps.evaluation import figures_search, findings
 from steps.evaluation.bootstrap import RESAMPLES
 from steps.evaluation.figures_scores import TITLES
+from steps.evaluation.findings import signed
 from steps.evaluation.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ MOST_FEATURES = 40
 _SEARCH_CAPTIONS = {
     "nothing": "",
     "line": "Mean and spread over the folds; the chosen value is orange.",
-    "heat map": "The darker the better; the chosen one is framed.",
+    "heat map": "The stronger the shade the better; the chosen one is framed.",
     "parallel": "Each line is a candidate, the stronger the better; the chosen one is orange.",
 }
 
@@ -56,7 +57,6 @@ def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[
         "outcome": f"{'; '.join(decision.grounds)}.",
         "tiles": _tiles(evaluation),
         "findings": findings.findings(evaluation),
-        "gain_sentence": findings.gain(evaluation),
         "models": models(evaluation),
         "score_rows": _score_rows(evaluation),
         "rows_test": f"{len(evaluation.truth):,}",
@@ -91,9 +91,9 @@ def _tiles(evaluation: Evaluation) -> list[dict[str, str]]:
         for name in ("roc_auc", "pr_auc", "f1", "brier")
     ]
     against = {
-        "name": "ROC AUC over logistic regression",
-        "value": f"{gain.value:+.3f}",
-        "range": f"{gain.low:+.3f} to {gain.high:+.3f}",
+        "name": "ROC AUC vs. logistic",
+        "value": signed(gain.value),
+        "range": f"{signed(gain.low)} to {signed(gain.high)}",
     }
     return [tiles[0], against, *tiles[1:]]
 
@@ -135,7 +135,7 @@ def _data(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:
                 "name": name,
                 "missing": f"{found['missing']:.1%}",
                 "width": round(100 * found["missing"], 1),
-                **{key: f"{found[key]:,.4g}" for key in ("mean", "min", "max")},
+                **{key: f"{found[key]:,.4g}" for key in ("mean", "std", "min", "max")},
             }
             for name, found in features[:MOST_FEATURES]
         ],
