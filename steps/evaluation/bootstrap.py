@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steps.evaluation.metrics import METRICS, decide
+from steps.core.metrics import decide
+from steps.evaluation.metrics import METRICS
 
 RESAMPLES = 2000
 # With many distinct probabilities the rows are many too and the intervals narrow: fewer resamples
@@ -129,7 +130,7 @@ def _evaluator(
         return _ranking(metric, truth, probability)
     if metric in ("brier", "log_loss"):
         loss = _losses(metric, truth, probability)
-        return lambda weights: weights @ loss / weights.sum(axis=1)
+        return lambda weights: np.asarray(weights @ loss / weights.sum(axis=1))
     return _decisions(metric, truth, decide(probability, threshold))
 
 
@@ -154,7 +155,7 @@ def _decisions(metric: str, truth: np.ndarray, decided: np.ndarray) -> Evaluator
             "accuracy": weights.sum(axis=1),
         }[metric]
         above = weights @ right if metric == "accuracy" else true_positive
-        return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        return np.asarray(np.divide(above, below, out=np.zeros_like(above), where=below > 0))
 
     return evaluate
 
@@ -174,11 +175,9 @@ def _ranking(metric: str, truth: np.ndarray, probability: np.ndarray) -> Evaluat
         positives = true_positive[:, -1]
         if metric == "roc_auc":
             area = (downs * (true_positive - ups / 2)).sum(axis=1)
-            return area / (positives * false_positive[:, -1])
+            return np.asarray(area / (positives * false_positive[:, -1]))
         decided = true_positive + false_positive
-        precision = np.divide(
-            true_positive, decided, out=np.zeros_like(decided), where=decided > 0
-        )
-        return (ups * precision).sum(axis=1) / positives
+        precision = np.divide(true_positive, decided, out=np.zeros_like(decided), where=decided > 0)
+        return np.asarray((ups * precision).sum(axis=1) / positives)
 
     return evaluate

@@ -81,9 +81,7 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
         else Details(
             cross_validated=chosen_on,
             held_out=curves(truth, model.probability),
-            importances=importances(
-                trained.estimator, trained.test[features], test_labels, seed
-            ),
+            importances=importances(trained.estimator, trained.test[features], test_labels, seed),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +10,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
+from steps.core.metrics import decide
 from steps.evaluation import plots
 from steps.evaluation.bootstrap import Interval
-from steps.evaluation.metrics import decide
 from steps.evaluation.plots import GREY, INK, LINE, MODEL, MUTED, PAPER, SECOND, SERIES, THIRD
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from steps.core.schema import Label
@@ -37,10 +38,10 @@ TITLES = {
 }
 
 
-def cross_validation(search: Search, scores: dict[str, Interval]) -> Figure:
-    """Cross-validated scores (mean ± deviation of the folds) above held-out ones (95 %)."""
+def cross_validation(search: Search, scores: Mapping[str, Interval]) -> Figure:
+    """Show cross-validated scores (mean ± deviation of the folds) above held-out ones (95 %)."""
     names = [name for name in COMPARED if name in search.best.mean]
-    axes = plots.axes(height=0.55 * len(names) + 0.85)
+    figure, axes = plots.canvas(height=0.55 * len(names) + 0.85)
     for row, name in enumerate(names):
         mean, std = search.best.mean[name], search.best.std[name]
         held_out = scores[name]
@@ -51,23 +52,23 @@ def cross_validation(search: Search, scores: dict[str, Interval]) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("score")
     _key(axes, [("cross-validation, ± deviation of folds", GREY), ("held-out, 95 %", MODEL)])
-    return axes.figure
+    return figure
 
 
 def roc(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
-    """True positive rate against false positive rate; the first model is drawn on top."""
-    axes = plots.axes()
+    """Draw true against false positive rate; the first model is on top."""
+    figure, axes = plots.canvas()
     for position, model in enumerate(models):
         false_rate, true_rate, _ = roc_curve(truth, model.probability)
         axes.plot(false_rate, true_rate, **_line(position, model, "roc_auc"))
     _unit_square(axes, "false positive rate", "true positive rate")
     axes.legend(loc="lower right")
-    return axes.figure
+    return figure
 
 
 def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
-    """Precision against recall; a model that knows nothing has the share of positives."""
-    axes = plots.axes()
+    """Draw precision against recall; a model that knows nothing has the share of positives."""
+    figure, axes = plots.canvas()
     for position, model in enumerate(models):
         look = _line(position, model, "pr_auc")
         if _knows_nothing(model):
@@ -77,13 +78,13 @@ def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
         axes.plot(recall, precision, **look, drawstyle="steps-post")
     _unit_square(axes, "recall", "precision")
     axes.legend(loc="lower left" if truth.mean() > 0.5 else "upper right")
-    return axes.figure
+    return figure
 
 
 def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, Label]) -> Figure:
-    """Rows by their class and by the model's decision, shaded by the share of the class."""
+    """Show rows by their class and by the model's decision, shaded by the share of the class."""
     counts = confusion_matrix(truth, decide(model.probability, model.threshold))
-    axes = plots.axes(height=3.0)
+    figure, axes = plots.canvas(height=3.0)
     for row, column in np.ndindex(2, 2):
         count, share = counts[row, column], counts[row, column] / counts[row].sum()
         axes.add_patch(
@@ -104,17 +105,17 @@ def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, Label]) ->
     axes.set_yticks([0, 1], labels)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    return axes.figure
+    return figure
 
 
 def calibration(truth: np.ndarray, model: Scored, bins: int = 8) -> Figure:
-    """Share of positives by predicted probability, in bins of about equally many rows.
+    """Show the share of positives by predicted probability, in bins of about equally many rows.
 
     Whiskers are 95 % Wilson intervals. The strip below shows where the predictions lie.
     """
     edges = np.unique(np.quantile(model.probability, np.linspace(0, 1, bins + 1)[1:-1]))
     bin_of = np.searchsorted(edges, model.probability, side="left")
-    axes = plots.axes()
+    figure, axes = plots.canvas()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (3, 3)))
     points = []
     for position in np.unique(bin_of):
@@ -130,12 +131,12 @@ def calibration(truth: np.ndarray, model: Scored, bins: int = 8) -> Figure:
     )
     _unit_square(axes, "predicted probability", "share that is positive")
     axes.text(0.03, 0.94, f"Brier score {with_interval(model.scores['brier'])}")
-    return axes.figure
+    return figure
 
 
 def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> Figure:
-    """Precision, recall and F1 of the decisions at each threshold."""
-    axes = plots.axes(height=3.0)
+    """Draw precision, recall and F1 of the decisions at each threshold."""
+    figure, axes = plots.canvas(height=3.0)
     for name, colour in (("precision", SECOND), ("recall", THIRD), ("f1", MODEL)):
         for curves, width, alpha in ((held_out, 0.9, 0.55), (cross_validated, 1.6, 1.0)):
             # Without any positive decision there is no precision to show.
@@ -153,13 +154,13 @@ def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> F
     axes.axvline(threshold, color=INK, linewidth=1)
     _unit_square(axes, "threshold", "score", square=False)
     _legend_above(axes, 3)
-    return axes.figure
+    return figure
 
 
 def importances(found: Importances, most: int = 20) -> Figure:
-    """Mean drop of ROC AUC by feature (bar), and each shuffle's drop (dots)."""
+    """Show the mean drop of ROC AUC by feature (bar), and each shuffle's drop (dots)."""
     names, drops = found.features[:most], found.drops[:most]
-    axes = plots.axes(height=0.27 * len(names) + 0.75)
+    figure, axes = plots.canvas(height=0.27 * len(names) + 0.75)
     rows = np.arange(len(names))
     axes.barh(rows, drops.mean(axis=1), height=0.62, color=MODEL, alpha=0.3)
     axes.plot(drops, rows, "o", color=MODEL, markersize=2.6, markeredgewidth=0, alpha=0.7)
@@ -168,7 +169,7 @@ def importances(found: Importances, most: int = 20) -> Figure:
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("drop of ROC AUC when shuffled")
-    return axes.figure
+    return figure
 
 
 def shortened(text: str, most: int = 26) -> str:
@@ -176,7 +177,7 @@ def shortened(text: str, most: int = 26) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _whisker(axes: plots.Axes, row: float, value: float, low: float, high: float, c: str) -> None:
+def _whisker(axes: Axes, row: float, value: float, low: float, high: float, c: str) -> None:
     axes.plot([low, high], [row, row], color=c, linewidth=2.2, alpha=0.55)
     axes.plot([value], [row], "o", color=c, markersize=6, markeredgecolor=PAPER)
 
@@ -189,7 +190,7 @@ def _wilson(positives: int, rows: int) -> tuple[float, float, float]:
     return share, float(centre - half), float(centre + half)
 
 
-def _unit_square(axes: plots.Axes, x: str, y: str, *, square: bool = True) -> None:
+def _unit_square(axes: Axes, x: str, y: str, *, square: bool = True) -> None:
     axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -198,13 +199,13 @@ def _unit_square(axes: plots.Axes, x: str, y: str, *, square: bool = True) -> No
         axes.spines[["left", "bottom"]].set_color(LINE)
 
 
-def _key(axes: plots.Axes, entries: Sequence[tuple[str, str]]) -> None:
+def _key(axes: Axes, entries: Sequence[tuple[str, str]]) -> None:
     for label, colour in entries:
         axes.plot([], [], "o-", color=colour, markersize=5, label=label)
     _legend_above(axes, len(entries))
 
 
-def _legend_above(axes: plots.Axes, columns: int) -> None:
+def _legend_above(axes: Axes, columns: int) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderpad=0.2)
 
 

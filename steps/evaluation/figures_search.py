@@ -13,29 +13,33 @@ from steps.evaluation.figures_scores import TITLES, shortened
 from steps.evaluation.plots import GREY, INK, MODEL, MUTED, PAPER, SECOND
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from steps.evaluation.result import Candidate, Search
 
-MOST_CANDIDATES = 24
+MOST_CANDIDATES = 20
 MOST_VALUES = 12
 
 
 def candidates(search: Search) -> Figure:
-    """Mean and deviation over the folds of the best candidates, best first."""
+    """Show mean and deviation over the folds of the best candidates, best first."""
     shown = ranked(search)[:MOST_CANDIDATES]
-    axes = plots.axes(height=max(1.6, 0.23 * len(shown) + 0.75))
+    wide = kind(search) == "parallel"
+    figure, axes = plots.canvas(
+        width=plots.WIDTH * (2 if wide else 1), height=max(1.6, 0.23 * len(shown) + 0.75)
+    )
     for row, candidate in enumerate(shown):
         mean, std = candidate.mean[search.metric], candidate.std[search.metric]
         colour = SECOND if candidate is search.best else MODEL
         axes.plot([mean - std, mean + std], [row, row], color=colour, linewidth=2, alpha=0.45)
         axes.plot([mean], [row], "o", color=colour, markersize=5, markeredgecolor=PAPER)
-    labels = [shortened(describe(candidate, search), 34) for candidate in shown]
+    labels = [shortened(describe(candidate, search), 90 if wide else 34) for candidate in shown]
     axes.set_yticks(range(len(shown)), labels)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"{_title(search)}, mean ± deviation of {search.folds} folds")
-    return axes.figure
+    return figure
 
 
 Kind = Literal["nothing", "line", "heat map", "parallel"]
@@ -93,7 +97,7 @@ def value_text(value: object) -> str:
 
 
 def values(search: Search, name: str) -> list[object]:
-    """Tried values of one parameter: numbers in order, then the others, None (no limit) last."""
+    """List the tried values of a parameter: numbers, others, at last None (no limit)."""
     found = {repr(c.params.get(name)): c.params.get(name) for c in search.candidates}
 
     def order(value: object) -> tuple[int, float, str]:
@@ -112,18 +116,20 @@ def _places(search: Search, name: str) -> Callable[[Candidate], int]:
 
 def _line(search: Search, name: str) -> Figure:
     tried, place = values(search, name), _places(search, name)
-    axes = plots.axes()
+    figure, axes = plots.canvas()
     ordered = sorted(search.candidates, key=place)
     x = np.array([place(c) for c in ordered])
     mean = np.array([c.mean[search.metric] for c in ordered])
     std = np.array([c.std[search.metric] for c in ordered])
     axes.fill_between(x, mean - std, mean + std, color=MODEL, alpha=0.15, linewidth=0)
     axes.plot(x, mean, "o-", color=MODEL, markersize=5)
-    axes.plot([place(search.best)], [search.best.mean[search.metric]], "o", color=SECOND, markersize=8)
+    axes.plot(
+        [place(search.best)], [search.best.mean[search.metric]], "o", color=SECOND, markersize=8
+    )
     step = 1 + (len(tried) - 1) // MOST_VALUES
     axes.set_xticks(range(0, len(tried), step), [value_text(v) for v in tried[::step]])
     axes.set(xlabel=short(name), ylabel=_title(search))
-    return axes.figure
+    return figure
 
 
 def _heat_map(search: Search, across: str, down: str) -> Figure:
@@ -131,7 +137,7 @@ def _heat_map(search: Search, across: str, down: str) -> Figure:
     column_of, row_of = _places(search, across), _places(search, down)
     means = [c.mean[search.metric] for c in search.candidates]
     lowest, spread = min(means), (max(means) - min(means)) or 1.0
-    axes = plots.axes(height=min(5.0, 0.5 * len(rows) + 1.1))
+    figure, axes = plots.canvas(height=min(5.0, 0.5 * len(rows) + 1.1))
     size = 9.5 if len(columns) <= 6 else 7
     for candidate in search.candidates:
         x, y = column_of(candidate), row_of(candidate)
@@ -160,7 +166,7 @@ def _heat_map(search: Search, across: str, down: str) -> Figure:
     axes.set(xlabel=short(across), ylabel=short(down))
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    return axes.figure
+    return figure
 
 
 def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
@@ -169,7 +175,7 @@ def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
     means = [c.mean[search.metric] for c in search.candidates]
     lowest, highest = min(means), max(means)
     spread = (highest - lowest) or 1.0
-    axes = plots.axes(width=2 * plots.WIDTH, height=3.6)
+    figure, axes = plots.canvas(width=2 * plots.WIDTH, height=3.6)
     for candidate in sorted(search.candidates, key=lambda c: c.mean[search.metric]):
         heights = [
             place(candidate) / (len(found) - 1) for place, found in zip(places, tried, strict=True)
@@ -196,10 +202,10 @@ def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
     axes.set(xlim=(-0.15, len(varied) + 0.3), ylim=(-0.06, 1.06), yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    return axes.figure
+    return figure
 
 
-def _beside(axes: plots.Axes, x: float, y: float, text: str, colour: str) -> None:
+def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     axes.annotate(
         text, (x, y), xytext=(5, 0), textcoords="offset points", va="center", color=colour, zorder=9
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steps.core.metrics import decide
 from steps.evaluation.baselines import LOGISTIC
 from steps.evaluation.figures_scores import TITLES
-from steps.evaluation.metrics import decide
 
 if TYPE_CHECKING:
     from steps.evaluation.bootstrap import Interval
@@ -73,7 +73,9 @@ def _as_promised(evaluation: Evaluation) -> list[str]:
         return []
     promised, held_out = search.best.mean[search.metric], evaluation.model.scores[search.metric]
     title = TITLES[search.metric]
-    start = f"Cross-validation promised {title} {promised:.3f} ± {search.best.std[search.metric]:.3f}"
+    start = (
+        f"Cross-validation promised {title} {promised:.3f} ± {search.best.std[search.metric]:.3f}"
+    )
     if promised > held_out.high:
         return [f"{start}: more than the held-out interval allows."]
     if promised < held_out.low:

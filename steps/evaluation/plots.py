@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 INK, MUTED, LINE, PAPER = "#1c2128", "#5b6672", "#dde2e8", "#ffffff"
 # Blue, orange and purple stay apart for the colour-blind; grey is for what is there to compare.
@@ -35,7 +38,7 @@ VARIABLES = {
 }
 SERIES = (MODEL, SECOND, THIRD, FOURTH, FIFTH)
 
-_STYLE: dict[str, Any] = {
+_STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.labelsize": 8.5,
@@ -77,9 +80,10 @@ def style() -> Iterator[None]:
         yield
 
 
-def axes(width: float = WIDTH, height: float = HEIGHT) -> Axes:
-    """Make a figure (inches) with one set of axes."""
-    return Figure(figsize=(width, height)).add_subplot()
+def canvas(width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
+    """Make a figure (inches) and its one set of axes."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_subplot()
 
 
 def save_png(figure: Figure, path: Path) -> None:

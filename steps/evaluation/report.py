@@ -26,6 +26,7 @@ def write(folder: Path, evaluation: Evaluation, decision: Decision, origin: Orig
     """Write the report and its figures into `folder`; give what is to be logged."""
     if evaluation.details is None:
         raise ValueError("the report needs the details of the evaluation")
+    folder.mkdir(exist_ok=True)
     with plots.style():
         figures = draw(evaluation, evaluation.details)
         plots.save_all(figures, folder / PLOTS)

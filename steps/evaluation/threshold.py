@@ -23,7 +23,7 @@ CHOSEN_BY = ("f1", "youden")
 
 
 def rule(value: str) -> Rule:
-    """A number between 0 and 1, or the name of the score that chooses it."""
+    """Read a number between 0 and 1, or the name of the score that chooses it."""
     if value in CHOSEN_BY:
         return value
     expected = ValueError(f"a number between 0 and 1, or {' or '.join(CHOSEN_BY)}")
