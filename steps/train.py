@@ -53,7 +53,7 @@ class TrainParameters:
     scheduler: str | None = parameter(
         parse_scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
     )
-    threshold: Rule = parameter(rule, "probability above which a row is positive, f1, or youden")
+    threshold: Rule = parameter(rule, "probability from which a row is positive, f1, or youden")
     report: bool = parameter(boolean, "make report.html and plots/")
     registered_model: str | None = parameter(
         model_name, "name to register the model under, or none"

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SCORERS = ("roc_auc", "precision", "recall", "f1", "accuracy")
 _OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
 
+# The threshold of scikit-learn's `predict` where there are two classes.
+PREDICT = 0.5
+
 
 def scorers(schema: Schema) -> dict[str, Any]:
     """Make the search's scorers.
@@ -42,12 +45,14 @@ def scoring(schema: Schema) -> list[str] | dict[str, Any]:
 
 
 def decide(probability: np.ndarray, threshold: float) -> np.ndarray:
-    """Decide for the positive class where its probability is above the threshold.
+    """Decide for the positive class where its probability reaches the threshold.
 
     At 0.5 these are the decisions of scikit-learn's `predict`, which gives a tie to the negative
     class.
     """
-    decided: np.ndarray = probability > threshold
+    decided: np.ndarray = (
+        probability > threshold if threshold == PREDICT else probability >= threshold
+    )
     return decided
 
 

@@ -23,7 +23,7 @@ RESAMPLES = 2000
 # With many distinct probabilities the rows are many too and the intervals narrow: fewer resamples
 # will do, and the time stays in bounds.
 FEWEST_RESAMPLES = 200
-DRAWS = 20_000_000
+DRAWS = 10_000_000
 DRAWS_AT_ONCE = 1_000_000
 
 
@@ -136,11 +136,10 @@ def _evaluator(
 
 def _losses(metric: str, truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
     if metric == "brier":
-        return (probability - truth) ** 2
+        return np.asarray((probability - truth) ** 2)
     # As scikit-learn's log_loss: a certain and wrong probability costs much, not infinitely much.
     tiny = np.finfo(probability.dtype).eps
-    of_truth: np.ndarray = -np.log(np.clip(np.where(truth, probability, 1 - probability), tiny, 1))
-    return of_truth
+    return np.asarray(-np.log(np.clip(np.where(truth, probability, 1 - probability), tiny, 1)))
 
 
 def _decisions(metric: str, truth: np.ndarray, decided: np.ndarray) -> Evaluator:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from steps.core.metrics import PREDICT
 from steps.evaluation import bootstrap
 from steps.evaluation.baselines import LOGISTIC, TITLES, fit_baselines
 from steps.evaluation.importances import importances
 from steps.evaluation.result import Candidate, Details, Evaluation, Scored, Search
-from steps.evaluation.threshold import DEFAULT, Curves, Rule, choose, curves, out_of_fold
+from steps.evaluation.threshold import Curves, Rule, choose, curves, out_of_fold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
 
     model = scored(MODEL_TITLE, trained.estimator, float(threshold))
     fitted = fit_baselines(trained.estimator, trained.train[features], train_labels, seed)
-    baselines = {name: scored(TITLES[name], fitted[name], DEFAULT) for name in fitted}
+    baselines = {name: scored(TITLES[name], fitted[name], PREDICT) for name in fitted}
     return Evaluation(
         truth=truth,
         classes=schema.classes,

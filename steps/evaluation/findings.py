@@ -56,7 +56,7 @@ def threshold(evaluation: Evaluation) -> str:
             f"{used} has the highest {name[evaluation.rule]} on cross-validated predictions of the "
             "training rows. The held-out rows had no part in the choice."
         )
-    return f"{used} was given; a row is decided positive when its probability is above."
+    return f"{used} was given: a row is decided positive from this probability on."
 
 
 def _how_good(evaluation: Evaluation) -> str:

@@ -76,10 +76,13 @@ class Duel:
     def __str__(self) -> str:
         found = self.difference
         outcome = "better than" if self.won else "worse than" if found.high < 0 else "a tie with"
-        return (
+        told = (
             f"{outcome} champion version {self.version}: difference of {self.metric} "
             f"{found.value:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
         )
+        if self.same_split:
+            return told
+        return f"{told} (trained from another split, the champion may have seen these rows)"
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ class Decision:
     duel: Duel | None = None
     version: str | None = None
     champion: bool = False
+
+    @property
+    def gated(self) -> bool:
+        """Whether there was anything to miss."""
+        return bool(self.checks) or self.must_beat
 
     @property
     def asked(self) -> bool:
@@ -116,7 +124,9 @@ class Decision:
         """The decision with its figures, for the run and for the version."""
         if not self.asked:
             return {}
-        found = {"gate": PASSED if self.passed else FAILED, "gate.decision": self.sentence}
+        found = {"gate.decision": self.sentence}
+        if self.gated:
+            found["gate"] = PASSED if self.passed else FAILED
         for check in self.checks:
             found[f"gate.{check.metric}"] = f"{check.value:.6g} (minimum {check.least:g})"
         if self.duel is not None:
@@ -130,7 +140,8 @@ class Decision:
     @property
     def sentence(self) -> str:
         """The decision in one line."""
-        return f"gate {PASSED if self.passed else FAILED}: {'; '.join(self.grounds)}"
+        verdict = f"gate {PASSED if self.passed else FAILED}: " if self.gated else ""
+        return verdict + "; ".join(self.grounds)
 
     @property
     def grounds(self) -> list[str]:
@@ -154,10 +165,3 @@ class Decision:
 def check(minimums: Mapping[str, float], metrics: Mapping[str, float]) -> tuple[Check, ...]:
     """Compare logged metrics with their minimums."""
     return tuple(Check(name, least, metrics[name]) for name, least in minimums.items())
-
-
-def duel(version: str, metric: str, difference: Interval, *, same_split: bool) -> Duel:
-    """Judge a difference of scores; where less is better its sign is turned."""
-    if metric in LOWER_IS_BETTER:
-        difference = Interval(-difference.value, -difference.high, -difference.low)
-    return Duel(version, metric, difference, same_split)

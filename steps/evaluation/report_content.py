@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steps.core.metrics import PREDICT
 from steps.evaluation import figures_search, findings
 from steps.evaluation.bootstrap import RESAMPLES
 from steps.evaluation.figures_scores import TITLES
@@ -54,7 +55,7 @@ def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[
         "subtitle": f"A {evaluation.model.title.lower()} on {len(schema.features)} features, "
         f"trained on {origin.profile['rows']:,} rows",
         "decision": decision,
-        "outcome": f"{'; '.join(decision.grounds)}.",
+        "outcome": _sentence("; ".join(decision.grounds)),
         "tiles": _tiles(evaluation),
         "findings": findings.findings(evaluation),
         "models": models(evaluation),
@@ -62,7 +63,7 @@ def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[
         "rows_test": f"{len(evaluation.truth):,}",
         "threshold": threshold,
         "threshold_sentence": findings.threshold(evaluation),
-        "cv_note": "" if evaluation.threshold == 0.5 else "The folds decide at 0.5.",
+        "cv_note": "" if evaluation.threshold == PREDICT else "The folds decide at 0.5.",
         "search": search,
         "metric_title": TITLES.get(search.metric, search.metric),
         "candidates_count": f"{len(search.candidates):,}",
@@ -78,6 +79,10 @@ def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[
         "seed": origin.seed,
         **_data(evaluation, origin),
     }
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _tiles(evaluation: Evaluation) -> list[dict[str, str]]:

@@ -78,7 +78,7 @@ class Evaluation:
 
     @property
     def threshold(self) -> float:
-        """The probability above which a row is decided positive."""
+        """The probability from which a row is decided positive."""
         return self.model.threshold
 
     @property

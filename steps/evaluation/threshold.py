@@ -1,4 +1,4 @@
-"""The probability above which a row is decided positive.
+"""The probability from which a row is decided positive.
 
 A threshold is chosen on cross-validated predictions of the training rows. Chosen on the held-out
 rows it would make their scores look better than those of new data.
@@ -13,12 +13,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict
 
+from steps.core.metrics import PREDICT
+
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
 Rule = float | str
-DEFAULT = 0.5
 CHOSEN_BY = ("f1", "youden")
 
 
@@ -88,7 +89,7 @@ def choose(by: Rule, found: Curves) -> float:
         return by
     score: np.ndarray = getattr(found, by)
     best = np.flatnonzero(np.isclose(score, score.max(), rtol=0, atol=1e-12))
-    nearest = best[np.argmin(np.abs(found.thresholds[best] - DEFAULT))]
+    nearest = best[np.argmin(np.abs(found.thresholds[best] - PREDICT))]
     return float(found.thresholds[nearest])
 
 

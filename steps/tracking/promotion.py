@@ -128,7 +128,7 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
         challenger.seed,
     )
     same = _split(model.metadata["preprocess_run_id"], session) == challenger.split
-    return gate.duel(str(champion.version), challenger.metric, found, same_split=same)
+    return Duel(str(champion.version), challenger.metric, found, same_split=same)
 
 
 def _split(preprocess_run_id: str, session: Session) -> str | None:
