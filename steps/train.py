@@ -12,21 +12,21 @@ from steps.cli import launch
 from steps.core.errors import StepError
 from steps.core.estimator import build_pipeline
 from steps.core.metrics import SCORERS, scorers, scoring
-from steps.core.parameters import boolean, integer, integers, one_of, optional, parameter, text
+from steps.core.parameters import boolean, integer, integers, one_of, parameter, text
 from steps.core.training import check_folds
+from steps.evaluation import gate
+from steps.evaluation.evaluate import Trained, evaluate
+from steps.evaluation.threshold import Rule, rule
 from steps.search.cluster import parse_scheduler
 from steps.search.executors import parse_jobs
 from steps.search.fitting import Work
 from steps.search.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
 from steps.search.results import Search, Settings
-from steps.evaluation import gate
-from steps.evaluation.evaluate import Trained, evaluate
-from steps.evaluation.threshold import Rule, rule
 from steps.tracking import datasets, models, runs
 from steps.tracking.assessment import conclude
 from steps.tracking.chain import Outcome, Session, Source, Step, upstream
 from steps.tracking.datasets import Dataset
-from steps.tracking.registry import model_name
+from steps.tracking.registry import CHAMPION, model_name
 from steps.tracking.runs import StepRun
 from steps.tracking.searching import Execution, search
 
@@ -69,7 +69,7 @@ class TrainParameters:
     )
 
     def __post_init__(self) -> None:
-        if self.must_beat == gate.CHAMPION and self.registered_model is None:
+        if self.must_beat == CHAMPION and self.registered_model is None:
             raise StepError(
                 "parameter must_beat: expected a registered_model whose champion is to be beaten, "
                 "found none; give -P registered_model=<name>"
@@ -110,9 +110,7 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
         "versions": {"scikit-learn": version("scikit-learn")},
     }
     models.log_best_estimator(trained.estimator, data.schema, metadata, run, session.folder)
-    run.log(Record(metrics=metrics))
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-    return Outcome((f"train: {found.best_params_}", f"train: {scores}"))
+    return conclude(evaluation, trained, (source.upstream, data.profile), chosen, run, session)
 
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> Search:
@@ -138,7 +136,6 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
     )
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)
-    return conclude(evaluation, trained, (source.upstream, data.profile), chosen, run, session)
 
 
 STEP = Step(

@@ -13,7 +13,6 @@ _SCORES = [f"test_{name}" for name in METRICS if name not in LOWER_IS_BETTER]
 # "Even the low end of its interval must reach the minimum" is the stricter thing to ask.
 GATE_METRICS = (*_SCORES, *(f"{name}_low" for name in _SCORES))
 
-CHAMPION = "champion"
 PASSED, FAILED = "passed", "failed"
 
 

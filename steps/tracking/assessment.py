@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from steps.core.errors import GATE, OK
 from steps.core.record import Record
 from steps.evaluation import report
-from steps.evaluation.gate import CHAMPION, Decision
+from steps.evaluation.gate import Decision
 from steps.evaluation.report_content import Origin
 from steps.tracking import promotion
 from steps.tracking.chain import Outcome
-from steps.tracking.runs import OUTPUT
+from steps.tracking.registry import CHAMPION
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -59,7 +59,7 @@ def conclude(
         schema=trained.schema,
         metric=trained.metric,
         seed=trained.seed,
-        split=prepared.data.tags[OUTPUT],
+        split=promotion.split_of(prepared),
     )
     asked = Decision(must_beat=wishes.must_beat == CHAMPION, model=wishes.registered_model)
     decision = promotion.decide(asked, wishes.minimum, challenger, run, session)

@@ -14,11 +14,12 @@ from steps.evaluation import gate
 from steps.evaluation.bootstrap import difference
 from steps.evaluation.gate import Decision, Duel
 from steps.tracking import choice, models
-from steps.tracking.registry import Registry
+from steps.tracking.registry import CHAMPION, Registry
 from steps.tracking.runs import OUTPUT
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
     from steps.evaluation.result import Evaluation
@@ -59,7 +60,7 @@ def decide(
     registry = Registry(session.client, asked.model)
     # Scored before registering: a model that must beat the champion and does not is never in the
     # registry, and others wait for this one no longer than need be.
-    champion = registry.named(gate.CHAMPION)
+    champion = registry.named(CHAMPION)
     asked = replace(asked, duel=_duel(challenger, champion, session))
     if not asked.passed:
         return asked
@@ -81,7 +82,7 @@ def _settle(
     session: Session,
 ) -> Decision:
     registry.wait_for_turn(version)
-    now = registry.named(gate.CHAMPION)
+    now = registry.named(CHAMPION)
     if _number(now) != _number(champion):
         # Another training was crowned since: this model has to beat that one.
         asked = replace(asked, duel=_duel(challenger, now, session))
@@ -131,10 +132,15 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
     return Duel(str(champion.version), challenger.metric, found, same_split=same)
 
 
+def split_of(run: Run) -> str:
+    """Name the content of what a preprocess run made."""
+    digest: str = run.data.tags.get(OUTPUT, run.info.run_id)
+    return digest
+
+
 def _split(preprocess_run_id: str, session: Session) -> str | None:
     try:
         run = session.client.get_run(preprocess_run_id)
     except MlflowException:
         return None  # deleted, or in another store: it cannot be told, so it is not the same
-    digest: str | None = run.data.tags.get(OUTPUT)
-    return digest
+    return split_of(run)

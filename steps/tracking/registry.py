@@ -25,7 +25,6 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from steps.core import console
 from steps.core.errors import StepError
 from steps.core.parameters import NONE
-from steps.evaluation.gate import CHAMPION
 from steps.tracking.models import BEST_ESTIMATOR
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
     from steps.tracking.runs import StepRun
 
+# The alias of the best version, and the tag that says the same.
+CHAMPION = "champion"
 PENDING, YES, NO = "pending", "true", "false"
 LATEST = "latest"
 # A training is pending for a few requests, and for scoring a champion at most.
