@@ -133,7 +133,7 @@ def _model_tags(source: Source, model: LoadedModel, session: Session) -> dict[st
     tags = {"model.uri": source.location}
     if train_run := model.metadata.get("train_run_id"):
         tags["model.run_id"] = str(train_run)
-    if version := choice.registered_version(source.location, session.client):
+    if version := choice.registered_version(source.location):
         tags["model.version"] = version
     return tags
 

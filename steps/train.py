@@ -9,19 +9,24 @@ from importlib.metadata import version
 from typing import Any
 
 from steps.cli import launch
+from steps.core.errors import StepError
 from steps.core.estimator import build_pipeline
-from steps.core.metrics import SCORERS, holdout_metrics, scorers, scoring
-from steps.core.parameters import boolean, integer, integers, one_of, optional, parameter, text
-from steps.core.record import Record
+from steps.core.metrics import SCORERS, scorers, scoring
+from steps.core.parameters import boolean, integer, integers, one_of, parameter, text
 from steps.core.training import check_folds
+from steps.evaluation import gate
+from steps.evaluation.evaluate import Trained, evaluate
+from steps.evaluation.threshold import Rule, rule
 from steps.search.cluster import parse_scheduler
 from steps.search.executors import parse_jobs
 from steps.search.fitting import Work
 from steps.search.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
 from steps.search.results import Search, Settings
 from steps.tracking import datasets, models, runs
+from steps.tracking.assessment import conclude
 from steps.tracking.chain import Outcome, Session, Source, Step, upstream
 from steps.tracking.datasets import Dataset
+from steps.tracking.registry import CHAMPION, model_name
 from steps.tracking.runs import StepRun
 from steps.tracking.searching import Execution, search
 
@@ -48,16 +53,27 @@ class TrainParameters:
     scheduler: str | None = parameter(
         parse_scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
     )
-    threshold: str = parameter(text, "probability from which a row is positive, f1, or youden")
+    threshold: Rule = parameter(rule, "probability from which a row is positive, f1, or youden")
     report: bool = parameter(boolean, "make report.html and plots/")
-    registered_model: str | None = parameter(optional, "name to register the model under, or none")
-    minimum: str | None = parameter(optional, "metrics the model must reach, or none")
+    registered_model: str | None = parameter(
+        model_name, "name to register the model under, or none"
+    )
+    minimum: dict[str, float] = parameter(
+        gate.minimum, "metrics the model must reach (test_roc_auc=0.8,test_recall=0.5), or none"
+    )
     must_beat: str = parameter(
         one_of("none", "champion"), "what the model must beat: none, champion"
     )
     workspace: str = parameter(
         text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
+
+    def __post_init__(self) -> None:
+        if self.must_beat == CHAMPION and self.registered_model is None:
+            raise StepError(
+                "parameter must_beat: expected a registered_model whose champion is to be beaten, "
+                "found none; give -P registered_model=<name>"
+            )
 
 
 def find_source(chosen: TrainParameters, session: Session) -> Source:
@@ -75,19 +91,26 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
     data = datasets.load(session.client, preprocess_id, session.folder)
     check_folds(data.train[data.schema.target], chosen.cv_folds)
     found = _search(chosen, data, run, session)
-    best = found.best_estimator_
-    metrics = holdout_metrics(best, data.features(data.test), data.labels(data.test), data.schema)
+    trained = Trained(
+        estimator=found.best_estimator_,
+        train=data.train,
+        test=data.test,
+        schema=data.schema,
+        cv_results=found.cv_results_,
+        metric=chosen.metric,
+        cv_folds=chosen.cv_folds,
+        seed=chosen.seed,
+    )
+    evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
-        "threshold": 0.5,
+        "threshold": evaluation.threshold,
         "train_run_id": run.id,
         "preprocess_run_id": preprocess_id,
         "versions": {"scikit-learn": version("scikit-learn")},
     }
-    models.log_best_estimator(best, data.schema, metadata, run, session.folder)
-    run.log(Record(metrics=metrics))
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-    return Outcome((f"train: {found.best_params_}", f"train: {scores}"))
+    models.log_best_estimator(trained.estimator, data.schema, metadata, run, session.folder)
+    return conclude(evaluation, trained, (source.upstream, data.profile), chosen, run, session)
 
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> Search:

@@ -16,13 +16,13 @@ from sklearn.metrics import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from sklearn.pipeline import Pipeline
-
     from steps.core.schema import Schema
 
 SCORERS = ("roc_auc", "precision", "recall", "f1", "accuracy")
 _OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+
+# The threshold of scikit-learn's `predict` where there are two classes.
+PREDICT = 0.5
 
 
 def scorers(schema: Schema) -> dict[str, Any]:
@@ -44,6 +44,18 @@ def scoring(schema: Schema) -> list[str] | dict[str, Any]:
     return list(SCORERS) if schema.positive == 1 else scorers(schema)
 
 
+def decide(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Decide for the positive class where its probability reaches the threshold.
+
+    At 0.5 these are the decisions of scikit-learn's `predict`, which gives a tie to the negative
+    class.
+    """
+    decided: np.ndarray = (
+        probability > threshold if threshold == PREDICT else probability >= threshold
+    )
+    return decided
+
+
 def class_scores(
     actual: np.ndarray, probability: np.ndarray, predicted: np.ndarray
 ) -> dict[str, float]:
@@ -55,13 +67,3 @@ def class_scores(
         "f1": float(f1_score(actual, predicted, zero_division=0.0)),
         "accuracy": float(accuracy_score(actual, predicted)),
     }
-
-
-def holdout_metrics(
-    best: Pipeline, features: pd.DataFrame, labels: np.ndarray, schema: Schema
-) -> dict[str, float]:
-    """Score the best estimator on the held-out rows, as `test_<metric>`."""
-    probability = best.predict_proba(features)[:, 1]
-    predicted = best.predict(features) == schema.positive
-    scores = class_scores(labels == schema.positive, probability, predicted)
-    return {f"test_{name}": value for name, value in scores.items()}

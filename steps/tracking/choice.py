@@ -11,13 +11,14 @@ import mlflow.artifacts
 
 from steps.core import sources
 from steps.core.errors import StepError
+from steps.tracking import registry
 from steps.tracking.chain import LATEST, Session, upstream
 from steps.tracking.models import BEST_ESTIMATOR
 from steps.tracking.runs import download, get_run
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.tracking import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def choose(chosen: str, session: Session) -> ModelChoice:
     if in_run := re.fullmatch(r"runs:/([^/]+)/(.+)", chosen):
         return ModelChoice(chosen, get_run(session.client, in_run[1], "train"))
     if chosen.startswith("models:/"):
-        return ModelChoice(chosen, None)
+        return _registered(registry.resolve(chosen, session.client), session)
     if sources.scheme(chosen) or "/" in chosen or Path(chosen).exists():
         raise StepError(
             f"expected a model at {sources.without_query(chosen)}, found no MLmodel file there; "
@@ -54,6 +55,11 @@ def _of_run(run: Run) -> ModelChoice:
     return ModelChoice(f"runs:/{run.info.run_id}/{BEST_ESTIMATOR}", run)
 
 
+def _registered(version: ModelVersion, session: Session) -> ModelChoice:
+    uri = f"models:/{version.name}/{version.version}"
+    return ModelChoice(uri, session.client.get_run(version.run_id) if version.run_id else None)
+
+
 def fetch(choice: ModelChoice, session: Session) -> Path:
     """Give the local folder of a model, downloaded if need be."""
     if in_run := re.fullmatch(r"runs:/([^/]+)/(.+)", choice.uri):
@@ -63,10 +69,7 @@ def fetch(choice: ModelChoice, session: Session) -> Path:
     return Path(choice.uri)
 
 
-def registered_version(uri: str, client: MlflowClient) -> str | None:
-    """Give the version that a `models:/…` URI means, None for any other URI."""
-    if in_registry := re.fullmatch(r"models:/([^/@]+)/(\d+)", uri):
-        return in_registry[2]
-    if by_alias := re.fullmatch(r"models:/([^/@]+)@(.+)", uri):
-        return str(client.get_model_version_by_alias(by_alias[1], by_alias[2]).version)
-    return None
+def registered_version(uri: str) -> str | None:
+    """Give the version that the URI of a chosen model names, None if it is not registered."""
+    in_registry = re.fullmatch(r"models:/[^/@]+/(\d+)", uri)
+    return in_registry[1] if in_registry else None

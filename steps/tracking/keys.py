@@ -21,7 +21,7 @@ def step_key(name: str, parameters: Mapping[str, str], source: str, code: str) -
 
 
 def code_digest(module: str) -> str:
-    """Hash the source files of `steps` that a module of it imports, directly or not.
+    """Hash the source files of `steps` that a module of it imports, and their packages' templates.
 
     Imports inside functions count. What is imported by name at run time does not: a step that
     runs another one in front of it does not contain the other one's code.
@@ -35,6 +35,9 @@ def code_digest(module: str) -> str:
             continue
         found[name] = path
         waiting.extend(_imported(path))
+    # The pages that a package writes have templates beside its code.
+    for folder in {path.parent for path in found.values()}:
+        found |= {str(page.relative_to(PACKAGE)): page for page in folder.glob("templates/*")}
     total = hashlib.sha256()
     for name in sorted(found):
         # Git may check out other line ends on another machine; the code is the same.

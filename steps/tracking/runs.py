@@ -81,6 +81,13 @@ def newest(
     client: MlflowClient, experiment_id: str, step: str, *, key: str | None = None
 ) -> Run | None:
     """Find the newest FINISHED run of a step in an experiment, with the given key if any."""
+    return next(finished(client, experiment_id, step, key=key), None)
+
+
+def finished(
+    client: MlflowClient, experiment_id: str, step: str, *, key: str | None = None
+) -> Iterator[Run]:
+    """Yield the FINISHED runs of a step in an experiment, newest first."""
     wanted = f"tags.`{STEP}` = '{step}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
     token = None
     while True:
@@ -88,10 +95,10 @@ def newest(
             [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
         )
         # Status is compared here: servers differ in the words that a filter may use for it.
-        found = next((run for run in page if run.info.status == FINISHED), None)
+        yield from (run for run in page if run.info.status == FINISHED)
         token = page.token
-        if found or not token:
-            return found
+        if not token:
+            return
 
 
 def get_run(client: MlflowClient, run_id: str, step: str) -> Run:

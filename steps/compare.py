@@ -1,0 +1,128 @@
+"""Compare trained models: scores with intervals, side by side, on the same held-out rows."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from steps.cli import launch
+from steps.core.errors import StepError
+from steps.core.parameters import defaults, parameter, text
+from steps.evaluation import comparison
+from steps.evaluation.comparison import Entry, digest, group
+from steps.tracking import datasets, models, runs
+from steps.tracking.chain import LATEST, Outcome, Session, Source, Step
+from steps.tracking.datasets import Dataset
+from steps.tracking.runs import StepRun
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+# Parameters of train that say nothing of the model, or that the table shows in another way.
+NOT_SHOWN = {
+    *("preprocess_run_id", "jobs", "resume", "scheduler", "workspace", "threshold"),
+    *("report", "registered_model", "minimum", "must_beat"),
+}
+BEST = "best_"
+
+
+def wanted_runs(value: str) -> int | tuple[str, ...]:
+    """Read a list of run ids, or `latest:<count>` for the newest ones."""
+    kind, colon, count = value.partition(":")
+    if kind == LATEST and colon:
+        if count.isdigit() and int(count) > 0:
+            return int(count)
+    elif all(found := [name.strip() for name in value.split(",")]):
+        return tuple(dict.fromkeys(found))
+    raise ValueError("run ids of train separated by commas, or latest:<count>")
+
+
+@dataclass(frozen=True)
+class CompareParameters:
+    """Parameters of the entry point `compare`."""
+
+    runs: int | tuple[str, ...] = parameter(
+        wanted_runs, "run ids of train separated by commas, or latest:<count>"
+    )
+    workspace: str = parameter(
+        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+    )
+
+
+def find_source(chosen: CompareParameters, session: Session) -> Source:
+    """Settle the runs to compare; the first is what the others are compared with."""
+    ids = [run.info.run_id for run in _runs(chosen, session)]
+    return Source(hashlib.sha256(",".join(ids).encode()).hexdigest(), location=",".join(ids))
+
+
+def execute(chosen: CompareParameters, source: Source, run: StepRun, session: Session) -> Outcome:
+    """Score each model on its held-out rows, compare, and log `comparison.html`."""
+
+    @cache
+    def dataset(preprocess_run_id: str) -> Dataset:
+        folder = session.folder / f"data-{preprocess_run_id}"
+        folder.mkdir()
+        return datasets.load(session.client, preprocess_run_id, folder)
+
+    entries = []
+    for run_id in source.location.split(","):
+        trained = runs.get_run(session.client, run_id, "train")
+        folder = session.folder / f"model-{run_id}"
+        folder.mkdir()
+        model = models.load(runs.download(session.client, run_id, models.BEST_ESTIMATOR, folder))
+        data = dataset(model.metadata["preprocess_run_id"])
+        entries.append(
+            Entry(
+                run_id=run_id,
+                name=trained.info.run_name or "",
+                params=_params(trained),
+                truth=data.labels(data.test) == data.schema.positive,
+                probability=model.estimator.predict_proba(data.features(data.test))[:, 1],
+                threshold=float(model.metadata["threshold"]),
+                rows=digest(data.test),
+            )
+        )
+    groups = group(entries)
+    run.log(comparison.write(session.folder, groups))
+    return Outcome(tuple(comparison.lines(groups)))
+
+
+def _runs(chosen: CompareParameters, session: Session) -> list[Run]:
+    if not isinstance(chosen.runs, int):
+        return [runs.get_run(session.client, run_id, "train") for run_id in chosen.runs]
+    found = runs.finished(session.client, session.experiment_id, "train")
+    newest = list(islice(found, chosen.runs))
+    if not newest:
+        raise StepError(
+            "expected train runs to compare in this experiment, found none; run train first or "
+            "give their run ids"
+        )
+    return newest
+
+
+def _params(trained: Run) -> dict[str, str]:
+    """Give what was searched and what was chosen."""
+    own = [name for name in defaults("train") if name not in NOT_SHOWN]
+    best = {
+        name.rpartition("__")[2]: value
+        for name, value in sorted(trained.data.params.items())
+        if name.startswith(BEST)
+    }
+    chosen = {f"best {name}": value for name, value in best.items()}
+    return {**chosen, **runs.recorded_parameters(trained, own)}
+
+
+STEP = Step(
+    name="compare",
+    description=__doc__,
+    parameters=CompareParameters,
+    find_source=find_source,
+    execute=execute,
+)
+
+if __name__ == "__main__":
+    sys.exit(launch(STEP))

@@ -1,0 +1,122 @@
+"""Evaluate a trained model on rows it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from steps.core.metrics import PREDICT
+from steps.evaluation import bootstrap
+from steps.evaluation.baselines import LOGISTIC, TITLES, fit_baselines
+from steps.evaluation.importances import importances
+from steps.evaluation.result import Candidate, Details, Evaluation, Scored, Search
+from steps.evaluation.threshold import Curves, Rule, choose, curves, out_of_fold
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+    from steps.core.schema import Schema
+
+MODEL_TITLE = "Random forest"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, the tables it was trained on and is tested on, and how it was searched for.
+
+    `cv_results` is scikit-learn's `cv_results_`; `metric` the score that chose the model.
+    """
+
+    estimator: Pipeline
+    train: pd.DataFrame
+    test: pd.DataFrame
+    schema: Schema
+    cv_results: Mapping[str, Any]
+    metric: str
+    cv_folds: int
+    seed: int
+
+
+def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
+    """Score the model and two baselines on the held-out rows.
+
+    `rule` gives or chooses the threshold. Without `details` only what metrics and gate need is
+    computed.
+    """
+    schema, seed = trained.schema, trained.seed
+    features = list(schema.features)
+    train_labels = trained.train[schema.target].to_numpy()
+    test_labels = trained.test[schema.target].to_numpy()
+    truth = test_labels == schema.positive
+
+    chosen_on: Curves | None = None
+    if details or isinstance(rule, str):
+        folds = StratifiedKFold(trained.cv_folds)
+        predicted = out_of_fold(trained.estimator, trained.train[features], train_labels, folds)
+        chosen_on = curves(train_labels == schema.positive, predicted)
+    threshold = rule if chosen_on is None or not isinstance(rule, str) else choose(rule, chosen_on)
+
+    def scored(title: str, estimator: Pipeline, threshold: float) -> Scored:
+        probability = estimator.predict_proba(trained.test[features])[:, 1]
+        found = bootstrap.intervals(truth, probability, threshold, seed)
+        return Scored(title, probability, threshold, found)
+
+    model = scored(MODEL_TITLE, trained.estimator, float(threshold))
+    fitted = fit_baselines(trained.estimator, trained.train[features], train_labels, seed)
+    baselines = {name: scored(TITLES[name], fitted[name], PREDICT) for name in fitted}
+    return Evaluation(
+        truth=truth,
+        classes=schema.classes,
+        model=model,
+        baselines=baselines,
+        gain=difference("roc_auc", truth, model, baselines[LOGISTIC], seed),
+        rule=rule,
+        search=read_search(trained.cv_results, trained.metric, trained.cv_folds),
+        details=None
+        if chosen_on is None or not details
+        else Details(
+            cross_validated=chosen_on,
+            held_out=curves(truth, model.probability),
+            importances=importances(trained.estimator, trained.test[features], test_labels, seed),
+        ),
+    )
+
+
+def difference(
+    metric: str, truth: np.ndarray, ours: Scored, theirs: Scored, seed: int
+) -> bootstrap.Interval:
+    """Score of `ours` less that of `theirs`, with its interval."""
+    return bootstrap.difference(
+        metric,
+        truth,
+        (ours.probability, ours.threshold),
+        (theirs.probability, theirs.threshold),
+        seed,
+    )
+
+
+def read_search(cv_results: Mapping[str, Any], metric: str, folds: int) -> Search:
+    """Read scikit-learn's `cv_results_`; candidates that failed have no score and are counted."""
+    prefix = "mean_test_"
+    metrics = [name.removeprefix(prefix) for name in cv_results if name.startswith(prefix)]
+    candidates = [
+        Candidate(
+            params=params,
+            mean={name: float(cv_results[f"mean_test_{name}"][position]) for name in metrics},
+            std={name: float(cv_results[f"std_test_{name}"][position]) for name in metrics},
+        )
+        for position, params in enumerate(cv_results["params"])
+    ]
+    scored = tuple(found for found in candidates if np.isfinite(found.mean[metric]))
+    return Search(
+        metric=metric,
+        folds=folds,
+        candidates=scored,
+        best=max(scored, key=lambda found: found.mean[metric]),
+        failed=len(candidates) - len(scored),
+    )

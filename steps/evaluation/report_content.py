@@ -1,0 +1,152 @@
+"""What the report's template is filled with: every number as the text a reader sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from steps.core.metrics import PREDICT
+from steps.evaluation import figures_search, findings
+from steps.evaluation.bootstrap import RESAMPLES
+from steps.evaluation.figures_scores import TITLES
+from steps.evaluation.findings import signed
+from steps.evaluation.metrics import METRICS
+
+if TYPE_CHECKING:
+    from steps.core.schema import Schema
+    from steps.evaluation.gate import Decision
+    from steps.evaluation.result import Evaluation, Scored
+
+MOST_FEATURES = 40
+_SEARCH_CAPTIONS = {
+    "nothing": "",
+    "line": "Mean and spread over the folds; the chosen value is orange.",
+    "heat map": "The stronger the shade the better; the chosen one is framed.",
+    "parallel": "Each line is a candidate, the stronger the better; the chosen one is orange.",
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a report is about: the prepared data and the runs.
+
+    `profile` is data/profile.json; `provenance` pairs names with run ids and the like.
+    """
+
+    schema: Schema
+    profile: Mapping[str, Any]
+    seed: int
+    provenance: Mapping[str, str]
+
+
+def models(evaluation: Evaluation) -> list[Scored]:
+    """List the model and its baselines, the order of tables and curves."""
+    baselines = evaluation.baselines
+    return [evaluation.model, *(baselines[name] for name in sorted(baselines))]
+
+
+def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[str, Any]:
+    """Gather all that `report.html.j2` names, but for the figures."""
+    schema, search = origin.schema, evaluation.search
+    threshold = f"{evaluation.threshold:.3g}"
+    return {
+        "title": f"Predicting {schema.target} = {schema.positive}",
+        "subtitle": f"A {evaluation.model.title.lower()} on {len(schema.features)} features, "
+        f"trained on {origin.profile['rows']:,} rows",
+        "decision": decision,
+        "outcome": _sentence("; ".join(decision.grounds)),
+        "tiles": _tiles(evaluation),
+        "findings": findings.findings(evaluation),
+        "models": models(evaluation),
+        "score_rows": _score_rows(evaluation),
+        "rows_test": f"{len(evaluation.truth):,}",
+        "threshold": threshold,
+        "threshold_sentence": findings.threshold(evaluation),
+        "cv_note": "" if evaluation.threshold == PREDICT else "The folds decide at 0.5.",
+        "search": search,
+        "metric_title": TITLES.get(search.metric, search.metric),
+        "candidates_count": f"{len(search.candidates):,}",
+        "chosen": [
+            (figures_search.short(name), figures_search.value_text(value))
+            for name, value in search.best.params.items()
+        ],
+        "wide_search": figures_search.kind(search) == "parallel",
+        "candidates_note": _candidates_note(len(search.candidates)),
+        "hyper_caption": _SEARCH_CAPTIONS[figures_search.kind(search)],
+        "provenance": list(origin.provenance.items()),
+        "resamples": f"{RESAMPLES:,}",
+        "seed": origin.seed,
+        **_data(evaluation, origin),
+    }
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _tiles(evaluation: Evaluation) -> list[dict[str, str]]:
+    scores, gain = evaluation.model.scores, evaluation.gain
+    tiles = [
+        {
+            "name": TITLES[name],
+            "value": f"{scores[name].value:.3f}",
+            "range": f"{scores[name].low:.3f} to {scores[name].high:.3f}",
+        }
+        for name in ("roc_auc", "pr_auc", "f1", "brier")
+    ]
+    against = {
+        "name": "ROC AUC vs. logistic",
+        "value": signed(gain.value),
+        "range": f"{signed(gain.low)} to {signed(gain.high)}",
+    }
+    return [tiles[0], against, *tiles[1:]]
+
+
+def _score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    best = evaluation.search.best
+    return [
+        {
+            "title": TITLES[name],
+            "cross_validation": f"{best.mean[name]:.3f} ± {best.std[name]:.3f}"
+            if name in best.mean
+            else "",
+            "cells": [model.scores[name] for model in models(evaluation)],
+        }
+        for name in METRICS
+    ]
+
+
+def _candidates_note(count: int) -> str:
+    most = figures_search.MOST_CANDIDATES
+    return f"The best {most} of {count:,}; all are in cv_results.csv." if count > most else ""
+
+
+def _data(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:
+    profile, classes = origin.profile, [str(label) for label in evaluation.classes]
+    positives = int(evaluation.truth.sum())
+    held_out = [len(evaluation.truth) - positives, positives]
+    train = [profile["classes"][label] for label in classes]
+    features = sorted(profile["features"].items(), key=lambda item: -item[1]["missing"])
+    return {
+        "target": origin.schema.target,
+        "classes": classes,
+        "split_rows": [
+            {"name": name, "rows": f"{sum(counts):,}", "classes": _shares(counts)}
+            for name, counts in (("training", train), ("held-out", held_out))
+        ],
+        "feature_rows": [
+            {
+                "name": name,
+                "missing": f"{found['missing']:.1%}",
+                "width": round(100 * found["missing"], 1),
+                **{key: f"{found[key]:,.4g}" for key in ("mean", "std", "min", "max")},
+            }
+            for name, found in features[:MOST_FEATURES]
+        ],
+        "features_left": max(0, len(features) - MOST_FEATURES),
+    }
+
+
+def _shares(counts: list[int]) -> list[str]:
+    return [f"{count:,} ({count / sum(counts):.1%})" for count in counts]

@@ -1,0 +1,146 @@
+"""Take a trained model through its gate, into the registry, and against the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mlflow.exceptions import MlflowException
+
+from steps.core.errors import StepError
+from steps.core.schema import Schema
+from steps.evaluation import gate
+from steps.evaluation.bootstrap import difference
+from steps.evaluation.gate import Decision, Duel
+from steps.tracking import choice, models
+from steps.tracking.registry import CHAMPION, Registry
+from steps.tracking.runs import OUTPUT
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+    from steps.evaluation.result import Evaluation
+    from steps.tracking.chain import Session
+    from steps.tracking.runs import StepRun
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A trained model, its held-out rows, and what decides between it and the champion.
+
+    `split` is the digest of what its preprocess run made.
+    """
+
+    evaluation: Evaluation
+    test: pd.DataFrame
+    schema: Schema
+    metric: str
+    seed: int
+    split: str
+
+
+def decide(
+    asked: Decision,
+    minimums: Mapping[str, float],
+    challenger: Challenger,
+    run: StepRun,
+    session: Session,
+) -> Decision:
+    """Check the minimums; register the model if they hold; crown it if it beats the champion.
+
+    `asked` says which registered model, and whether it must beat the champion. The run's
+    `best_estimator` must be logged already.
+    """
+    asked = replace(asked, checks=gate.check(minimums, challenger.evaluation.metrics))
+    if not asked.passed or asked.model is None:
+        return asked
+    registry = Registry(session.client, asked.model)
+    # Scored before registering: a model that must beat the champion and does not is never in the
+    # registry, and others wait for this one no longer than need be.
+    champion = registry.named(CHAMPION)
+    asked = replace(asked, duel=_duel(challenger, champion, session))
+    if not asked.passed:
+        return asked
+    version = registry.register(run, {"train_run_id": run.id})
+    try:
+        decision = _settle(asked, registry, version, champion, challenger, session)
+    except BaseException:
+        registry.decline(version)
+        raise
+    return decision
+
+
+def _settle(
+    asked: Decision,
+    registry: Registry,
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    challenger: Challenger,
+    session: Session,
+) -> Decision:
+    registry.wait_for_turn(version)
+    now = registry.named(CHAMPION)
+    if _number(now) != _number(champion):
+        # Another training was crowned since: this model has to beat that one.
+        asked = replace(asked, duel=_duel(challenger, now, session))
+    if not asked.passed:
+        registry.withdraw(version)
+        return asked
+    won = asked.duel is None or asked.duel.won
+    decision = asked.registered(str(version.version), champion=won)
+    registry.tag(version, decision.tags)
+    if won:
+        registry.crown(version)
+    else:
+        registry.decline(version)
+    return decision
+
+
+def _number(version: ModelVersion | None) -> str | None:
+    return None if version is None else str(version.version)
+
+
+def _duel(challenger: Challenger, champion: ModelVersion | None, session: Session) -> Duel | None:
+    """Score the champion now, on the challenger's held-out rows."""
+    if champion is None:
+        return None
+    uri = f"models:/{champion.name}/{champion.version}"
+    folder = session.folder / f"champion-{champion.version}"
+    folder.mkdir(exist_ok=True)
+    chosen = choice.ModelChoice(uri, None)
+    model = models.load(choice.fetch(chosen, replace(session, folder=folder)))
+    ours, theirs = challenger.schema, model.schema
+    if not set(theirs.features) <= set(ours.features) or theirs.classes != ours.classes:
+        raise StepError(
+            f"expected the champion {uri} to be of the same table, found that it needs the "
+            f"features {', '.join(theirs.features)} and the classes {theirs.classes}; register "
+            "this model under another name"
+        )
+    probability = model.estimator.predict_proba(challenger.test[list(theirs.features)])[:, 1]
+    mine = challenger.evaluation.model
+    found = difference(
+        challenger.metric,
+        challenger.evaluation.truth,
+        (mine.probability, mine.threshold),
+        (probability, float(model.metadata["threshold"])),
+        challenger.seed,
+    )
+    same = _split(model.metadata["preprocess_run_id"], session) == challenger.split
+    return Duel(str(champion.version), challenger.metric, found, same_split=same)
+
+
+def split_of(run: Run) -> str:
+    """Name the content of what a preprocess run made."""
+    digest: str = run.data.tags.get(OUTPUT, run.info.run_id)
+    return digest
+
+
+def _split(preprocess_run_id: str, session: Session) -> str | None:
+    try:
+        run = session.client.get_run(preprocess_run_id)
+    except MlflowException:
+        return None  # deleted, or in another store: it cannot be told, so it is not the same
+    return split_of(run)

@@ -1,0 +1,78 @@
+"""What an evaluation finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from steps.evaluation.evaluate import Trained, evaluate, read_search
+from steps.evaluation.findings import findings
+from steps.evaluation.metrics import METRICS, scores
+from steps.evaluation.result import Evaluation
+from tests.conftest import DIABETES
+from tests.evaluation.conftest import train
+
+LOGGED = {
+    *(f"test_{name}{end}" for name in METRICS for end in ("", "_low", "_high")),
+    *("baseline_majority_roc_auc", "baseline_logistic_roc_auc"),
+}
+
+
+def test_metrics_are_those_of_the_held_out_rows(trained: Trained) -> None:
+    found = evaluate(trained, 0.5, details=False)
+    features, target = list(trained.schema.features), trained.schema.target
+    probability = trained.estimator.predict_proba(trained.test[features])[:, 1]
+    expected = scores(trained.test[target].to_numpy() == 1, probability, 0.5)
+    assert set(found.metrics) == LOGGED
+    for name, value in expected.items():
+        assert found.metrics[f"test_{name}"] == pytest.approx(value)
+        assert found.metrics[f"test_{name}_low"] <= value <= found.metrics[f"test_{name}_high"]
+
+
+def test_baselines(trained: Trained) -> None:
+    found = evaluate(trained, 0.5, details=False)
+    majority = found.baselines["majority"]
+    assert np.ptp(majority.probability) == 0
+    assert found.metrics["baseline_majority_roc_auc"] == 0.5
+    assert found.metrics["baseline_logistic_roc_auc"] > 0.75
+    gain = found.metrics["test_roc_auc"] - found.metrics["baseline_logistic_roc_auc"]
+    assert found.gain.value == pytest.approx(gain)
+
+
+SMALL: dict[str, list[object]] = {"clf__n_estimators": [3], "clf__max_depth": [3]}
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Evaluation:
+    return evaluate(train(SMALL), "f1", details=True)
+
+
+@pytest.mark.parametrize("labels", [("neg", "pos"), (False, True), (3, 7)])
+def test_labels_of_any_kind_give_the_same_scores(
+    numbers: Evaluation, labels: tuple[object, object]
+) -> None:
+    frame = pd.read_csv(DIABETES)
+    frame["Outcome"] = frame["Outcome"].map(dict(enumerate(labels)))
+    found = evaluate(train(SMALL, frame), "f1", details=True)
+    assert found.metrics == numbers.metrics
+    assert found.threshold == numbers.threshold
+    assert found.details is not None
+    assert numbers.details is not None
+    assert np.array_equal(found.details.importances.drops, numbers.details.importances.drops)
+
+
+def test_findings_say_when_the_simpler_model_is_better(trained: Trained) -> None:
+    found = evaluate(trained, 0.5, details=False)
+    assert found.gain.high < 0
+    said = findings(found)
+    assert any("the simpler model is better" in line for line in said)
+    assert said[0].startswith("On 192 held-out rows, 67 of them positive")
+
+
+def test_a_failed_candidate_is_counted_and_left_out(trained: Trained) -> None:
+    results = {name: np.array(values, dtype=object) for name, values in trained.cv_results.items()}
+    results["mean_test_roc_auc"][0] = np.nan
+    search = read_search(results, "roc_auc", 5)
+    assert (len(search.candidates), search.failed) == (3, 1)
+    assert search.best.mean["roc_auc"] == max(c.mean["roc_auc"] for c in search.candidates)
