@@ -40,11 +40,11 @@ def decode(chunk: CsvChunk, selection: Selection) -> Rows:
     """Parse a chunk; rows that are not as expected are left out, with what is wrong with them."""
     try:
         table = _parse(chunk.text, chunk, _types(chunk, selection))
-    except pa.ArrowInvalid as error:
-        return _decode_carefully(chunk, selection, error)
+    except pa.ArrowInvalid:
+        return _decode_carefully(chunk, selection)
     features = [_floats(table.column(name)) for name in selection.schema.features]
     if not all(map(fits, features)):
-        return _decode_carefully(chunk, selection, None)
+        return _decode_carefully(chunk, selection)
     lines = _lines(chunk, table.num_rows) if selection.as_lines else None
     return _rows(table, features, lines, selection, table.num_rows, [])
 
@@ -155,14 +155,12 @@ class _Inspected:
         return [row for row in range(len(self.rows)) if row not in self.reasons]
 
 
-def _decode_carefully(chunk: CsvChunk, selection: Selection, error: pa.ArrowInvalid | None) -> Rows:
+def _decode_carefully(chunk: CsvChunk, selection: Selection) -> Rows:
     found = _Inspected(list(csv_text.numbered_rows(chunk.text, chunk.delimiter)), {})
     _check_fields(found, chunk)
     types = dict.fromkeys(_types(chunk, selection), pa.binary())
     _check_text(found, chunk, selection, types)
     table, features = _check_numbers(found, chunk, selection, types)
-    if error is not None and not found.reasons:
-        raise StepError(f"could not read {chunk.file} from line {chunk.line} on: {error}")
     good = found.good()
     texts = [found.rows[row][1] for row in good]
     lines = _joined(texts, table.num_rows) if selection.as_lines else None
@@ -238,7 +236,13 @@ def _parse_good(
 ) -> pa.Table:
     if not good:
         return pa.table({name: pa.array([], kind) for name, kind in types.items()})
-    table = _parse(b"\n".join(found.rows[row][1] for row in good) + b"\n", chunk, types)
+    text = b"\n".join(found.rows[row][1] for row in good) + b"\n"
+    try:
+        table = _parse(text, chunk, types)
+    except pa.ArrowInvalid as error:
+        raise StepError(
+            f"could not read {chunk.file} from line {chunk.line} on: {error}"
+        ) from error
     if table.num_rows != len(good):
         raise StepError(
             f"could not read {chunk.file} from line {chunk.line} on: line ends within a row that "

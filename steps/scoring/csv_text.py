@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 BLOCK = 2 << 20
 # A quote that is not closed within this many bytes is taken for an ordinary character.
-LONGEST_ROW = 16 << 20
+LONGEST_ROW = 8 << 20
 
 
 def whole_rows(read: Callable[[int], bytes], start: bytes = b"") -> Iterator[bytes]:
@@ -33,14 +33,17 @@ def row_end(text: bytes, *, first: bool = False) -> int:
         return _first_row_end(text)
     if b'"' not in text:
         return text.rfind(b"\n") + 1
-    # A row ends where the quotes before it are even in number.
+    # A row ends at a line end with an even number of quotes before it. Seen from the last quote
+    # backwards, that number is the same for all line ends between two quotes.
     quotes, end = text.count(b'"'), len(text)
-    while (line_end := text.rfind(b"\n", 0, end)) >= 0:
-        quotes -= text.count(b'"', line_end, end)
-        if quotes % 2 == 0:
+    while True:
+        quote = text.rfind(b'"', 0, end)
+        line_end = text.rfind(b"\n", quote + 1, end) if quotes % 2 == 0 else -1
+        if line_end >= 0:
             return line_end + 1
-        end = line_end
-    return text.rfind(b"\n") + 1 if len(text) >= LONGEST_ROW else 0
+        if quote < 0:
+            return text.rfind(b"\n") + 1 if len(text) >= LONGEST_ROW else 0
+        quotes, end = quotes - 1, quote
 
 
 def _first_row_end(text: bytes) -> int:
@@ -54,22 +57,34 @@ def _first_row_end(text: bytes) -> int:
 
 
 def numbered_rows(text: bytes, delimiter: str) -> Iterator[tuple[int, bytes]]:
-    """Yield each row that is not blank with its line number within the text, from 0."""
-    pending, started = b"", 0
-    for number, line in enumerate(text.split(b"\n")):
-        if not pending:
-            started = number
-        pending = pending + b"\n" + line if pending else line
-        if not _is_open(pending, delimiter):
-            if pending.strip(b"\r"):
-                yield started, pending.removesuffix(b"\r")
-            pending = b""
-    if pending:
-        yield started, pending
+    """Yield each row that is not blank with its line number within the text, from 0.
+
+    A row goes on after a line end that is within quotes. Where quotes are never closed, they
+    take no other line along.
+    """
+    lines = text.split(b"\n")
+    number = 0
+    while number < len(lines):
+        end = _last_line(lines, number, delimiter)
+        row = b"\n".join(lines[number : end + 1]).removesuffix(b"\r")
+        if row:
+            yield number, row
+        number = end + 1
+
+
+def _last_line(lines: list[bytes], first: int, delimiter: str) -> int:
+    if not _is_open(lines[first], delimiter):
+        return first
+    for last in range(first + 1, len(lines)):
+        # Only a line with an odd number of quotes can close the one that is open.
+        if lines[last].count(b'"') % 2:
+            row = b"\n".join(lines[first : last + 1])
+            return first if _is_open(row, delimiter) else last
+    return first
 
 
 def _is_open(text: bytes, delimiter: str) -> bool:
-    if text.count(b'"') % 2 == 0:
+    if text.count(b'"') % 2 == 0 and b"\n" not in text:
         return False
     try:
         split_fields(text, delimiter)

@@ -55,7 +55,7 @@ def score_files(
     with Digests() as digests, console.progress(table.rows, "rows", "batch_score") as shown:
         totals = score(table, scorer, layout, request, digests, shown.update)
         digest = digests.value()
-    found = drift.compare(totals.drift, bins) if bins else ()
+    found = drift.compare(totals.drift, bins) if bins and totals.written else ()
     return Result(totals, digest, time.monotonic() - started, found)
 
 

@@ -94,8 +94,11 @@ def _paths(filesystem: Any, path: str) -> list[str]:
         return [path]
     if filesystem.isdir(path):
         return sorted(each for each in filesystem.find(path) if _is_data(each, path))
-    is_pattern = glob.has_magic(path) and scheme(path) not in ("http", "https")
-    return sorted(filter(filesystem.isfile, filesystem.glob(path))) if is_pattern else []
+    if not glob.has_magic(path) or scheme(path) in ("http", "https"):
+        return []
+    found = sorted(filter(filesystem.isfile, filesystem.glob(path)))
+    # As in a shell, an asterisk does not stand for a hidden file.
+    return [each for each in found if not PurePosixPath(each).name.startswith(".")]
 
 
 def _is_data(path: str, folder: str) -> bool:

@@ -1,0 +1,109 @@
+"""Drift is counted exactly, in pieces, and told from chance."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from steps.core.profile import profile
+from steps.core.schema import Schema
+from steps.scoring import drift
+from steps.scoring.drift_report import page
+from tests.scoring.conftest import BINS, FEATURES, FRAME, SCHEMA, Score, rows
+
+VALUES = arrays(
+    np.float64,
+    st.integers(1, 50),
+    elements=st.one_of(st.sampled_from([0.0, -0.0, np.nan, 1.0, 2.0]), st.floats(-10, 10)),
+)
+
+
+@given(VALUES, st.lists(st.integers(-5, 5), max_size=6, unique=True), st.booleans())
+def test_counts(values: np.ndarray, edges: list[int], zero_is_missing: bool) -> None:
+    bins = drift.Bins(
+        "x", np.sort(np.array(edges, float)), np.ones(len(edges) + 1), 0, -2, 3, zero_is_missing
+    )
+    missing = np.isnan(values) | (zero_is_missing & (values == 0))
+    present = values[~missing]
+    naive = np.bincount(np.searchsorted(bins.edges, present), minlength=len(edges) + 1)
+    wanted = [missing.sum(), (present < -2).sum(), (present > 3).sum(), *naive]
+    np.testing.assert_array_equal(drift.count([values], (bins,))[0], wanted)
+
+
+def test_training_rows_have_not_drifted() -> None:
+    counted = drift.count([FRAME[name].to_numpy() for name in FEATURES], BINS)
+    for found, bins in zip(drift.compare(counted, BINS), BINS, strict=True):
+        assert found.psi == 0
+        assert found.missing == pytest.approx(bins.missing)
+        assert (found.below, found.above) == (0, 0)
+        np.testing.assert_array_equal(found.scored, bins.counts)
+
+
+def test_index_of_a_known_case() -> None:
+    # (0.4 - 0.6) ln(0.4 / 0.6) + (0.6 - 0.4) ln(0.6 / 0.4), without the half rows' trace.
+    found = drift.stability_index(np.array([600_000, 400_000]), np.array([400_000, 600_000]))
+    assert found == pytest.approx(0.4 * np.log(1.5), rel=1e-5)
+
+
+def test_rate_of_false_alarms() -> None:
+    random = np.random.default_rng(0)
+    schema = Schema(("x",), "y", (0, 1), ())
+    over = 0
+    for _ in range(300):
+        train, scored = random.normal(size=500), random.normal(size=60)
+        frame = pd.DataFrame({"x": train, "y": np.arange(500) % 2})
+        bins = drift.read_bins(profile(frame, 0, schema), schema)
+        found = drift.compare(drift.count([scored], bins), bins)[0]
+        over += found.psi > found.by_chance
+        assert not found.is_over(1.0)
+    assert over / 300 < 0.08
+
+
+def test_counted_in_the_pass_over_all_chunks(score: Score, tmp_path: Path) -> None:
+    table = rows(150_000).assign(Age=lambda frame: frame["Age"] + 40)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    whole = drift.count([table[name].to_numpy(dtype="float64") for name in FEATURES], BINS)
+    for name in ("t.csv", "t.parquet"):
+        result = score(tmp_path / name)
+        for found, wanted in zip(result.totals.drift, whole, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+        over = [each.bins.name for each in result.drift if each.is_over(0.2)]
+        assert "Age" in over
+        age = result.drift[FEATURES.index("Age")]
+        assert age.above == pytest.approx((table["Age"] > 81).mean())
+
+
+def test_page_is_whole_in_itself() -> None:
+    shifted = [FRAME[name].to_numpy() + 30 for name in FEATURES]
+    found = drift.compare(drift.count(shifted, BINS), BINS)
+    text = page(found, 0.2, "Drift of <b>768</b> rows")
+    # Well-formed, nothing to fetch, nothing to run, a chart per feature.
+    body = text[text.index("<body>") : text.index("</html>")]
+    root = ElementTree.fromstring(body.replace("&nbsp;", " "))
+    assert len(list(root.iter("svg"))) == len(SCHEMA.features)
+    assert not {"script", "link", "img"} & {element.tag for element in root.iter()}
+    assert "http" not in text
+    assert "&lt;b&gt;768" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_page_shows_a_feature_with_one_bin() -> None:
+    bins = (drift.Bins("x<y", np.array([]), np.array([5]), 0, 0, 0, False),)
+    found = drift.compare(drift.count([np.array([0.0, np.nan])], bins), bins)
+    assert found[0].psi == 0
+    assert "x&lt;y" in page(found, 0.2, "one")
+
+
+def test_profile_survives_json() -> None:
+    again = drift.read_bins(json.loads(json.dumps(profile(FRAME, 0, SCHEMA))), SCHEMA)
+    for bins, wanted in zip(again, BINS, strict=True):
+        np.testing.assert_array_equal(bins.edges, wanted.edges)
