@@ -128,7 +128,10 @@ def download(client: MlflowClient, run_id: str, artifact: str, folder: Path) -> 
             f"expected the artifact {artifact} in run {run_id}, found no {top} there; "
             "use a run whose step finished"
         )
-    path = Path(client.download_artifacts(run_id, artifact, str(folder)))
+    # By its own address: asked by run id, MLflow goes on to look for logged models, which Azure ML
+    # does not have, and hides what went wrong before.
+    address = f"{client.get_run(run_id).info.artifact_uri}/{artifact}"
+    path = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder)))
     if not path.exists():
         raise StepError(f"expected the artifact {artifact} in run {run_id}, found nothing")
     return path

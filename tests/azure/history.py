@@ -13,7 +13,7 @@ from tests.azure.artifacts import Artifacts, container_of
 from tests.azure.jobs import Job, Runner
 from tests.azure.management import SCOPE
 from tests.azure.names import Names
-from tests.azure.tokens import Tokens, azure_error
+from tests.azure.tokens import USER, Tokens, azure_error
 from tests.azure.tracking import Tracking, TrackingError
 
 _STATUS = {
@@ -96,7 +96,7 @@ class History:
         query = {"experiment_name": name}
         found = await self.tracking.call("GET", "experiments/get-by-name", query)
         experiment_id = found["experiment"]["experiment_id"]
-        tags = [{"key": "mlflow.user", "value": request["user"]}]
+        tags = [{"key": "mlflow.user", "value": request[USER]}]
         start = {"experiment_id": experiment_id, "tags": tags, "start_time": _milliseconds()}
         made = await self.tracking.call("POST", "runs/create", start)
         run = made["run"]["info"]["run_id"]

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.azure.names import ARM_HOST, FORBIDDEN_WORKSPACE, LOGIN_HOST, Names
-from tests.azure.tokens import azure_error
+from tests.azure.tokens import JOB, USER, azure_error
 
 _SCOPE = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)"
@@ -30,7 +30,7 @@ class Management:
     def problem(self, request: web.Request) -> web.Response | None:
         """Return the refusal of a request about another workspace than this one, or None."""
         names = self.names
-        if request.host == ARM_HOST and request.get("job"):
+        if request.host == ARM_HOST and request.get(JOB):
             return _forbidden(request)  # a job's token has no rights in Resource Manager
         if (found := _SCOPE.search(request.path)) is None:
             return None
@@ -161,7 +161,7 @@ class Management:
 
 
 def _forbidden(request: web.Request) -> web.Response:
-    user = request.get("user")
+    user = request.get(USER)
     return azure_error(
         403,
         "AuthorizationFailed",

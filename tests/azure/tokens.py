@@ -11,6 +11,9 @@ from aiohttp import web
 from tests.azure.faults import Faults
 from tests.azure.names import LOGIN_HOST, Names
 
+# Whose token a request carries: the login, and the run of a job (None for a person).
+USER = web.RequestKey("user", str)
+JOB = web.RequestKey("job", object)
 _ANONYMOUS = ("/discovery", "/metadata/endpoints")
 
 
@@ -59,8 +62,8 @@ class Tokens:
             return azure_error(
                 401, "ExpiredAuthenticationToken", "The access token has been revoked."
             )
-        request["user"] = claims["sub"]
-        request["job"] = claims.get("run")
+        request[USER] = claims["sub"]
+        request[JOB] = claims.get("run")
         return None
 
     def routes(self) -> list[web.RouteDef]:
