@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from steps.core.metrics import PREDICT
 from steps.evaluation import bootstrap
 from steps.evaluation.baselines import LOGISTIC, TITLES, fit_baselines
 from steps.evaluation.importances import importances
-from steps.evaluation.result import Candidate, Details, Evaluation, Scored, Search
+from steps.evaluation.metrics import scores
+from steps.evaluation.result import Candidate, Details, Evaluation, Scored, Search, Spread
 from steps.evaluation.threshold import Curves, Rule, choose, curves, out_of_fold
 
 if TYPE_CHECKING:
@@ -54,12 +56,10 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
     test_labels = trained.test[schema.target].to_numpy()
     truth = test_labels == schema.positive
 
-    chosen_on: Curves | None = None
+    folds: Folds | None = None
     if details or isinstance(rule, str):
-        folds = StratifiedKFold(trained.cv_folds)
-        predicted = out_of_fold(trained.estimator, trained.train[features], train_labels, folds)
-        chosen_on = curves(train_labels == schema.positive, predicted)
-    threshold = rule if chosen_on is None or not isinstance(rule, str) else choose(rule, chosen_on)
+        folds = _folds(trained, features, train_labels)
+    threshold = rule if folds is None or not isinstance(rule, str) else choose(rule, folds.curves)
 
     def scored(title: str, estimator: Pipeline, threshold: float) -> Scored:
         probability = estimator.predict_proba(trained.test[features])[:, 1]
@@ -78,12 +78,46 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
         rule=rule,
         search=read_search(trained.cv_results, trained.metric, trained.cv_folds),
         details=None
-        if chosen_on is None or not details
+        if folds is None or not details
         else Details(
-            cross_validated=chosen_on,
+            folds=folds.scores(float(threshold)),
+            cross_validated=folds.curves,
             held_out=curves(truth, model.probability),
             importances=importances(trained.estimator, trained.test[features], test_labels, seed),
         ),
+    )
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Predictions of the training rows, each by a model that was fitted without its fold."""
+
+    truth: np.ndarray
+    probability: np.ndarray
+    members: list[np.ndarray]
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Score the decisions at each threshold, over all rows."""
+        return curves(self.truth, self.probability)
+
+    def scores(self, threshold: float) -> dict[str, Spread]:
+        """Score each fold on its own; at 0.5 these are the search's scores of the candidate."""
+        found = [
+            scores(self.truth[rows], self.probability[rows], threshold) for rows in self.members
+        ]
+        values = {name: np.array([fold[name] for fold in found]) for name in found[0]}
+        return {name: Spread(float(v.mean()), float(v.std())) for name, v in values.items()}
+
+
+def _folds(trained: Trained, features: list[str], labels: np.ndarray) -> Folds:
+    rows = trained.train[features]
+    # The folds of the search.
+    splits = list(StratifiedKFold(trained.cv_folds).split(rows, labels))
+    return Folds(
+        truth=labels == trained.schema.positive,
+        probability=out_of_fold(trained.estimator, rows, labels, splits),
+        members=[members for _, members in splits],
     )
 
 

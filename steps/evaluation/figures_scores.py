@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from steps.core.schema import Label
     from steps.evaluation.importances import Importances
-    from steps.evaluation.result import Scored, Search
+    from steps.evaluation.result import Scored, Spread
     from steps.evaluation.threshold import Curves
 
-# The scores of a search, which have a cross-validated side.
-COMPARED = ("roc_auc", "precision", "recall", "f1", "accuracy")
+# Those from 0 to 1, and better when higher.
+COMPARED = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy")
 TITLES = {
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
@@ -38,17 +38,16 @@ TITLES = {
 }
 
 
-def cross_validation(search: Search, scores: Mapping[str, Interval]) -> Figure:
+def cross_validation(folds: Mapping[str, Spread], scores: Mapping[str, Interval]) -> Figure:
     """Show cross-validated scores (mean ± deviation of the folds) above held-out ones (95 %)."""
-    names = [name for name in COMPARED if name in search.best.mean]
-    figure, axes = plots.canvas(height=0.55 * len(names) + 0.85)
-    for row, name in enumerate(names):
-        mean, std = search.best.mean[name], search.best.std[name]
+    figure, axes = plots.canvas(height=0.46 * len(COMPARED) + 0.85)
+    for row, name in enumerate(COMPARED):
+        mean, std = folds[name].mean, folds[name].std
         held_out = scores[name]
         _whisker(axes, row - 0.14, mean, mean - std, mean + std, GREY)
         _whisker(axes, row + 0.14, held_out.value, held_out.low, held_out.high, MODEL)
-    axes.set_yticks(range(len(names)), [TITLES[name] for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(COMPARED)), [TITLES[name] for name in COMPARED])
+    axes.set_ylim(len(COMPARED) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("score")
     _key(axes, [("cross-validation, ± deviation of folds", GREY), ("held-out, 95 %", MODEL)])

@@ -199,15 +199,25 @@ def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
     for share in (0, 0.5, 1):
         _beside(axes, len(varied), share, f"{lowest + share * spread:.3f}", INK)
     axes.set_xticks(range(len(varied) + 1), [*map(short, varied), _title(search)])
-    axes.set(xlim=(-0.15, len(varied) + 0.3), ylim=(-0.06, 1.06), yticks=[])
+    axes.set(xlim=(-0.3, len(varied) + 0.3), ylim=(-0.06, 1.06), yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     return figure
 
 
 def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
+    last = colour == INK
     axes.annotate(
-        text, (x, y), xytext=(5, 0), textcoords="offset points", va="center", color=colour, zorder=9
+        text,
+        (x, y),
+        xytext=(6 if last else -6, 0),
+        textcoords="offset points",
+        ha="left" if last else "right",
+        va="center",
+        color=colour,
+        # Lines end here from all sides: the label needs ground of its own.
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.2, "alpha": 0.85},
+        zorder=9,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from steps.core.metrics import decide
@@ -10,15 +11,15 @@ from steps.evaluation.figures_scores import TITLES
 
 if TYPE_CHECKING:
     from steps.evaluation.bootstrap import Interval
-    from steps.evaluation.result import Evaluation
+    from steps.evaluation.result import Evaluation, Spread
 
 
-def findings(evaluation: Evaluation) -> list[str]:
+def findings(evaluation: Evaluation, folds: Mapping[str, Spread]) -> list[str]:
     """Say in order: how good, better than a simple model or not, as promised, what decisions."""
     return [
         _how_good(evaluation),
         gain(evaluation),
-        *_as_promised(evaluation),
+        _as_promised(evaluation, folds),
         _decisions(evaluation),
     ]
 
@@ -67,20 +68,15 @@ def _how_good(evaluation: Evaluation) -> str:
     )
 
 
-def _as_promised(evaluation: Evaluation) -> list[str]:
-    search = evaluation.search
-    if search.metric not in evaluation.model.scores:
-        return []
-    promised, held_out = search.best.mean[search.metric], evaluation.model.scores[search.metric]
-    title = TITLES[search.metric]
-    start = (
-        f"Cross-validation promised {title} {promised:.3f} ± {search.best.std[search.metric]:.3f}"
-    )
-    if promised > held_out.high:
-        return [f"{start}: more than the held-out interval allows."]
-    if promised < held_out.low:
-        return [f"{start}: less than the held-out interval."]
-    return [f"{start}: inside the held-out interval."]
+def _as_promised(evaluation: Evaluation, folds: Mapping[str, Spread]) -> str:
+    metric = evaluation.search.metric
+    promised, held_out = folds[metric], evaluation.model.scores[metric]
+    start = f"Cross-validation promised {TITLES[metric]} {promised}"
+    if promised.mean > held_out.high:
+        return f"{start}: more than the held-out interval allows."
+    if promised.mean < held_out.low:
+        return f"{start}: less than the held-out interval."
+    return f"{start}: inside the held-out interval."
 
 
 def _decisions(evaluation: Evaluation) -> str:

@@ -24,17 +24,19 @@ NAME, PLOTS = "report.html", "plots"
 
 def write(folder: Path, evaluation: Evaluation, decision: Decision, origin: Origin) -> Record:
     """Write the report and its figures into `folder`; give what is to be logged."""
-    if evaluation.details is None:
+    details = evaluation.details
+    if details is None:
         raise ValueError("the report needs the details of the evaluation")
     folder.mkdir(exist_ok=True)
     with plots.style():
-        figures = draw(evaluation, evaluation.details)
+        figures = draw(evaluation, details)
         plots.save_all(figures, folder / PLOTS)
         svg = {
             name: plots.to_svg(figure, name.replace("_", " ")) for name, figure in figures.items()
         }
+    filled = content(evaluation, details, decision, origin)
+    filled["svg"] = {"hyper_parameters": "", **svg}
     page = folder / NAME
-    filled = {**content(evaluation, decision, origin), "svg": {"hyper_parameters": "", **svg}}
     page.write_text(render("report.html.j2", filled), encoding="utf-8")
     return Record(files=((page, ""), (folder / PLOTS, PLOTS)))
 
@@ -45,7 +47,7 @@ def draw(evaluation: Evaluation, details: Details) -> dict[str, Figure]:
     figures = {
         "roc": figures_scores.roc(truth, models(evaluation)),
         "precision_recall": figures_scores.precision_recall(truth, models(evaluation)),
-        "cross_validation": figures_scores.cross_validation(evaluation.search, model.scores),
+        "cross_validation": figures_scores.cross_validation(details.folds, model.scores),
         "calibration": figures_scores.calibration(truth, model),
         "confusion": figures_scores.confusion(truth, model, evaluation.classes),
         "thresholds": figures_scores.thresholds(

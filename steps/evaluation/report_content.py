@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from steps.core.metrics import PREDICT
 from steps.evaluation import figures_search, findings
 from steps.evaluation.bootstrap import RESAMPLES
 from steps.evaluation.figures_scores import TITLES
@@ -16,7 +15,7 @@ from steps.evaluation.metrics import METRICS
 if TYPE_CHECKING:
     from steps.core.schema import Schema
     from steps.evaluation.gate import Decision
-    from steps.evaluation.result import Evaluation, Scored
+    from steps.evaluation.result import Details, Evaluation, Scored
 
 MOST_FEATURES = 40
 _SEARCH_CAPTIONS = {
@@ -46,7 +45,9 @@ def models(evaluation: Evaluation) -> list[Scored]:
     return [evaluation.model, *(baselines[name] for name in sorted(baselines))]
 
 
-def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[str, Any]:
+def content(
+    evaluation: Evaluation, details: Details, decision: Decision, origin: Origin
+) -> dict[str, Any]:
     """Gather all that `report.html.j2` names, but for the figures."""
     schema, search = origin.schema, evaluation.search
     threshold = f"{evaluation.threshold:.3g}"
@@ -55,15 +56,14 @@ def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[
         "subtitle": f"A {evaluation.model.title.lower()} on {len(schema.features)} features, "
         f"trained on {origin.profile['rows']:,} rows",
         "decision": decision,
-        "outcome": _sentence("; ".join(decision.grounds)),
+        "outcome": _outcome(decision),
         "tiles": _tiles(evaluation),
-        "findings": findings.findings(evaluation),
+        "findings": findings.findings(evaluation, details.folds),
         "models": models(evaluation),
-        "score_rows": _score_rows(evaluation),
+        "score_rows": _score_rows(evaluation, details),
         "rows_test": f"{len(evaluation.truth):,}",
         "threshold": threshold,
         "threshold_sentence": findings.threshold(evaluation),
-        "cv_note": "" if evaluation.threshold == PREDICT else "The folds decide at 0.5.",
         "search": search,
         "metric_title": TITLES.get(search.metric, search.metric),
         "candidates_count": f"{len(search.candidates):,}",
@@ -81,8 +81,10 @@ def content(evaluation: Evaluation, decision: Decision, origin: Origin) -> dict[
     }
 
 
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+def _outcome(decision: Decision) -> str:
+    text = "; ".join(decision.grounds)
+    # After "Gate passed:" the sentence goes on, otherwise it starts here.
+    return text if decision.gated else f"{text[:1].upper()}{text[1:]}"
 
 
 def _tiles(evaluation: Evaluation) -> list[dict[str, str]]:
@@ -103,14 +105,11 @@ def _tiles(evaluation: Evaluation) -> list[dict[str, str]]:
     return [tiles[0], against, *tiles[1:]]
 
 
-def _score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    best = evaluation.search.best
+def _score_rows(evaluation: Evaluation, details: Details) -> list[dict[str, Any]]:
     return [
         {
             "title": TITLES[name],
-            "cross_validation": f"{best.mean[name]:.3f} ± {best.std[name]:.3f}"
-            if name in best.mean
-            else "",
+            "cross_validation": str(details.folds[name]),
             "cells": [model.scores[name] for model in models(evaluation)],
         }
         for name in METRICS

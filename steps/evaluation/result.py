@@ -52,9 +52,24 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Details:
-    """What only the report needs."""
+class Spread:
+    """Mean and deviation of a score over the folds."""
 
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.std:.3f}"
+
+
+@dataclass(frozen=True)
+class Details:
+    """What only the report needs.
+
+    `folds` has every metric's score over the folds, with decisions at the model's threshold.
+    """
+
+    folds: Mapping[str, Spread]
     cross_validated: Curves
     held_out: Curves
     importances: Importances

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import mlflow.artifacts
 
-from steps.core import sources
+from steps.core import console, sources
 from steps.core.errors import StepError
 from steps.tracking import registry
 from steps.tracking.chain import LATEST, Session, upstream
@@ -35,7 +35,10 @@ def choose(chosen: str, session: Session) -> ModelChoice:
     `chosen` is `latest`, the id of a train run, `runs:/…`, `models:/…`, or a local model path.
     """
     if chosen == LATEST:
-        return _of_run(upstream("train", LATEST, session))
+        run = upstream("train", LATEST, session)
+        if run.data.tags.get("gate") == "failed":
+            console.warn(f"the latest train run, {run.info.run_id}, missed its gate")
+        return _of_run(run)
     if (Path(chosen) / "MLmodel").is_file():
         return ModelChoice(chosen, None)
     if in_run := re.fullmatch(r"runs:/([^/]+)/(.+)", chosen):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 from aiohttp import ClientSession, web
 from yarl import URL
 
@@ -26,11 +28,12 @@ async def forward(
     headers = {k: v for k, v in request.headers.items() if k.lower() not in _DROPPED}
     if host:
         headers["Host"] = host
-    content = await request.read()
+    # aiohttp warns of large bytes, which a model of some trees is, but not of a file.
+    content = io.BytesIO(await request.read())
     async with session.request(
         request.method,
         URL(url, encoded=True),
-        data=content or None,
+        data=content if content.getbuffer().nbytes else None,
         headers=headers,
         skip_auto_headers=_SKIPPED,
         allow_redirects=False,

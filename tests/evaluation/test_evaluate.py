@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from steps.core.metrics import SCORERS
 from steps.evaluation.evaluate import Trained, evaluate, read_search
 from steps.evaluation.findings import findings
 from steps.evaluation.metrics import METRICS, scores
@@ -62,12 +63,22 @@ def test_labels_of_any_kind_give_the_same_scores(
     assert np.array_equal(found.details.importances.drops, numbers.details.importances.drops)
 
 
-def test_findings_say_when_the_simpler_model_is_better(trained: Trained) -> None:
-    found = evaluate(trained, 0.5, details=False)
+def test_findings_say_when_the_simpler_model_is_better(evaluation: Evaluation) -> None:
+    found = evaluation
+    assert found.details is not None
     assert found.gain.high < 0
-    said = findings(found)
+    said = findings(found, found.details.folds)
     assert any("the simpler model is better" in line for line in said)
     assert said[0].startswith("On 192 held-out rows, 67 of them positive")
+
+
+def test_scores_over_the_folds_are_those_of_the_search(evaluation: Evaluation) -> None:
+    best = evaluation.search.best
+    assert evaluation.details is not None
+    for name in SCORERS:
+        spread = evaluation.details.folds[name]
+        assert spread.mean == pytest.approx(best.mean[name], abs=1e-12)
+        assert spread.std == pytest.approx(best.std[name], abs=1e-12)
 
 
 def test_a_failed_candidate_is_counted_and_left_out(trained: Trained) -> None:

@@ -128,7 +128,7 @@ def test_decision_is_in_the_report(
     duel = Duel("4", "roc_auc", Interval(0.03, 0.01, 0.05), same_split=True)
     decision = Decision(model="m", duel=duel, must_beat=True).registered("5", champion=True)
     page = write(evaluation, trained, tmp_path / "report", decision)
-    assert "Gate passed. Registered as m version 5; the new champion: better than" in page.text
+    assert "Gate passed: registered as m version 5; the new champion: better than" in page.text
 
 
 def test_names_from_the_data_cannot_break_the_page(tmp_path: Path) -> None:

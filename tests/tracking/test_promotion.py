@@ -83,6 +83,7 @@ def test_a_missed_minimum_registers_nothing(run_step: RunStep, name: str) -> Non
     assert "gate failed: test_recall" in ended.out
     assert registered(name) == {}
     assert "best_estimator/MLmodel" in artifacts(ended.id)
+    assert "missed its gate" in run_step("batch_score").err
 
 
 def test_a_gate_without_a_registry(run_step: RunStep) -> None:
