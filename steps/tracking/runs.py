@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,9 +57,10 @@ def open_run(
     """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
 
     The run shows all of the step's parameters, in the form in which `mlflow run` records them,
-    and ends FINISHED, or FAILED if the block raises.
+    and ends FINISHED, or FAILED if the block raises. A run that was not made here keeps its name.
     """
-    with mlflow.start_run(nested=nested) as active:
+    name = None if "MLFLOW_RUN_ID" in os.environ else step
+    with mlflow.start_run(run_name=name, nested=nested) as active:
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id)
         shown = active.data.params
         missing = {name: as_recorded(text) for name, text in parameters.items()}
