@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import operator
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
@@ -28,12 +31,9 @@ EXPECTED = f"{NONE}, {LOCAL} or tcp://host:port of a Dask scheduler"
 def parse_scheduler(text: str) -> str | None:
     """Read the `scheduler` parameter: None for `none`, else `local` or an address."""
     word = text.strip()
-    if word.lower() == NONE:
-        return None
-    if word.lower() == LOCAL:
-        return LOCAL
-    host, colon, port = word.removeprefix("tcp://").removeprefix("tls://").rpartition(":")
-    if "://" not in word or "/" in host or not (colon and host and port.isdigit()):
+    if word.lower() in (NONE, LOCAL):
+        return LOCAL if word.lower() == LOCAL else None
+    if not re.fullmatch(r"(tcp|tls)://[^/:]+:\d+", word):
         raise ValueError(EXPECTED)
     return word
 
@@ -55,14 +55,11 @@ class ClusterExecutor:
         self._work, self._scheduler, self._jobs = work, scheduler, jobs
         self._stack = ExitStack()
         self._client: Client
-        self._shared: Any = None
+        self._fitter: Any = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._client = _connect(self._scheduler, self._jobs, stack)
-            # Workers elsewhere have scikit-learn, not this project: they are sent the code.
-            cloudpickle.register_pickle_by_value(fitting)
-            stack.callback(cloudpickle.unregister_pickle_by_value, fitting)
             _check_workers(self._client, self._scheduler)
             self._share()
             self._stack = stack.pop_all()
@@ -84,7 +81,7 @@ class ClusterExecutor:
     def submit(self, parameters: Mapping[str, Any]) -> OutcomeFuture:
         """Send one candidate to the cluster."""
         future: OutcomeFuture = self._client.submit(
-            fitting.fit_candidate, self._shared, dict(parameters), pure=False
+            operator.call, self._fitter, dict(parameters), pure=False
         )
         return future
 
@@ -95,9 +92,21 @@ class ClusterExecutor:
     def _share(self) -> None:
         from dask import config
 
-        # A task's result, unlike scattered data, is made again when its only holder is lost.
+        # Tasks' results, unlike scattered data, are made again when their only holder is lost.
         with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            self._shared = self._client.submit(fitting.prepare, self._work, pure=False)
+            fitter = self._client.submit(cloudpickle.loads, _with_code(self._work), pure=False)
+            prepare = operator.methodcaller("prepared")
+            self._fitter = self._client.submit(prepare, fitter, pure=False)
+
+
+def _with_code(work: Work) -> bytes:
+    """Pickle a fitter together with its code: workers elsewhere do not have this project."""
+    cloudpickle.register_pickle_by_value(fitting)
+    try:
+        pickled: bytes = cloudpickle.dumps(fitting.Fitter(work))
+    finally:
+        cloudpickle.unregister_pickle_by_value(fitting)
+    return pickled
 
 
 def import_distributed() -> None:
@@ -143,7 +152,7 @@ def _check_workers(client: Client, scheduler: str) -> None:
             f"parameter scheduler: expected workers at {scheduler}, found none within "
             f"{SECONDS_TO_WAIT} s; start one with: dask worker {scheduler}"
         ) from error
-    for worker, version in client.run(fitting.sklearn_version).items():
+    for worker, version in client.run(importlib.metadata.version, "scikit-learn").items():
         if version != sklearn.__version__:
             raise StepError(
                 f"expected scikit-learn {sklearn.__version__} on the Dask workers, as here, "

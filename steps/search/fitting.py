@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import sklearn
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, cross_validate
 
@@ -141,7 +140,16 @@ def _validate(work: Work, parameters: Mapping[str, Any], fold: Fold) -> dict[str
     return row
 
 
-def sklearn_version() -> str:
-    """Tell with which scikit-learn this process fits."""
-    version: str = sklearn.__version__
-    return version
+class Fitter:
+    """A function of a candidate's parameters that brings its data along."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def prepared(self) -> Fitter:
+        """Do what `prepare` does, where the fitter is."""
+        return Fitter(prepare(self._work))
+
+    def __call__(self, parameters: Mapping[str, Any]) -> Outcome:
+        """Fit and score one candidate."""
+        return fit_candidate(self._work, parameters)
