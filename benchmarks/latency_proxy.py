@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -98,12 +97,10 @@ async def _main() -> None:
     host, _, port = arguments.to.partition(":")
 
     def tell(request: Request) -> None:
-        sys.stdout.write(f"{request.method} {request.path} {request.run_id}\n")
-        sys.stdout.flush()
+        print(request.method, request.path, request.run_id, flush=True)
 
     server, address = await LatencyProxy((host, int(port)), arguments.seconds, tell).start()
-    sys.stdout.write(f"{address}\n")
-    sys.stdout.flush()
+    print(address, flush=True)
     async with server:
         await server.serve_forever()
 

@@ -1,7 +1,4 @@
-"""One candidate: fitted and scored on every fold. This is all that a worker has to know.
-
-It imports nothing of this project, so that a remote worker can be sent the code itself.
-"""
+"""One candidate: fitted and scored on every fold. This is all that a worker has to know."""
 
 from __future__ import annotations
 
@@ -138,18 +135,3 @@ def _validate(work: Work, parameters: Mapping[str, Any], fold: Fold) -> dict[str
     for name, seconds in zip(TIMES, fold.seconds, strict=True):
         row[name] += seconds
     return row
-
-
-class Fitter:
-    """A function of a candidate's parameters that brings its data along."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-
-    def prepared(self) -> Fitter:
-        """Do what `prepare` does, where the fitter is."""
-        return Fitter(prepare(self._work))
-
-    def __call__(self, parameters: Mapping[str, Any]) -> Outcome:
-        """Fit and score one candidate."""
-        return fit_candidate(self._work, parameters)
