@@ -40,22 +40,28 @@ class LatencyProxy:
         return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def _serve(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
-        upstream, forward = await asyncio.open_connection(*self._to)
         try:
             while head := await _head(client):
                 body = await _body(client, head)
                 self._seen(_request(head, body))
                 await asyncio.sleep(self._seconds)
-                forward.write(head + body)
-                await forward.drain()
-                reply = await _head(upstream)
-                answer.write(reply + await _body(upstream, reply))
+                answer.write(await self._ask(head + body))
                 await answer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # Either side may hang up at any time.
         finally:
-            for writer in (forward, answer):
-                writer.close()
+            answer.close()
+
+    async def _ask(self, request: bytes) -> bytes:
+        # A connection for each request: a server closes those that wait too long for the next.
+        reader, writer = await asyncio.open_connection(*self._to)
+        try:
+            writer.write(request)
+            await writer.drain()
+            reply = await _head(reader)
+            return reply + await _body(reader, reply)
+        finally:
+            writer.close()
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
