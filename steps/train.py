@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from steps.cli import launch
+from steps.core import cluster
 from steps.core.errors import StepError
 from steps.core.estimator import build_pipeline
 from steps.core.metrics import SCORERS, scorers, scoring
@@ -17,7 +18,6 @@ from steps.core.training import check_folds
 from steps.evaluation import gate
 from steps.evaluation.evaluate import Trained, evaluate
 from steps.evaluation.threshold import Rule, rule
-from steps.search.cluster import parse_scheduler
 from steps.search.executors import parse_jobs
 from steps.search.fitting import Work
 from steps.search.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
@@ -51,7 +51,7 @@ class TrainParameters:
     jobs: int = parameter(parse_jobs, "processes to fit with; -1 is all cores", in_key=False)
     resume: bool = parameter(boolean, "take over finished candidates of a run", in_key=False)
     scheduler: str | None = parameter(
-        parse_scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
+        cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
     )
     threshold: Rule = parameter(rule, "probability from which a row is positive, f1, or youden")
     report: bool = parameter(boolean, "make report.html and plots/")

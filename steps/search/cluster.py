@@ -5,37 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-import cloudpickle
-import sklearn
 from joblib import effective_n_jobs
 
-from steps.core.errors import FAILURE, StepError
-from steps.core.parameters import NONE
-from steps.search import fitting
+from steps.core.cluster import dask_client
 from steps.search.executors import OutcomeFuture
-from steps.search.fitting import Work
-
-if TYPE_CHECKING:
-    from distributed import Client
-
-LOCAL = "local"
-SECONDS_TO_WAIT = 20
-EXPECTED = f"{NONE}, {LOCAL} or tcp://host:port of a Dask scheduler"
-
-
-def parse_scheduler(text: str) -> str | None:
-    """Read the `scheduler` parameter: None for `none`, else `local` or an address."""
-    word = text.strip()
-    if word.lower() == NONE:
-        return None
-    if word.lower() == LOCAL:
-        return LOCAL
-    host, colon, port = word.removeprefix("tcp://").removeprefix("tls://").rpartition(":")
-    if "://" not in word or "/" in host or not (colon and host and port.isdigit()):
-        raise ValueError(EXPECTED)
-    return word
+from steps.search.fitting import Work, fit_candidate, prepare
 
 
 class ClusterExecutor:
@@ -45,27 +21,22 @@ class ClusterExecutor:
     `lost` is a candidate that took several workers with it.
     """
 
-    lost: tuple[type[BaseException], ...]
+    lost: tuple[type[BaseException], ...] = ()
 
     def __init__(self, work: Work, scheduler: str, jobs: int = -1) -> None:
-        import_distributed()
+        self._work, self._scheduler, self._jobs = work, scheduler, jobs
+        self._stack = ExitStack()
+        self._client: Any = None
+        self._prepared: Any = None
+
+    def __enter__(self) -> Self:
+        workers = effective_n_jobs(self._jobs)
+        self._client = self._stack.enter_context(dask_client(self._scheduler, workers))
+        # Only now is the optional package known to be there.
         from distributed import CancelledError, KilledWorker
 
         self.lost = (KilledWorker, CancelledError)
-        self._work, self._scheduler, self._jobs = work, scheduler, jobs
-        self._stack = ExitStack()
-        self._client: Client
-        self._shared: Any = None
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._client = _connect(self._scheduler, self._jobs, stack)
-            # Workers elsewhere have scikit-learn, not this project: they are sent the code.
-            cloudpickle.register_pickle_by_value(fitting)
-            stack.callback(cloudpickle.unregister_pickle_by_value, fitting)
-            _check_workers(self._client, self._scheduler)
-            self._share()
-            self._stack = stack.pop_all()
+        self._share()
         return self
 
     def __exit__(
@@ -84,7 +55,7 @@ class ClusterExecutor:
     def submit(self, parameters: Mapping[str, Any]) -> OutcomeFuture:
         """Send one candidate to the cluster."""
         future: OutcomeFuture = self._client.submit(
-            fitting.fit_candidate, self._shared, dict(parameters), pure=False
+            fit_candidate, self._prepared, dict(parameters), pure=False
         )
         return future
 
@@ -97,56 +68,4 @@ class ClusterExecutor:
 
         # A task's result, unlike scattered data, is made again when its only holder is lost.
         with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            self._shared = self._client.submit(fitting.prepare, self._work, pure=False)
-
-
-def import_distributed() -> None:
-    """Raise StepError if the optional extra is not installed."""
-    try:
-        import distributed  # noqa: F401
-    except ImportError as error:
-        raise StepError(
-            "parameter scheduler: expected the package distributed, found none installed; "
-            'pip install -e ".[dask]"'
-        ) from error
-
-
-def _connect(scheduler: str, jobs: int, stack: ExitStack) -> Client:
-    from distributed import Client, LocalCluster
-
-    if scheduler == LOCAL:
-        cluster = LocalCluster(
-            n_workers=effective_n_jobs(jobs),
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-        )
-        stack.enter_context(cluster)
-        scheduler = cluster.scheduler_address
-    try:
-        client: Client = stack.enter_context(Client(scheduler, timeout=SECONDS_TO_WAIT))
-    except OSError as error:
-        raise StepError(
-            f"parameter scheduler: expected a Dask scheduler at {scheduler}, found none within "
-            f"{SECONDS_TO_WAIT} s; start one with: dask scheduler"
-        ) from error
-    return client
-
-
-def _check_workers(client: Client, scheduler: str) -> None:
-    from distributed import TimeoutError as NoWorkers
-
-    try:
-        client.wait_for_workers(1, timeout=SECONDS_TO_WAIT)
-    except NoWorkers as error:
-        raise StepError(
-            f"parameter scheduler: expected workers at {scheduler}, found none within "
-            f"{SECONDS_TO_WAIT} s; start one with: dask worker {scheduler}"
-        ) from error
-    for worker, version in client.run(fitting.sklearn_version).items():
-        if version != sklearn.__version__:
-            raise StepError(
-                f"expected scikit-learn {sklearn.__version__} on the Dask workers, as here, "
-                f"found {version} on {worker}; install the same version there",
-                exit_code=FAILURE,
-            )
+            self._prepared = self._client.submit(prepare, self._work, pure=False)

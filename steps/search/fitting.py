@@ -1,7 +1,4 @@
-"""One candidate: fitted and scored on every fold. This is all that a worker has to know.
-
-It imports nothing of this project, so that a remote worker can be sent the code itself.
-"""
+"""One candidate: fitted and scored on every fold. This is all that a worker has to know."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import sklearn
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, cross_validate
 
@@ -139,9 +135,3 @@ def _validate(work: Work, parameters: Mapping[str, Any], fold: Fold) -> dict[str
     for name, seconds in zip(TIMES, fold.seconds, strict=True):
         row[name] += seconds
     return row
-
-
-def sklearn_version() -> str:
-    """Tell with which scikit-learn this process fits."""
-    version: str = sklearn.__version__
-    return version
