@@ -20,8 +20,8 @@ from tests import server
 PROJECT = Path(__file__).resolve().parents[1]
 DIABETES = PROJECT / "data" / "diabetes.csv"
 
-# A search of one candidate: enough wherever the search itself is not the point.
-SMALL = {"n_estimators": "2", "max_depth": "2"}
+# One candidate and no report: enough wherever these are not the point.
+SMALL = {"n_estimators": "2", "max_depth": "2", "report": "false"}
 
 # Before any client exists, and for every subprocess too.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
