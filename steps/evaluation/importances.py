@@ -29,9 +29,12 @@ def importances(
     estimator: Pipeline, features: pd.DataFrame, labels: np.ndarray, seed: int
 ) -> Importances:
     """Measure permutation importances on held-out rows, a sample of them if they are many."""
+    # Each column is filled by itself, so shuffling before or after is the same; filling anew for
+    # every shuffle would be most of the work.
+    filled = estimator.named_steps["fillna"].transform(features)
     found = permutation_importance(
-        estimator,
-        features,
+        estimator.named_steps["clf"],
+        filled,
         labels,
         scoring="roc_auc",
         n_repeats=SHUFFLES,

@@ -6,13 +6,14 @@ rows it would make their scores look better than those of new data.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import cross_val_predict
 
+from steps.core.console import progress
 from steps.core.metrics import PREDICT
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Rule = float | str
+Fold = tuple[np.ndarray, np.ndarray]
 CHOSEN_BY = ("f1", "youden")
 
 
@@ -38,12 +40,19 @@ def rule(value: str) -> Rule:
 
 
 def out_of_fold(
-    estimator: Pipeline, features: pd.DataFrame, labels: np.ndarray, folds: Any
+    estimator: Pipeline, features: pd.DataFrame, labels: np.ndarray, folds: Sequence[Fold]
 ) -> np.ndarray:
-    """Predict each training row's probability by a model that was fitted without it."""
-    predicted: np.ndarray = cross_val_predict(
-        clone(estimator), features, labels, cv=folds, method="predict_proba"
-    )[:, 1]
+    """Predict each training row's probability by a model that was fitted without it.
+
+    A fold is the rows to fit on and the rows to predict. As scikit-learn's `cross_val_predict`,
+    but it shows how far it is.
+    """
+    predicted = np.empty(len(labels))
+    with progress(len(folds), "folds", "evaluate") as bar:
+        for fitted_on, left_out in folds:
+            model = clone(estimator).fit(features.iloc[fitted_on], labels[fitted_on])
+            predicted[left_out] = model.predict_proba(features.iloc[left_out])[:, 1]
+            bar.update()
     return predicted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.inspection import permutation_importance
 
 from steps.core.metrics import SCORERS
 from steps.evaluation.evaluate import Trained, evaluate, read_search
@@ -79,6 +80,20 @@ def test_scores_over_the_folds_are_those_of_the_search(evaluation: Evaluation) -
         spread = evaluation.details.folds[name]
         assert spread.mean == pytest.approx(best.mean[name], abs=1e-12)
         assert spread.std == pytest.approx(best.std[name], abs=1e-12)
+
+
+def test_importances_are_those_of_the_whole_pipeline(
+    trained: Trained, evaluation: Evaluation
+) -> None:
+    features = trained.test[list(trained.schema.features)]
+    labels = trained.test[trained.schema.target].to_numpy()
+    expected = permutation_importance(
+        trained.estimator, features, labels, scoring="roc_auc", n_repeats=10, random_state=42
+    )
+    assert evaluation.details is not None
+    found = evaluation.details.importances
+    order = [list(features.columns).index(name) for name in found.features]
+    assert found.drops == pytest.approx(expected.importances[order])
 
 
 def test_a_failed_candidate_is_counted_and_left_out(trained: Trained) -> None:

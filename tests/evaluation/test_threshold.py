@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from steps.core.metrics import decide
 from steps.evaluation.evaluate import Trained, evaluate
-from steps.evaluation.threshold import choose, curves, rule
+from steps.evaluation.threshold import choose, curves, out_of_fold, rule
 from tests.evaluation.test_bootstrap import rows
 
 
@@ -36,6 +37,14 @@ def test_curves_are_scikit_learns_scores() -> None:
         assert found.precision[position] == pytest.approx(precision)
         false_alarms = decided[~truth].mean()
         assert found.youden[position] == pytest.approx(found.recall[position] - false_alarms)
+
+
+def test_out_of_fold_predictions_are_scikit_learns(trained: Trained) -> None:
+    rows = trained.train[list(trained.schema.features)]
+    labels = trained.train[trained.schema.target].to_numpy()
+    folds = list(StratifiedKFold(5).split(rows, labels))
+    expected = cross_val_predict(trained.estimator, rows, labels, cv=5, method="predict_proba")
+    assert np.array_equal(out_of_fold(trained.estimator, rows, labels, folds), expected[:, 1])
 
 
 def test_choice_is_the_best_and_of_equals_the_nearest_to_one_half() -> None:
