@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import DIABETES, PROJECT, all_runs, children
+from tests.conftest import DIABETES, PROJECT, all_runs, artifacts, children
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +49,18 @@ def test_main_then_main_again(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert [len(all_runs(step)) for step in ("preprocess", "train", "batch_score")] == [1, 1, 2]
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_a_missed_gate_fails_the_command_and_tells_why() -> None:
+    ended = mlflow_run("train", n_estimators=2, max_depth=2, minimum="test_roc_auc=0.99")
+    # Of the step's exit code 4 `mlflow run` makes 1. It marks the run FAILED although the step
+    # has ended it as FINISHED: MLflow 3.15 compares the status, a word, with numbers.
+    assert ended.returncode == 1
+    (run,) = all_runs("train")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["gate"] == "failed"
+    assert "gate failed: test_roc_auc 0." in ended.stdout
+    assert {"best_estimator/MLmodel", "report.html"} <= artifacts(run.info.run_id)
 
 
 def test_the_same_run_however_launched(run_step: object, tmp_path: Path) -> None:
