@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+# Before MLflow's thousands of modules: skops, which reads the model, looks for each function of
+# these two in every module loaded so far, in order.
+import numpy  # noqa: F401
+import scipy.special  # noqa: F401
+
+# isort: split
 import json
 import sys
 from dataclasses import dataclass
