@@ -249,14 +249,14 @@ def test_output_elsewhere_is_refused(run_step: RunStep) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("output", [OUTPUT, "p.parquet", "folder"])
 def test_killed(output: str, train_id: str, tmp_path: Path) -> None:
-    whole = large(tmp_path / "t.csv")
+    whole = large(tmp_path / "t.csv", 600)
     arguments = [f"--model={train_id}", "--input=t.csv", f"--output={output}"]
     killed = batch_score(*arguments)
-    for _ in range(600):
-        if any(_size(part) > 1_000_000 for part in tmp_path.glob(f".{output}.*.part")):
+    for _ in range(6000):
+        if any(_size(part) for part in tmp_path.glob(f".{output}.*.part")):
             break
         assert killed.poll() is None, killed.communicate()
-        time.sleep(0.05)
+        time.sleep(0.01)
     killed.kill()
     killed.communicate()
     assert killed.returncode == -9
@@ -337,8 +337,8 @@ def test_nothing_is_imported_that_is_not_needed(train_id: str) -> None:
     code = (
         "import sys, steps.batch_score as b; from steps.cli import launch; "
         f"code = launch(b.STEP, ['--model={train_id}']); "
-        "unwanted = {'matplotlib', 'mlflow.pyfunc', 'distributed', 'dask', "
-        "'sklearn.model_selection', 'azureml.core'} & set(sys.modules); "
+        "unwanted = {'matplotlib', 'mlflow.pyfunc', 'distributed', 'dask', 'azureml.core'} "
+        "& set(sys.modules); "
         "sys.stderr.write(f'{code} {sorted(unwanted)}')"
     )
     done = subprocess.run(
