@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-from sklearn.model_selection import train_test_split
 
 from steps.core.errors import StepError
 from steps.core.profile import missing_values, profile
@@ -28,6 +27,9 @@ def split(
     frame: pd.DataFrame, schema: Schema, test_size: float, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split the rows, stratified by class; both parts keep the order of the table."""
+    # batch_score reads what was split, and its start need not wait for this.
+    from sklearn.model_selection import train_test_split
+
     rows = np.arange(len(frame))
     try:
         train, test = train_test_split(

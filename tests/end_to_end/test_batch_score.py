@@ -1,0 +1,351 @@
+"""batch_score as it is launched: what the run records, and what a death or a full disk leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow.tracking import MlflowClient
+
+from steps.core.errors import DRIFT
+from tests.conftest import DIABETES, PROJECT, SMALL, RunStep, all_runs, artifacts
+
+OUTPUT = "predictions.csv"
+
+
+@pytest.fixture
+def train_id(run_step: RunStep) -> str:
+    """Train a small model in the test's store."""
+    return run_step("train", **SMALL).id
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return pd.read_csv(DIABETES)
+
+
+def large(path: Path, copies: int = 1000) -> pd.DataFrame:
+    """Write a table that takes a while to score: 768 rows times `copies`."""
+    frame = pd.concat([pd.read_csv(DIABETES)] * copies, ignore_index=True)
+    # Numbers that differ: Parquet makes next to nothing of what repeats.
+    frame["DiabetesPedigreeFunction"] = np.random.default_rng(0).random(len(frame))
+    frame.to_csv(path, index=False)
+    return frame
+
+
+def batch_score(*arguments: str, limit: int | None = None) -> subprocess.Popen[str]:
+    """Start batch_score in a process of its own, with no larger file than `limit` bytes."""
+
+    def limit_files() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "steps.batch_score", *arguments],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=limit_files,
+    )
+
+
+# --- what is recorded ------------------------------------------------------------------------
+
+
+def test_run_of_the_holdout(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
+    ended = run_step("batch_score")
+    run = ended.run
+    assert ended.code == 0
+    assert run.data.tags["model.uri"] == f"runs:/{train_id}/best_estimator"
+    assert run.data.tags["model.run_id"] == run.data.tags["step.upstream_run_id"] == train_id
+    assert artifacts(ended.id) == {f"predictions/{OUTPUT}", "drift.html"}
+    metrics = run.data.metrics
+    assert metrics["rows_scored"] == metrics["rows_labelled"] == 192
+    assert metrics["rows_rejected"] == 0
+    assert metrics["rows_per_second"] > 0
+    frame = pd.read_csv(tmp_path / OUTPUT)
+    assert metrics["predicted_positive_rate"] == pytest.approx(frame["prediction"].mean())
+    trained = MlflowClient().get_run(train_id).data.metrics
+    for name in ("roc_auc", "precision", "recall", "f1", "accuracy"):
+        assert metrics[f"scored_{name}"] == pytest.approx(trained[f"test_{name}"], abs=1e-12)
+    psi = {name: value for name, value in metrics.items() if name.startswith("drift.psi.")}
+    assert len(psi) == 8
+    assert metrics["drift.max_psi"] == max(psi.values())
+    assert run.data.tags["drift"] == "no"
+    assert "warning" not in ended.err
+
+
+def test_equal_to_the_logged_models_own_predictions(
+    train_id: str, run_step: RunStep, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    run_step("batch_score", model=train_id, input=DIABETES, output="p.parquet")
+    found = pd.read_parquet(tmp_path / "p.parquet")
+    model = mlflow.sklearn.load_model(f"runs:/{train_id}/best_estimator")
+    features = table.drop(columns="Outcome").astype("float64")
+    assert (found["prediction"] == model.predict(features)).all()
+    assert (found["probability"] == model.predict_proba(features)[:, 1]).all()
+
+
+def test_artifact_of_a_run_as_input(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
+    preprocess_id = all_runs("preprocess")[0].info.run_id
+    ended = run_step("batch_score", input=f"runs:/{preprocess_id}/data/train.parquet")
+    assert ended.run.data.metrics["rows_scored"] == 576
+    # The training rows have not drifted from themselves.
+    assert ended.run.data.metrics["drift.max_psi"] == 0
+    path = MlflowClient().download_artifacts(preprocess_id, "data/train.parquet", str(tmp_path))
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert ended.run.data.tags["input.digest"] == digest
+
+
+def test_registered_model(train_id: str, run_step: RunStep) -> None:
+    mlflow.register_model(f"runs:/{train_id}/best_estimator", "diabetes")
+    MlflowClient().set_registered_model_alias("diabetes", "champion", "1")
+    for uri in ("models:/diabetes/1", "models:/diabetes@champion"):
+        tags = run_step("batch_score", model=uri).run.data.tags
+        assert (tags["model.uri"], tags["model.run_id"], tags["model.version"]) == (
+            uri,
+            train_id,
+            "1",
+        )
+
+
+def test_large_predictions_are_not_logged(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
+    for output in (OUTPUT, "folder"):
+        ended = run_step("batch_score", output=output, log_predictions_up_to="0.000001")
+        assert artifacts(ended.id) == {"drift.html"}
+        assert ended.run.data.tags["predictions.path"] == str(tmp_path / output)
+    digest = hashlib.sha256((tmp_path / OUTPUT).read_bytes()).hexdigest()
+    assert all_runs("batch_score")[1].data.tags["predictions.digest"] == digest
+    ended = run_step("batch_score", output="folder")
+    assert artifacts(ended.id) == {"drift.html", "predictions/folder/part-000000.parquet"}
+
+
+def test_quarantine_is_recorded(
+    train_id: str, run_step: RunStep, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text(table.to_csv(index=False) + "1,2\n")
+    ended = run_step("batch_score", input="t.csv")
+    assert (ended.code, ended.run.info.status) == (2, "FAILED")
+    assert "t.csv, row 769 (line 770): expected 9 fields, found 2" in ended.err
+    assert ended.err.count("\n") == 1
+    assert not (tmp_path / OUTPUT).exists()
+    ended = run_step("batch_score", input="t.csv", on_bad_rows="quarantine")
+    assert ended.run.data.metrics["rows_rejected"] == 1
+    assert "1 bad rows left out" in ended.out
+    assert f"predictions/{OUTPUT}.rejected.csv" in artifacts(ended.id)
+
+
+def test_drift(train_id: str, run_step: RunStep, table: pd.DataFrame, tmp_path: Path) -> None:
+    table.assign(Age=table["Age"] + 20).to_csv(tmp_path / "t.csv", index=False)
+    ended = run_step("batch_score", input="t.csv")
+    assert ended.code == 0
+    assert ended.err.count("\n") == 1
+    assert "population stability index over 0.2 for Age" in ended.err
+    assert ended.run.data.metrics["drift.psi.Age"] > 0.2
+    assert ended.run.data.tags["drift"] == "yes"
+    page = MlflowClient().download_artifacts(ended.id, "drift.html", str(tmp_path))
+    assert Path(page).read_text().count("<svg") == 8
+    (tmp_path / OUTPUT).unlink()
+    ended = run_step("batch_score", input="t.csv", on_drift="fail")
+    assert (ended.code, ended.run.info.status) == (DRIFT, "FINISHED")
+    assert len(pd.read_csv(tmp_path / OUTPUT)) == 768
+    assert run_step("batch_score", input="t.csv", drift_threshold=50).err == ""
+
+
+def saved_model(train_id: str, folder: Path, **metadata: Any) -> Path:
+    """Copy a run's model to a folder, with other metadata."""
+    path = Path(MlflowClient().download_artifacts(train_id, "best_estimator", str(folder)))
+    described = yaml.safe_load((path / "MLmodel").read_text())
+    described["metadata"] |= metadata
+    (path / "MLmodel").write_text(json.dumps(described))
+    return path
+
+
+def test_trained_with_another_version(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
+    model = saved_model(train_id, tmp_path, versions={"scikit-learn": "1.8.2"})
+    ended = run_step("batch_score", model=model)
+    assert ended.code == 0
+    assert ended.err.count("\n") == 1
+    assert ended.err.startswith("warning: expected scikit-learn 1.8.2")
+    ended = run_step("batch_score", model=model, strict="true", output="strict.csv")
+    assert (ended.code, ended.run.info.status) == (2, "FAILED")
+    assert not (tmp_path / "strict.csv").exists()
+
+
+def test_threshold_of_the_model(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
+    model = saved_model(train_id, tmp_path, threshold=0.2)
+    run_step("batch_score", model=model)
+    found = pd.read_csv(tmp_path / OUTPUT)
+    assert (found["prediction"] == (found["probability"] >= 0.2)).all()
+
+
+def test_model_from_elsewhere_has_no_profile(
+    train_id: str, run_step: RunStep, tmp_path: Path
+) -> None:
+    model = saved_model(train_id, tmp_path, preprocess_run_id="0" * 32)
+    ended = run_step("batch_score", model=model, input=DIABETES)
+    assert ended.code == 0
+    assert "drift is not watched" in ended.out
+    assert not [name for name in ended.run.data.metrics if name.startswith("drift")]
+    ended = run_step("batch_score", model=model, input=DIABETES, on_drift="fail")
+    assert ended.code == 2
+    assert "on_drift=fail needs the training profile" in ended.err
+
+
+def test_delimiter_of_the_training_data(
+    run_step: RunStep, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table.to_csv(tmp_path / "t.csv", index=False, sep=";")
+    run_step("preprocess", data="t.csv", delimiter=";")
+    run_step("train", **SMALL)
+    assert run_step("batch_score", input="t.csv").run.data.metrics["rows_scored"] == 768
+    ended = run_step("batch_score", input=DIABETES)
+    assert "is the delimiter ','?" in ended.err
+    assert run_step("batch_score", input=DIABETES, delimiter=",").code == 0
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), (False, True)])
+def test_other_labels(
+    labels: tuple[Any, Any], run_step: RunStep, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table["Outcome"] = [labels[value] for value in table["Outcome"]]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    run_step("preprocess", data="t.csv")
+    run_step("train", **SMALL)
+    for output in (OUTPUT, "p.parquet"):
+        ended = run_step("batch_score", input="t.csv", output=output, probabilities="all")
+        path = tmp_path / output
+        found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        assert set(found["prediction"]) == set(labels)
+        assert list(found)[-2:] == [f"probability_{label}" for label in labels]
+        assert found["Outcome"].tolist() == table["Outcome"].tolist()
+        accuracy = (found["prediction"] == found["Outcome"]).mean()
+        assert ended.run.data.metrics["scored_accuracy"] == pytest.approx(accuracy)
+
+
+def test_output_elsewhere_is_refused(run_step: RunStep) -> None:
+    ended = run_step("batch_score", output="s3://bucket/p.csv")
+    assert ended.code == 2
+    assert "parameter output: expected a path on this machine" in ended.err
+
+
+# --- deaths, full disks, company -------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", [OUTPUT, "p.parquet", "folder"])
+def test_killed(output: str, train_id: str, tmp_path: Path) -> None:
+    whole = large(tmp_path / "t.csv", 600)
+    arguments = [f"--model={train_id}", "--input=t.csv", f"--output={output}"]
+    killed = batch_score(*arguments)
+    for _ in range(6000):
+        if any(_size(part) for part in tmp_path.glob(f".{output}.*.part")):
+            break
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.01)
+    killed.kill()
+    killed.communicate()
+    assert killed.returncode == -9
+    assert not (tmp_path / output).exists()
+    second = batch_score(*arguments)
+    _, err = second.communicate(timeout=120)
+    assert second.returncode == 0, err
+    path = tmp_path / output
+    found = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    assert found["Age"].tolist() == whole["Age"].tolist()
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def _size(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a real file system of 1 MB; needs root."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a file system can be mounted by root only")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("output", [OUTPUT, "p.csv.gz", "p.parquet", "folder"])
+def test_full_disk(
+    output: str, train_id: str, run_step: RunStep, tmp_path: Path, small_disk: Path
+) -> None:
+    large(tmp_path / "t.csv", 400)
+    place = small_disk / output
+    ended = run_step("batch_score", input="t.csv", output=place)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert f"could not write {place}: No space left on device; nothing was left there" in ended.err
+    assert ended.run.info.status == "FAILED"
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_file_size_limit(train_id: str, tmp_path: Path) -> None:
+    large(tmp_path / "t.csv", 400)
+    limited = batch_score(
+        f"--model={train_id}", "--input=t.csv", "--workspace=none", limit=3_000_000
+    )
+    _, err = limited.communicate(timeout=120)
+    assert limited.returncode == 2
+    assert err.count("\n") == 1
+    assert f"could not write {OUTPUT}: File too large" in err
+    assert not list(tmp_path.glob("*predictions*"))
+
+
+@pytest.mark.slow
+def test_two_at_a_time(train_id: str, tmp_path: Path) -> None:
+    large(tmp_path / "t.csv", 300)
+    for output in (OUTPUT, "folder"):
+        arguments = [f"--model={train_id}", "--input=t.csv", f"--output={output}"]
+        both = [batch_score(*arguments), batch_score(*arguments, "--probabilities=all")]
+        for each in both:
+            _, err = each.communicate(timeout=120)
+            assert each.returncode == 0, err
+        path = tmp_path / output
+        found = pd.read_csv(path) if path.suffix else pd.read_parquet(path)
+        assert len(found) == 300 * 768
+        assert list(found)[9:] in (
+            ["prediction", "probability"],
+            ["prediction", "probability_0", "probability_1"],
+        )
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_that_is_not_needed(train_id: str) -> None:
+    code = (
+        "import sys, steps.batch_score as b; from steps.cli import launch; "
+        f"code = launch(b.STEP, ['--model={train_id}']); "
+        "unwanted = {'matplotlib', 'mlflow.pyfunc', 'distributed', 'dask', 'azureml.core'} "
+        "& set(sys.modules); "
+        "sys.stderr.write(f'{code} {sorted(unwanted)}')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "0 []"
