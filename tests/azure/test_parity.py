@@ -17,6 +17,8 @@ ARGUMENTS = (*SMALL, "--n_estimators=1,2")
 # They say when and where, not what.
 OWN = {"mlflow.parentRunId", "mlflow.runName", "step.upstream_run_id"}
 SECONDS = ("time", "seconds")
+# Child runs have their ranks where that costs no request; cv_results.csv has them everywhere.
+FREE_ON_THIS_MACHINE = ("rank_test_",)
 
 
 def record(run: Run, paths: set[str], children: list[Run]) -> dict[str, Any]:
@@ -25,16 +27,19 @@ def record(run: Run, paths: set[str], children: list[Run]) -> dict[str, Any]:
         "metrics": {
             name: value
             for name, value in run.data.metrics.items()
-            if not any(word in name for word in SECONDS)
+            if not any(word in name for word in (*SECONDS, *FREE_ON_THIS_MACHINE))
         },
         "tags": {
             name: value
             for name, value in run.data.tags.items()
-            if name not in OWN and not name.startswith(("mlflow.source", "azure."))
+            if name not in OWN
+            and not name.startswith(("mlflow.source", "azure."))
+            and not any(word in name for word in SECONDS)
         },
         "artifacts": paths,
         "children": sorted(
-            (record(child, set(), []) for child in children), key=lambda item: str(item["params"])
+            (record(child, set(), []) for child in children),
+            key=lambda item: sorted(item["params"].items()),
         ),
     }
 
@@ -84,7 +89,10 @@ def test_a_train_run_is_the_same_in_every_store(
     (laptop.folder / "config.json").unlink()
     for name, uri in stores.items():
         train(laptop, uri)
-        assert record_of(MlflowClient(uri)) == expected, name
+        found = record_of(MlflowClient(uri))
+        # By parts: one comparison of all would say little when it fails.
+        for part in expected:
+            assert found[part] == expected[part], (name, part)
 
 
 def is_parity(workspace: LoopbackWorkspace, run: Run) -> bool:
