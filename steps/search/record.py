@@ -144,7 +144,7 @@ def _draw_all(search: Search, work: Work, folder: Path) -> None:
 
 
 def _draw(draw: Callable[[Axes], None], title: str, path: Path) -> None:
-    with matplotlib.rc_context({"figure.autolayout": True, "font.size": 8}):
+    with matplotlib.rc_context({"font.size": 8}):
         # Not by way of pyplot: it would keep the figure, and choose a window system.
         figure = Figure()
         FigureCanvasAgg(figure)
