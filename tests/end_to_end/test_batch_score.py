@@ -116,11 +116,9 @@ def test_registered_model(train_id: str, run_step: RunStep) -> None:
     MlflowClient().set_registered_model_alias("diabetes", "champion", "1")
     for uri in ("models:/diabetes/1", "models:/diabetes@champion"):
         tags = run_step("batch_score", model=uri).run.data.tags
-        assert (tags["model.uri"], tags["model.run_id"], tags["model.version"]) == (
-            uri,
-            train_id,
-            "1",
-        )
+        # An alias may move on; what it meant is recorded.
+        assert tags["model.uri"] == "models:/diabetes/1"
+        assert (tags["model.run_id"], tags["model.version"]) == (train_id, "1")
 
 
 def test_large_predictions_are_not_logged(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
