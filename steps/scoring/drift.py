@@ -31,11 +31,13 @@ class Bins:
 class Drift:
     """One feature's training and scored rows, compared.
 
-    `psi` is the population stability index of the values present; `by_chance` is what it stays
-    under in 95 of 100 tables of this size that have not drifted.
+    `trained` and `scored` count the rows per bin and, as the last one, those without a value, if
+    there are any. `psi` is their population stability index; `by_chance` is what it stays under
+    in 95 of 100 tables of this size that have not drifted.
     """
 
     bins: Bins
+    trained: np.ndarray
     scored: np.ndarray
     missing: float
     below: float
@@ -97,16 +99,22 @@ def compare(counted: list[np.ndarray], bins: tuple[Bins, ...]) -> tuple[Drift, .
 
 
 def _compare(counts: np.ndarray, bins: Bins) -> Drift:
-    missing, below, above, scored = int(counts[0]), int(counts[1]), int(counts[2]), counts[3:]
+    missing, below, above = (int(count) for count in counts[:3])
+    trained, scored = bins.counts, counts[3:]
     present = int(scored.sum())
+    # A column that loses its values has drifted, whatever those left look like.
+    trained_missing = round(bins.missing / (1 - bins.missing) * int(bins.counts.sum()))
+    if missing or trained_missing:
+        trained, scored = np.append(trained, trained_missing), np.append(scored, missing)
     return Drift(
         bins=bins,
+        trained=trained,
         scored=scored,
-        missing=missing / max(present + missing, 1),
+        missing=missing / (present + missing),
         below=below / max(present, 1),
         above=above / max(present, 1),
-        psi=stability_index(bins.counts, scored) if present else 0.0,
-        by_chance=_by_chance(len(scored), int(bins.counts.sum()), present),
+        psi=stability_index(trained, scored),
+        by_chance=_by_chance(len(scored), int(trained.sum()), int(scored.sum())),
     )
 
 
@@ -128,7 +136,7 @@ def _by_chance(bins: int, expected: int, found: int) -> float:
     Hilferty's, exact to a percent.
     """
     degrees = bins - 1
-    if degrees < 1 or not expected or not found:
+    if degrees < 1:
         return math.inf
     spread = 2 / (9 * degrees)
     quantile = degrees * (1 - spread + 1.6449 * math.sqrt(spread)) ** 3

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from steps.scoring.drift import Bins, Drift
+    from steps.scoring.drift import Drift
 
+MISSING = "missing"
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 320, 170, 34, 8, 34
 
 STYLE = """
@@ -61,9 +62,9 @@ def page(drifts: Sequence[Drift], threshold: float, title: str) -> str:
 </head>
 <body>
 <h1>{escape(title)}</h1>
-<p>The population stability index (PSI) compares how the values present fall into the bins of the
-training rows. Drift is a PSI over {threshold:g} that is also more than what tables of this size
-show by chance (95 of 100 stay below). {escape(found)}</p>
+<p>The population stability index (PSI) compares how the rows fall into the bins of the training
+rows; rows without a value are a bin of their own. Drift is a PSI over {threshold:g} that is also
+more than what tables of this size show by chance (95 of 100 stay below). {escape(found)}</p>
 <div class="scroll"><table>
 <thead><tr><th>feature</th><th>PSI</th><th>by chance</th><th>missing, training</th>
 <th>missing, scored</th><th>below the training range</th><th>above it</th></tr></thead>
@@ -99,12 +100,12 @@ def _card(drift: Drift, threshold: float) -> str:
 
 
 def _chart(drift: Drift) -> str:
-    pairs = list(zip(_shares(drift.bins.counts), _shares(drift.scored), strict=True))
+    pairs = list(zip(_shares(drift.trained), _shares(drift.scored), strict=True))
     top = max(max(pair) for pair in pairs) or 1.0
     step = (WIDTH - LEFT) / len(pairs)
     scale = (HEIGHT - TOP - BOTTOM) / top
     floor = HEIGHT - BOTTOM
-    bars, labels = [], _labels(drift.bins)
+    bars, labels = [], _labels(drift)
     for position, pair in enumerate(pairs):
         left = LEFT + position * step
         for side, (share, kind) in enumerate(zip(pair, ("train", "scored"), strict=True)):
@@ -119,6 +120,8 @@ def _chart(drift: Drift) -> str:
         f'transform="rotate(-40 {LEFT + (position + 1) * step:.1f} {floor + 12})">{edge:.4g}</text>'
         for position, edge in enumerate(drift.bins.edges)
     )
+    if labels[-1] == MISSING:
+        ticks += f'<text x="{WIDTH}" y="{floor + 12}" text-anchor="end">{MISSING}</text>'
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(drift.bins.name)}: share of rows per bin">'
@@ -133,9 +136,8 @@ def _shares(counts: np.ndarray) -> list[float]:
     return [float(count) / max(int(counts.sum()), 1) for count in counts]
 
 
-def _labels(bins: Bins) -> list[str]:
-    edges = [f"{edge:.4g}" for edge in bins.edges]
-    if not edges:
-        return ["all"]
+def _labels(drift: Drift) -> list[str]:
+    edges = [f"{edge:.4g}" for edge in drift.bins.edges]
     between = [f"{low} to {high}" for low, high in pairwise(edges)]
-    return [f"up to {edges[0]}", *between, f"over {edges[-1]}"]
+    labels = [f"up to {edges[0]}", *between, f"over {edges[-1]}"] if edges else ["all"]
+    return labels if len(labels) == len(drift.scored) else [*labels, MISSING]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from steps.core.errors import StepError
+from tests.core.test_cluster import elsewhere, unused_port  # noqa: F401 - fixtures
 from tests.scoring.conftest import Score, assert_same, expected, read, rows
 
 pytestmark = pytest.mark.slow
@@ -60,3 +61,14 @@ def test_one_file_is_written_on_this_machine(score: Score, tmp_path: Path) -> No
     table.to_csv(tmp_path / "t.csv", index=False)
     score(tmp_path / "t.csv", "p.csv", scheduler="tcp://127.0.0.1:1")
     assert_same(read(tmp_path / "p.csv"), expected(table))
+
+
+def test_cluster_that_does_not_know_the_project(
+    elsewhere: str,  # noqa: F811
+    score: Score,
+    tmp_path: Path,
+) -> None:
+    table = rows(1_000)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    score(tmp_path / "t.csv", "out", scheduler=elsewhere)
+    assert_same(read(tmp_path / "out"), expected(table))

@@ -44,13 +44,24 @@ def test_training_rows_have_not_drifted() -> None:
         assert found.psi == 0
         assert found.missing == pytest.approx(bins.missing)
         assert (found.below, found.above) == (0, 0)
-        np.testing.assert_array_equal(found.scored, bins.counts)
+        np.testing.assert_array_equal(found.scored, found.trained)
+        np.testing.assert_array_equal(found.scored[: len(bins.counts)], bins.counts)
 
 
 def test_index_of_a_known_case() -> None:
     # (0.4 - 0.6) ln(0.4 / 0.6) + (0.6 - 0.4) ln(0.6 / 0.4), without the half rows' trace.
     found = drift.stability_index(np.array([600_000, 400_000]), np.array([400_000, 600_000]))
     assert found == pytest.approx(0.4 * np.log(1.5), rel=1e-5)
+
+
+def test_a_column_that_loses_its_values_has_drifted() -> None:
+    columns = [FRAME[name].to_numpy().copy() for name in FEATURES]
+    columns[0][:300] = np.nan
+    columns[1][:] = np.nan
+    found = drift.compare(drift.count(columns, BINS), BINS)
+    assert [each.is_over(0.2) for each in found] == [True, True] + [False] * 6
+    assert [each.missing for each in found[:2]] == [300 / 768, 1]
+    assert "missing" in page(found, 0.2, "lost")
 
 
 def test_rate_of_false_alarms() -> None:
@@ -99,7 +110,7 @@ def test_page_is_whole_in_itself() -> None:
 def test_page_shows_a_feature_with_one_bin() -> None:
     bins = (drift.Bins("x<y", np.array([]), np.array([5]), 0, 0, 0, False),)
     found = drift.compare(drift.count([np.array([0.0, np.nan])], bins), bins)
-    assert found[0].psi == 0
+    assert found[0].psi > 0
     assert "x&lt;y" in page(found, 0.2, "one")
 
 
