@@ -47,8 +47,8 @@ class LatencyProxy:
                 await asyncio.sleep(self._seconds)
                 answer.write(await self._ask(head + body))
                 await answer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # Either side may hang up at any time.
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # Either side may hang up at any time, and the proxy may be stopped.
         finally:
             answer.close()
 

@@ -1,13 +1,9 @@
-"""Child runs of a search: what they hold, when they appear, what an interruption leaves."""
+"""Child runs of a search: when they appear, what errors do to them, what they cost."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -19,122 +15,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import mlflow
 import numpy as np
-import pandas as pd
 import pytest
-from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
 from benchmarks.latency_proxy import LatencyProxy, Request
 from steps.core import console
 from steps.core.estimator import build_pipeline
 from steps.search.engine import fit_all
 from steps.search.executors import LocalExecutor, OutcomeFuture
-from steps.search.results import Search
 from steps.tracking import runs
-from steps.tracking.children import ChildRuns, candidate_id, name_of
-from steps.tracking.runs import StepRun
-from steps.tracking.searching import Execution, search
-from tests.conftest import PROJECT, RunStep, all_runs, artifacts, children, tracking
-from tests.search.conftest import Case, assert_same_results, make_case
-
-TIMES = {"mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time"}
-
-
-@contextmanager
-def step_run(key: str = "key") -> Iterator[StepRun]:
-    """Open a run as a step has it."""
-    with mlflow.start_run() as active:
-        run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id)
-        run.client.set_tag(run.id, runs.KEY, key)
-        yield run
-
-
-def run_search(
-    case: Case, folder: Path, key: str = "key", **execution: Any
-) -> tuple[Search, Run, list[Run]]:
-    """Search a case; give the search, its run and its child runs in the candidates' order."""
-    with step_run(key) as run:
-        files = folder / run.id
-        files.mkdir()
-        found = search(case.settings, case.work, Execution(**execution), run, files)
-    return found, run.client.get_run(run.id), in_order(case, run.id)
-
-
-def in_order(case: Case, parent: str) -> list[Run]:
-    """Give the child runs of a search in the candidates' order."""
-    by_candidate = {
-        child.data.tags["step.candidate"]: child
-        for child in all_runs(**{"mlflow.parentRunId": parent})
-    }
-    return [by_candidate[candidate_id(one)] for one in case.settings.candidates()]
-
-
-# --- the same record as autolog ---------------------------------------------------------------
-
-
-def run_autolog(case: Case) -> tuple[Run, list[Run]]:
-    """Search a case with scikit-learn under autolog; give its run and child runs."""
-    mlflow.sklearn.autolog(max_tuning_runs=None, log_models=False, silent=True)
-    try:
-        with mlflow.start_run() as active:
-            case.scikit_learn().fit(case.work.features, case.work.labels)
-    finally:
-        mlflow.sklearn.autolog(disable=True, silent=True)
-    run = MlflowClient().get_run(active.info.run_id)
-    names = case.settings.candidates()[0].keys()
-    found = {tuple(child.data.params[name] for name in names): child for child in children(run)}
-    ordered = [tuple(str(one[name]) for name in names) for one in case.settings.candidates()]
-    assert len(found) == len(ordered)
-    return run, [found[values] for values in ordered]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["int", "str"])
-@pytest.mark.parametrize("local", ["file", "sqlite"])
-def test_same_record_as_autolog(
-    kind: str, local: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    uri = {"file": f"file://{tmp_path}/mlruns", "sqlite": f"sqlite:///{tmp_path}/store.db"}[local]
-    case = make_case(kind)
-    with tracking(uri, monkeypatch):
-        theirs, their_children = run_autolog(case)
-        _, ours, our_children = run_search(case, tmp_path)
-        assert artifacts(theirs.info.run_id) <= artifacts(ours.info.run_id)
-    assert len(our_children) == len(their_children) == 4
-    for mine, other in zip(our_children, their_children, strict=True):
-        assert mine.data.params == other.data.params
-        assert mine.data.metrics.keys() == other.data.metrics.keys()
-        for name, value in other.data.metrics.items():
-            assert name in TIMES or mine.data.metrics[name] == value, name
-        for tag in ("estimator_name", "estimator_class", "mlflow.user", "mlflow.source.name"):
-            assert mine.data.tags[tag] == other.data.tags[tag]
-    assert ours.data.params == theirs.data.params
-    assert ours.data.metrics.keys() - theirs.data.metrics.keys() == {
-        "candidates_done",
-        "best_cv_score_so_far",
-    }
-    for name, value in theirs.data.metrics.items():
-        assert ours.data.metrics[name] == value, name
-    for tag in ("estimator_name", "estimator_class"):
-        assert ours.data.tags[tag] == theirs.data.tags[tag]
-    (mine,), (other,) = ours.inputs.dataset_inputs, theirs.inputs.dataset_inputs
-    assert mine.dataset.digest == other.dataset.digest
-    assert mine.tags == other.tags
-
-
-def test_azure_limits_hold(tmp_path: Path) -> None:
-    _, parent, found = run_search(make_case(folds=10), tmp_path)
-    for run in (parent, *found):
-        assert len(run.data.params) <= 200
-        assert len(run.data.metrics) <= 50
-        assert len(run.data.tags) <= 50
-        assert max(map(len, run.data.tags.values())) <= 1000
-
-
-# --- live --------------------------------------------------------------------------------------
+from steps.tracking.children import ChildRuns, name_of
+from tests.conftest import all_runs, tracking
+from tests.search.conftest import Case, make_case
+from tests.tracking.searches import in_order, run_search, step_run
 
 
 class Watched(LocalExecutor):
@@ -249,93 +143,6 @@ def test_an_error_of_the_store_fails_the_search(tmp_path: Path) -> None:
         Deleting(case.work, 1) as executor,
     ):
         fit_all(candidates, executor, listener)
-
-
-# --- resume ------------------------------------------------------------------------------------
-
-
-def test_resume_takes_over_what_is_finished(tmp_path: Path) -> None:
-    case = make_case()
-    fresh, complete, first = run_search(case, tmp_path, "a")
-    client = MlflowClient()
-    # As a kill leaves it: the parent and one child still running, another never made.
-    for run in (complete, first[1]):
-        client.update_run(run.info.run_id, "RUNNING")
-    client.delete_run(first[3].info.run_id)
-    resumed, _, second = run_search(case, tmp_path, "a")
-    assert_same_results(resumed.cv_results_, fresh.cv_results_)
-    times = [run.data.metrics["mean_fit_time"] for run in second]
-    assert list(resumed.cv_results_["mean_fit_time"]) == times
-    for index in (0, 2):
-        assert second[index].data.tags["step.candidate.copy_of"] == first[index].info.run_id
-        assert second[index].data.params == first[index].data.params
-        assert second[index].data.metrics == first[index].data.metrics
-        assert second[index].info.start_time == first[index].info.start_time
-        assert second[index].info.end_time == first[index].info.end_time
-        assert second[index].info.run_name == first[index].info.run_name
-    for index in (1, 3):
-        assert "step.candidate.copy_of" not in second[index].data.tags
-
-
-@pytest.mark.parametrize("change", ["resume", "key", "finished"])
-def test_nothing_is_taken_over(change: str, tmp_path: Path) -> None:
-    case = make_case()
-    _, complete, _ = run_search(case, tmp_path, "a")
-    if change != "finished":
-        MlflowClient().update_run(complete.info.run_id, "RUNNING")
-    key = "b" if change == "key" else "a"
-    _, _, second = run_search(case, tmp_path, key, resume=change != "resume")
-    assert not any("step.candidate.copy_of" in run.data.tags for run in second)
-
-
-def table(run: Run, folder: Path) -> pd.DataFrame:
-    """Read the results of a search."""
-    return pd.read_csv(
-        mlflow.artifacts.download_artifacts(
-            run_id=run.info.run_id, artifact_path="cv_results.csv", dst_path=str(folder)
-        )
-    )
-
-
-@pytest.mark.slow
-def test_kill_and_run_again(
-    run_step: RunStep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    grid = {"n_estimators": ",".join(map(str, range(10, 22))), "max_depth": "3"}
-    run_step("preprocess")
-    command = [sys.executable, "-m", "steps.train", *(f"--{k}={v}" for k, v in grid.items())]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    while sum("step.candidate" in run.data.tags and run.info.status == "FINISHED"
-              for run in all_runs()) < 3:  # fmt: skip
-        assert killed.poll() is None
-        time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    (left,) = all_runs("train")
-    finished = [run for run in children(left) if run.info.status == "FINISHED"]
-    assert left.info.status == "RUNNING"
-    assert 3 <= len(finished) < 12
-    assert all("mean_test_roc_auc" in run.data.metrics for run in finished)
-
-    resumed = run_step("train", **grid)
-    assert resumed.code == 0, resumed.err
-    assert f"{len(finished)} of them taken over" in resumed.out
-    again = children(resumed.run)
-    assert len(again) == 12
-    copies = {run.data.tags.get("step.candidate.copy_of") for run in again} - {None}
-    assert copies == {run.info.run_id for run in finished}
-
-    fresh = run_step("train", **grid, resume="false")
-    one, other = table(resumed.run, tmp_path / "a"), table(fresh.run, tmp_path / "b")
-    same = [name for name in other if "time" not in name]
-    pd.testing.assert_frame_equal(one[same], other[same], check_exact=True)
-    for name in ("best_clf__n_estimators", "best_clf__max_depth"):
-        assert resumed.run.data.params[name] == fresh.run.data.params[name]
-    assert resumed.run.data.metrics == fresh.run.data.metrics
-
-
-# --- cheap -------------------------------------------------------------------------------------
 
 
 @contextmanager
