@@ -121,7 +121,8 @@ def execute(
     if warning:
         console.warn(warning)
     failed = warning and chosen.on_drift == "fail"
-    return Outcome(summary.lines(result, Path(chosen.output)), DRIFT if failed else OK)
+    lines = summary.lines(result, Path(chosen.output))
+    return Outcome(lines, DRIFT if failed else OK, result.digest)
 
 
 def _request(chosen: BatchScoreParameters, model: LoadedModel) -> plan.Request:

@@ -95,3 +95,11 @@ def test_dependency_table() -> None:
         assert re.search(
             rf"^\| `?{re.escape(name)}`? \| {re.escape(version)} \|", readme, re.MULTILINE
         ), pin
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"^python3.11 -m venv .* && pytest$", readme, re.MULTILINE)
+    assert command
+    for other in (".ci/run", "CONTRIBUTING.md"):
+        assert command[0] in (PROJECT / other).read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -47,10 +47,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended: the lines to show, and its exit code if it is not 0."""
+    """How a step ended: the lines to show, and its exit code if it is not 0.
+
+    `input_digest` is that of an input which was read once, as a stream: only now is it known.
+    """
 
     lines: tuple[str, ...] = ()
     exit_code: int = OK
+    input_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,11 @@ def perform(step: Step[P], texts: Mapping[str, str], run: StepRun, session: Sess
     if source.upstream is not None:
         tags[runs.UPSTREAM] = source.upstream.info.run_id
     run.log(Record(tags=tags))
-    return step.execute(chosen, source, run, session)
+    outcome = step.execute(chosen, source, run, session)
+    if outcome.input_digest:
+        read = replace(source, digest=f"{source.digest} {outcome.input_digest}")
+        run.log(Record(tags={runs.KEY: step.key(texts, read)}))
+    return outcome
 
 
 def perform_nested(name: str, texts: Mapping[str, str], session: Session) -> tuple[Run, Outcome]:

@@ -171,3 +171,15 @@ def test_code_of_a_step_is_what_it_imports(monkeypatch: pytest.MonkeyPatch, tmp_
     (package / "deep.py").write_text("changed = True\n")
     assert keys.code_digest("steps.one") == before["one"]
     assert keys.code_digest("steps.two") != before["two"]
+
+
+def test_key_of_scoring_follows_what_was_scored(run_step: RunStep, table: Path) -> None:
+    run_step("train", **SMALL)
+
+    def key() -> str:
+        return run_step("batch_score", input=table).run.data.tags["step.key"]
+
+    first = key()
+    assert key() == first
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    assert key() != first
