@@ -77,9 +77,8 @@ class AzureMLBackend(AbstractBackend):
                 {name: str(value) for name, value in (params or {}).items()},
                 _experiment(tracking_uri, experiment_id),
             )
-            workspace = open_workspace(config)
+            workspace, uri = open_workspace(config)
             # When this method has returned, mlflow tags the run: it must look for it there.
-            uri = workspace.get_mlflow_tracking_uri().rstrip("?")
             mlflow.set_tracking_uri(uri)
             submitted = AzureMLSubmittedRun(submit(workspace, job), uri)
             submitted.record(record)

@@ -21,39 +21,44 @@ STUDIOS = {
 STUDIO = "https://ml.azure.com"
 
 
-def open_workspace(config: WorkspaceConfig) -> Workspace:
-    """Open the workspace with this process's login; each way to fail has its own StepError."""
+def open_workspace(config: WorkspaceConfig) -> tuple[Workspace, str]:
+    """Open the workspace with this process's login; gives it and its MLflow tracking URI.
+
+    mlflow uses the same login with that URI from then on. Each way to fail has its own StepError.
+    """
+    import requests
     from azure.core.exceptions import AzureError
     from azureml.core import Workspace
-    from azureml.exceptions import ProjectSystemException, UserErrorException
+    from azureml.exceptions import AzureMLException, UserErrorException
+    from msrest.exceptions import ClientException
 
     from steps.azure.authentication import LoginAuthentication
 
     # azureml-core logs and raises: the exception is enough.
     with quiet("azureml._project._commands"):
         try:
-            return Workspace.get(
+            workspace = Workspace.get(
                 config.workspace_name,
                 auth=LoginAuthentication(login()),
                 subscription_id=config.subscription_id,
                 resource_group=config.resource_group,
             )
+            return workspace, workspace.get_mlflow_tracking_uri().rstrip("?")
         except UserErrorException:
             raise StepError(
                 f"this login has no access to the subscription {config.subscription_id} of the "
                 "workspace: check subscription_id, the tenant you logged in to, and that you have "
                 "a role (AzureML Data Scientist, say) there"
             ) from None
-        except ProjectSystemException as error:
-            raise explain_workspace(config, error.message) from None
-        except AzureError as error:
-            raise explain_workspace(config, str(error)) from None
+        except (AzureMLException, AzureError, ClientException, requests.RequestException) as error:
+            status = getattr(error, "status_code", "")
+            raise explain_workspace(config, f"{status} {error}") from None
 
 
 def explain_workspace(config: WorkspaceConfig, message: str) -> StepError:
     """Say in one line why the workspace cannot be opened."""
     name = f"the workspace '{config.workspace_name}' of resource group '{config.resource_group}'"
-    if "not found" in message.lower():
+    if "Workspace not found" in message:
         return StepError(f"Azure knows no {name[4:]}: check config.json")
     if any(word in message for word in ("403", "Forbidden", "AuthorizationFailed")):
         return StepError(
@@ -62,16 +67,15 @@ def explain_workspace(config: WorkspaceConfig, message: str) -> StepError:
     if any(word in message for word in ("401", "Unauthorized", "ExpiredAuthentication")):
         return StepError(f"Azure did not accept this login's token for {name}: log in again")
     return StepError(
-        f"could not reach Azure (management.azure.com) to open {name}; check the network and "
-        "HTTPS_PROXY",
+        f"could not reach Azure (management.azure.com) to open {name}, or it failed; check the "
+        "network and HTTPS_PROXY, or try again later",
         exit_code=FAILURE,
     )
 
 
 def tracking_uri(config: WorkspaceConfig) -> str:
     """Ask the workspace for its MLflow tracking URI, and make mlflow use this login with it."""
-    uri: str = open_workspace(config).get_mlflow_tracking_uri()
-    return uri.rstrip("?")
+    return open_workspace(config)[1]
 
 
 def use_login(tracking_uri: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from steps.azure.config import WorkspaceConfig
-from steps.azure.workspace import studio_url
+from steps.azure.workspace import explain_workspace, studio_url
 from steps.tracking.destination import Destination, choose
 from tests.azure.laptop import REPOSITORY
 from tests.azure.test_config import GOOD
@@ -61,3 +64,19 @@ def test_a_local_step_imports_nothing_of_azure() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("message", "words", "code"),
+    [
+        (" Workspace not found.", "Azure knows no workspace 'space' of", 2),
+        (" Response Code: 403\nAuthorizationFailed: …", "Azure forbids this login", 2),
+        ("401 (InvalidAuthenticationToken) …", "did not accept this login's token", 2),
+        ("500 Internal error", "could not reach Azure .*, or it failed", 1),
+        (" Discovery url not found", "could not reach Azure", 1),
+    ],
+)
+def test_a_workspace_that_cannot_be_opened(message: str, words: str, code: int) -> None:
+    error = explain_workspace(WorkspaceConfig(**GOOD), message)
+    assert re.search(words, str(error))
+    assert error.exit_code == code

@@ -27,11 +27,12 @@ def newest(workspace: LoopbackWorkspace, step: str) -> str:
 def test_the_chain_in_all_launch_forms(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace, tmp_path: Path
 ) -> None:
+    experiment = {"MLFLOW_EXPERIMENT_NAME": "launch forms"}
     uri = laptop.run("steps.workspace")
     assert (uri.code, uri.out.strip()) == (0, loopback_workspace.names.tracking_uri.rstrip("?"))
 
     # 1. mlflow run with config.json: the run it opened locally leads to the one in the workspace.
-    prepared = laptop.mlflow_run("preprocess")
+    prepared = laptop.mlflow_run("preprocess", **experiment)
     assert prepared.code == 0, prepared.err
     prepared_id = newest(loopback_workspace, "preprocess")
     assert f"see: {STUDIO}{prepared_id}?wsid=/subscriptions/" in prepared.out
@@ -46,7 +47,7 @@ def test_the_chain_in_all_launch_forms(
     assert handed.data.tags["mlflow.source.name"] == local.data.tags["mlflow.source.name"]
 
     # 2. mlflow run with the URI exported: its own run is in the workspace.
-    trained = laptop.mlflow_run("train", *SMALL, MLFLOW_TRACKING_URI=uri.out.strip())
+    trained = laptop.mlflow_run("train", *SMALL, MLFLOW_TRACKING_URI=uri.out.strip(), **experiment)
     assert trained.code == 0, trained.err
     train_run = azure_runs(loopback_workspace, step="train")[0]
     assert train_run.data.tags["step.upstream_run_id"] == prepared_id
@@ -56,7 +57,7 @@ def test_the_chain_in_all_launch_forms(
 
     # 3. python -m steps.…, by run id, on a machine that trained nothing.
     other = new_laptop(loopback_workspace, tmp_path / "other", user=1)
-    scored = other.run("steps.batch_score", f"--model={train_run.info.run_id}")
+    scored = other.run("steps.batch_score", f"--model={train_run.info.run_id}", **experiment)
     assert scored.code == 0, scored.err
     assert len((other.folder / "predictions.csv").read_text().splitlines()) == 193
     assert not (other.folder / "mlflow.db").exists()
@@ -64,7 +65,11 @@ def test_the_chain_in_all_launch_forms(
     assert "predictions/predictions.csv" in loopback_workspace.artifacts.paths(
         score_run.info.run_id
     )
-    assert {run.info.status for run in azure_runs(loopback_workspace)} == {"FINISHED"}
+    store = server(loopback_workspace)
+    made = store.search_runs([score_run.info.experiment_id])
+    assert store.get_experiment(score_run.info.experiment_id).name == "launch forms"
+    assert {run.info.status for run in made} == {"FINISHED"}
+    assert {handed.info.run_id, train_run.info.run_id} < {run.info.run_id for run in made}
     assert not_there(loopback_workspace) == []
     for done, machine in ((prepared, laptop), (trained, laptop), (scored, other)):
         assert_no_secret(done.out + done.err, machine)
