@@ -183,8 +183,8 @@ def as_labels(column: pd.Series) -> np.ndarray:
 
 
 def delimiter(value: str) -> str:
-    """Read the parameter `delimiter`: one character, or the word tab."""
+    """Read the parameter `delimiter`: one ASCII character, or the word tab."""
     found = {"tab": "\t", "\\t": "\t"}.get(value.lower(), value)
-    if len(found) != 1 or found in '\r\n"':
-        raise ValueError("one character, or tab")
+    if len(found) != 1 or found in '\r\n"\0' or not found.isascii():
+        raise ValueError("one ASCII character, or tab")
     return found

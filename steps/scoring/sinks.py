@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from steps.core.errors import StepError
-from steps.core.files import whole_file, whole_folder
+from steps.core.files import is_folder, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from steps.core.schema import Label
@@ -87,7 +87,7 @@ def kind(path: Path) -> str:
     for suffix in (".csv", ".csv.gz", ".parquet"):
         if name.endswith(suffix):
             return suffix
-    if path.suffix and not path.is_dir():
+    if path.suffix and not is_folder(path):
         raise StepError(
             f"expected an output named .csv, .csv.gz or .parquet, or a folder without a suffix, "
             f"found {path}"
