@@ -95,7 +95,7 @@ def require_columns(wanted: Iterable[str], found: Sequence[str], what: str) -> N
     missing = [name for name in wanted if name not in found]
     if not missing:
         return
-    alike = difflib.get_close_matches(missing[0], list(found), n=1, cutoff=0.5)
+    alike = difflib.get_close_matches(missing[0], list(found), n=1, cutoff=0.6)
     hint = f"did you mean {alike[0]}?" if alike else f"the columns are: {', '.join(found)}"
     raise StepError(f"{what}: expected column {', '.join(missing)}, not found; {hint}")
 
