@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from steps.cli import launch
 from steps.core.errors import StepError
-from steps.core.parameters import defaults, parameter, text
+from steps.core.parameters import defaults, integer, parameter, text
 from steps.evaluation import comparison
 from steps.evaluation.comparison import Entry, digest, group
 from steps.tracking import datasets, models, runs
@@ -34,8 +35,8 @@ def wanted_runs(value: str) -> int | tuple[str, ...]:
     """Read a list of run ids, or `latest:<count>` for the newest ones."""
     kind, colon, count = value.partition(":")
     if kind == LATEST and colon:
-        if count.isdigit() and int(count) > 0:
-            return int(count)
+        with suppress(ValueError):
+            return integer(1)(count)
     elif all(found := [name.strip() for name in value.split(",")]):
         return tuple(dict.fromkeys(found))
     raise ValueError("run ids of train separated by commas, or latest:<count>")

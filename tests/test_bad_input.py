@@ -50,7 +50,11 @@ TABLES: dict[str, tuple[str, dict[str, object], str]] = {
         "expected a number between 0 and 1, found 'a'",
     ),
     "seed": (csv(GOOD), {"seed": "-1"}, "parameter seed: expected a whole number from 0"),
-    "delimiter": (csv(GOOD), {"delimiter": "::"}, "expected one character, or tab, found '::'"),
+    "delimiter": (
+        csv(GOOD),
+        {"delimiter": "::"},
+        "expected one ASCII character, or tab, found '::'",
+    ),
 }
 
 

@@ -152,6 +152,13 @@ else:
         return True
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; one that cannot exist (too long a name, say) is none."""
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
 def file_digest(path: Path) -> str:
     """Compute the sha256 of a file's bytes, as hexadecimal text."""
     with path.open("rb") as file:

@@ -68,11 +68,20 @@ def parse(kind: type[P], texts: Mapping[str, str]) -> P:
     values = {}
     for item in fields(kind):
         text = texts[item.name]
+        _check_recordable(item.name, text)
         try:
             values[item.name] = item.metadata["parse"](text)
         except ValueError as error:
             raise StepError(f"parameter {item.name}: expected {error}, found '{text}'") from None
     return kind(**values)
+
+
+def _check_recordable(name: str, text: str) -> None:
+    # An argument of other bytes than UTF-8 (a path, say) reaches Python, but no tracking server.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise StepError(f"parameter {name}: expected UTF-8 text, found {text!a}") from None
 
 
 def names(kind: type[Dataclass], *, in_key: bool = False) -> list[str]:

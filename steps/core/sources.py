@@ -15,7 +15,11 @@ from steps.core.files import whole_file
 
 def scheme(location: str) -> str:
     """Name the scheme of a URI in lower case; "" for a path (a drive letter is no scheme)."""
-    name = urlsplit(location).scheme.lower()
+    try:
+        name = urlsplit(location).scheme.lower()
+    except ValueError:
+        # Brackets that are no IPv6 address: not a URI, so a path.
+        return ""
     return name if len(name) > 1 and ":/" in location else ""
 
 

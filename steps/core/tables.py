@@ -95,7 +95,7 @@ def require_columns(wanted: Iterable[str], found: Sequence[str], what: str) -> N
     missing = [name for name in wanted if name not in found]
     if not missing:
         return
-    alike = difflib.get_close_matches(missing[0], list(found), n=1, cutoff=0.5)
+    alike = difflib.get_close_matches(missing[0], list(found), n=1, cutoff=0.6)
     hint = f"did you mean {alike[0]}?" if alike else f"the columns are: {', '.join(found)}"
     raise StepError(f"{what}: expected column {', '.join(missing)}, not found; {hint}")
 
@@ -183,8 +183,8 @@ def as_labels(column: pd.Series) -> np.ndarray:
 
 
 def delimiter(value: str) -> str:
-    """Read the parameter `delimiter`: one character, or the word tab."""
+    """Read the parameter `delimiter`: one ASCII character, or the word tab."""
     found = {"tab": "\t", "\\t": "\t"}.get(value.lower(), value)
-    if len(found) != 1 or found in '\r\n"':
-        raise ValueError("one character, or tab")
+    if len(found) != 1 or found in '\r\n"\0' or not found.isascii():
+        raise ValueError("one ASCII character, or tab")
     return found

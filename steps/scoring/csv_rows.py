@@ -38,6 +38,9 @@ def kept_field(name: str, selection: Selection) -> pa.Field:
 
 def decode(chunk: CsvChunk, selection: Selection) -> Rows:
     """Parse a chunk; rows that are not as expected are left out, with what is wrong with them."""
+    if chunk.text.count(b'"') % 2:
+        # A quote that nothing closes: Arrow would take all that follows for its text.
+        return _decode_carefully(chunk, selection)
     try:
         table = _parse(chunk.text, chunk, _types(chunk, selection))
     except pa.ArrowInvalid:
@@ -46,6 +49,8 @@ def decode(chunk: CsvChunk, selection: Selection) -> Rows:
     if not all(map(fits, features)):
         return _decode_carefully(chunk, selection)
     lines = _lines(chunk, table.num_rows) if selection.as_lines else None
+    if selection.as_lines and lines is None:
+        return _decode_carefully(chunk, selection)
     return _rows(table, features, lines, selection, table.num_rows, [])
 
 
@@ -82,20 +87,19 @@ def _floats(column: pa.ChunkedArray) -> np.ndarray:
     return floats
 
 
-def _lines(chunk: CsvChunk, rows: int) -> pa.Array:
-    """Give the text of each row, after a line end."""
+def _lines(chunk: CsvChunk, rows: int) -> pa.Array | None:
+    """Give the text of each row, after a line end; None if it is unclear where rows end."""
     text = chunk.text.replace(b"\r\n", b"\n") if b"\r" in chunk.text else chunk.text
     lined = b"\n" + text.rstrip(b"\n")
     ends = np.flatnonzero(np.frombuffer(lined, np.uint8) == LINE_END)
     # Blank lines and line ends within quotes both make more lines than rows.
     if len(ends) == rows:
         return _binary(lined, ends)
-    return _joined([row for _, row in csv_text.numbered_rows(chunk.text, chunk.delimiter)], rows)
+    texts = [row for _, row in csv_text.numbered_rows(chunk.text, chunk.delimiter)]
+    return _joined(texts) if len(texts) == rows else None
 
 
-def _joined(texts: list[bytes], rows: int) -> pa.Array:
-    if len(texts) != rows:
-        raise AssertionError(f"{rows} rows were parsed from the text of {len(texts)}")
+def _joined(texts: list[bytes]) -> pa.Array:
     lined = [b"\n" + text for text in texts]
     return _binary(b"".join(lined), np.cumsum([0, *map(len, lined)])[:-1])
 
@@ -138,6 +142,9 @@ def _of_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     # A target that is not there yet, or of another kind, is a missing value in a typed column.
     pattern = r"^(true|false)$" if pa.types.is_boolean(kind) else r"^-?\d{1,18}$"
     texts = pc.ascii_lower(pc.utf8_trim_whitespace(column))
+    if pa.types.is_integer(kind):
+        # pandas writes whole numbers so where some are missing.
+        texts = pc.replace_substring_regex(texts, r"\.0$", "")
     return pc.if_else(pc.match_substring_regex(texts, pattern), texts, None).cast(kind)
 
 
@@ -163,7 +170,7 @@ def _decode_carefully(chunk: CsvChunk, selection: Selection) -> Rows:
     table, features = _check_numbers(found, chunk, selection, types)
     good = found.good()
     texts = [found.rows[row][1] for row in good]
-    lines = _joined(texts, table.num_rows) if selection.as_lines else None
+    lines = _joined(texts) if selection.as_lines else None
     return _rows(table, features, lines, selection, len(found.rows), _rejected(found, chunk))
 
 
@@ -224,11 +231,10 @@ def _check_numbers(
             found.reasons.setdefault(good[position], reason)
     fine = np.array([row not in found.reasons for row in good], dtype=bool)
     others = [name for name in types if name not in selection.schema.features]
-    table = table.filter(pa.array(fine))
-    # Without columns a table has no rows; a feature keeps their number.
-    features = [floats[fine] for floats in features]
     texts = table.select(others).cast(pa.schema([(name, pa.string()) for name in others]))
-    return texts.append_column("", pa.array(features[0])), features
+    # Without columns a table has no rows that could be chosen from.
+    texts = texts.filter(pa.array(fine)) if others else texts
+    return texts, [floats[fine] for floats in features]
 
 
 def _parse_good(

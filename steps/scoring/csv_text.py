@@ -52,7 +52,7 @@ def _first_row_end(text: bytes) -> int:
         quotes += text.count(b'"', start, line_end)
         if quotes % 2 == 0:
             return line_end + 1
-        start = line_end
+        start = line_end + 1
     return 0
 
 
@@ -98,4 +98,6 @@ def split_fields(row: bytes, delimiter: str) -> list[str]:
     text = row.decode("utf-8", errors="replace")
     if '"' not in text:
         return text.split(delimiter)
+    # The module's own limit is 128 KB.
+    csv.field_size_limit(LONGEST_ROW)
     return next(csv.reader([text], delimiter=delimiter, strict=True))

@@ -17,6 +17,8 @@ MISSING = (
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 _MISSING = frozenset(MISSING)
+# A column of these is read as numbers in training too.
+_BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
@@ -50,6 +52,9 @@ def parse(texts: Sequence[str], name: str) -> tuple[np.ndarray, dict[int, str]]:
     for position, given in enumerate(texts):
         text = given.strip()
         if text in _MISSING or _NAN.fullmatch(text):
+            continue
+        if text in _BOOLEANS:
+            floats[position] = _BOOLEANS[text]
             continue
         if not _NUMBER.fullmatch(text) and not _INFINITE.fullmatch(text):
             wrong[position] = f"expected a number in column {name}, found {_short(text)!r}"

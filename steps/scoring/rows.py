@@ -83,7 +83,11 @@ def fits(column: np.ndarray) -> bool:
 
 def class_of(values: pa.ChunkedArray | pa.Array, classes: tuple[Label, Label]) -> np.ndarray:
     """Find the class of each value: 0 or 1, -1 for anything else (a missing one, say)."""
-    texts = values.cast(pa.string()) if not pa.types.is_string(values.type) else values
+    try:
+        texts = values.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # A list or bytes: another column of the target's name.
+        return np.full(len(values), -1, dtype=np.int8)
     spellings = [(text, position) for position in (0, 1) for text in _spellings(classes[position])]
     found = pc.index_in(
         pc.utf8_trim_whitespace(texts), value_set=pa.array([text for text, _ in spellings])

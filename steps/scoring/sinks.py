@@ -5,9 +5,7 @@ A sink encodes rows in any thread and writes what was encoded in one thread, in 
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from steps.core.errors import StepError
-from steps.core.files import whole_file, whole_folder
+from steps.core.files import is_folder, whole_file, whole_folder
+from steps.scoring.csv_fields import check_printable, field_texts, line, probability_texts
 
 if TYPE_CHECKING:
     from steps.core.schema import Label
@@ -87,7 +86,7 @@ def kind(path: Path) -> str:
     for suffix in (".csv", ".csv.gz", ".parquet"):
         if name.endswith(suffix):
             return suffix
-    if path.suffix and not path.is_dir():
+    if path.suffix and not is_folder(path):
         raise StepError(
             f"expected an output named .csv, .csv.gz or .parquet, or a folder without a suffix, "
             f"found {path}"
@@ -102,20 +101,20 @@ class _Csv:
         self, path: Path, file: BinaryIO, layout: Layout, pack: Callable[[Any], Any]
     ) -> None:
         self.path, self._file, self._layout, self._pack = path, file, layout, pack
-        self._labels = pa.array([_line([label]) for label in layout.classes], pa.binary())
-        file.write(pack(_line(layout.names)))
+        self._labels = pa.array([line([label]) for label in layout.classes], pa.binary())
+        file.write(pack(line(layout.names)))
 
     def encode(self, rows: Rows, predicted: Predicted) -> tuple[Any, int]:
         columns = [self._labels.take(pa.array(predicted.classes))]
         for _, position in self._layout.probabilities:
-            columns.append(_texts(predicted.probabilities[:, position]))
+            columns.append(probability_texts(predicted.probabilities[:, position]))
         # Each row begins with the end of the line before it, so that the texts of the rows, as
         # they lie in memory one after the other, are the very bytes of the output.
         if rows.lines is not None:
             texts = pc.binary_join_element_wise(rows.lines, *columns, b",")
         else:
             assert rows.kept is not None
-            kept = [_fields(column.combine_chunks()) for column in rows.kept.columns]
+            kept = [field_texts(rows.kept.column(item.name), item) for item in self._layout.kept]
             joined = pc.binary_join_element_wise(*kept, *columns, b",")
             texts = pc.binary_join_element_wise(pa.scalar(b""), joined, b"\n")
         return self._pack(texts.buffers()[2] if len(texts) else b""), len(texts)
@@ -133,7 +132,7 @@ class _Csv:
 def _csv(
     path: Path, layout: Layout, pack: Callable[[Any], Any] = lambda data: data
 ) -> Iterator[_Csv]:
-    _check_printable(layout)
+    check_printable(layout.kept)
     with whole_file(path) as part, part.open("wb") as file:
         sink = _Csv(path, file, layout, pack)
         yield sink
@@ -143,44 +142,6 @@ def _csv(
 def _gzipped(path: Path, layout: Layout) -> AbstractContextManager[Sink]:
     # A gzip file may be several one after the other, so pieces are packed by many threads.
     return _csv(path, layout, lambda data: gzip.compress(data, GZIP_LEVEL, mtime=0))
-
-
-def _line(values: list[Any]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(values)
-    return text.getvalue().encode()
-
-
-def _check_printable(layout: Layout) -> None:
-    for item in layout.kept:
-        if pa.types.is_nested(item.type):
-            raise StepError(
-                f"expected columns that CSV can hold, found {item.name} of type {item.type}; "
-                "keep others (-P keep=…) or write .parquet"
-            )
-
-
-def _texts(probabilities: np.ndarray) -> pa.Array:
-    # Most probabilities of a forest repeat: each different one is turned into text once.
-    encoded = pa.array(probabilities).dictionary_encode()
-    texts = encoded.dictionary.cast(pa.string())
-    whole = pc.is_in(texts, pa.array(["0", "1"]))
-    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, "0", "."), texts)
-    return texts.cast(pa.binary()).take(encoded.indices)
-
-
-def _fields(values: pa.Array) -> pa.Array:
-    """Turn a column into the texts of its CSV fields, in quotes where they need them."""
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_boolean(values.type):
-        values = pc.if_else(values, "True", "False")
-    is_text = not pa.types.is_primitive(values.type)
-    texts = pc.fill_null(values.cast(pa.string()), "")
-    if is_text:
-        quoted = pc.binary_join_element_wise("", pc.replace_substring(texts, '"', '""'), "", '"')
-        texts = pc.if_else(pc.match_substring_regex(texts, '[",\r\n]'), quoted, texts)
-    return texts.cast(pa.binary())
 
 
 class _Rows:

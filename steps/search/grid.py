@@ -42,14 +42,12 @@ def parse_grid(text: str) -> Grid | None:
     inline = text.lstrip().startswith(("{", "["))
     try:
         source = text if inline else Path(text).read_text(encoding="utf-8")
-        # JSON is read as such first: YAML takes 1e-3 for a text.
-        found = _json(source)
-        if found is None:
-            found = yaml.safe_load(source)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{EXPECTED} ({type(error).__name__} on reading it)") from None
-    except yaml.YAMLError:
-        raise ValueError(EXPECTED) from None
+    # JSON is read as such first: YAML takes 1e-3 for a text.
+    found = _json(source)
+    if found is None:
+        found = _yaml(source)
     grids = found if isinstance(found, list) else [found]
     if not grids or not all(_is_grid(grid) for grid in grids):
         raise ValueError(EXPECTED)
@@ -59,8 +57,21 @@ def parse_grid(text: str) -> Grid | None:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    # Beside JSONDecodeError: numbers with thousands of digits, and brackets within brackets.
+    except (ValueError, RecursionError):
         return None
+
+
+def _yaml(text: str) -> Any:
+    try:
+        found = yaml.safe_load(text)
+        # A date, or a list within itself, is no parameter and has no place in the step's key.
+        json.dumps(found)
+    # PyYAML lets through what its own constructors raise: `!!timestamp x` an AttributeError,
+    # `!!int ""` an IndexError, `!!bool x` a KeyError.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        raise ValueError(EXPECTED) from None
+    return found
 
 
 def _is_grid(grid: Any) -> bool:

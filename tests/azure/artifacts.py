@@ -51,6 +51,14 @@ class Artifacts:
         """Return the paths of a run's artifacts."""
         return list(self._paths.get((RUN, container_of(run)), []))
 
+    def blobs(self) -> set[str]:
+        """Return the names of all artifacts' blobs."""
+        return {
+            f"{origin}/{container}/{path}"
+            for (origin, container), paths in self._paths.items()
+            for path in paths
+        }
+
     def add(self, origin: str, container: str, path: str) -> str:
         """Register an artifact and return the name of its blob."""
         paths = self._paths.setdefault((origin, container), [])

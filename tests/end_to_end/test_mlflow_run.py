@@ -96,3 +96,21 @@ def test_parameters_are_never_shell_text(name: str, tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert not list(tmp_path.glob("hacked"))
     assert not list(PROJECT.glob("hacked"))
+
+
+def test_no_parameter_of_train_and_batch_score_is_shell_text(tmp_path: Path) -> None:
+    odd = tmp_path / "a b'c\";$(touch hacked)`touch hacked`"
+    odd.mkdir()
+    table = pd.read_csv(DIABETES).head(20).assign(note=["=1+1", "+1", "-1", "@SUM(A1)"] * 5)
+    table.to_csv(odd / "new; rows.csv", index=False)
+    (odd / "grid $HOME.yaml").write_text("clf__n_estimators: [2]\nclf__max_depth: [2]\n")
+    trained = mlflow_run("train", grid=odd / "grid $HOME.yaml")
+    assert trained.returncode == 0, trained.stderr
+    assert all_runs("train")[0].data.params["best_clf__n_estimators"] == "2"
+    output = odd / "p; $(touch hacked) & 'q'.csv"
+    scored = mlflow_run("batch_score", input=odd / "new; rows.csv", output=output)
+    assert scored.returncode == 0, scored.stderr
+    # What a spreadsheet would take for a formula is passed on as it is.
+    assert pd.read_csv(output)["note"].tolist() == table["note"].tolist()
+    assert not list(tmp_path.rglob("hacked"))
+    assert not list(PROJECT.glob("hacked"))

@@ -1,0 +1,113 @@
+"""The terminal excerpts of the README: real output, made anew and compared.
+
+    python -m tests.excerpts            # 1 and the names of those that are no longer true
+    python -m tests.excerpts --write    # write them into the README
+
+An excerpt is a fenced block after a line `<!-- excerpt: <name> -->`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from steps.cli import launch
+from steps.tracking.chain import load
+
+PROJECT = Path(__file__).resolve().parents[1]
+README = PROJECT / "README.md"
+# In this order, in one folder: each builds on those before it.
+COMMANDS = {
+    "main": ("main",),
+    "main again": ("main",),
+    "train": ("train", "--max_depth=3"),
+    "compare": ("compare",),
+    "missing column": ("batch_score", "--input=new.csv"),
+}
+MARKER = re.compile(
+    r"^<!-- excerpt: (?P<name>[^>]+) -->\n(?P<block>\n?```console\n.*?^```\n)?",
+    re.MULTILINE | re.DOTALL,
+)
+# What differs from run to run: ids, the names that MLflow gives, rates, the width of columns.
+VARYING = (
+    (r"\b[0-9a-f]{32}\b", "<id>"),
+    (r"\b[a-z]+-[a-z]+-\d+ [0-9a-f]{8}\b", "<run>"),
+    (r"[\d,]+ rows/s", "<rate>"),
+    (r" {2,}", "  "),
+)
+
+
+def record() -> dict[str, str]:
+    """Run the commands in a new folder with a store of its own; give the text of each."""
+    with tempfile.TemporaryDirectory() as created, chdir(created):
+        folder = Path(created).resolve()
+        Path("data").symlink_to(PROJECT / "data")
+        _without_a_column(Path("data/diabetes.csv"), Path("new.csv"))
+        return {name: _typed(command, folder) for name, command in COMMANDS.items()}
+
+
+def _without_a_column(table: Path, target: Path) -> None:
+    lines = table.read_text().splitlines()
+    target.write_text("".join(line.partition(",")[2] + "\n" for line in lines))
+
+
+def _typed(command: tuple[str, ...], folder: Path) -> str:
+    step, *arguments = command
+    shown = io.StringIO()
+    with redirect_stdout(shown), redirect_stderr(shown):
+        launch(load(step), arguments)
+    output = shown.getvalue().replace(str(folder), "/…")
+    return " ".join(["$ python -m", f"steps.{step}", *arguments]) + "\n" + output
+
+
+def normal(text: str) -> str:
+    """Leave out what differs from run to run."""
+    for pattern, word in VARYING:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def written(text: str, excerpts: dict[str, str]) -> str:
+    """Put the excerpts into a text, each after its marker."""
+
+    def block(found: re.Match[str]) -> str:
+        name = found["name"]
+        return f"<!-- excerpt: {name} -->\n```console\n{excerpts[name]}```\n"
+
+    return MARKER.sub(block, text)
+
+
+def untrue(text: str, excerpts: dict[str, str]) -> list[str]:
+    """Name the excerpts of a text that differ from the given ones, or are not there at all."""
+    there = {found["name"]: found["block"] or "" for found in MARKER.finditer(text)}
+    same: Callable[[str], bool] = lambda name: (
+        normal(there.get(name, "")) == normal(f"```console\n{excerpts[name]}```\n")
+    )
+    return [name for name in excerpts if not same(name)]
+
+
+def main(arguments: list[str]) -> int:
+    """Check the README, or write it."""
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        del os.environ[name]
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    excerpts, text = record(), README.read_text(encoding="utf-8")
+    if arguments == ["--write"]:
+        README.write_text(written(text, excerpts), encoding="utf-8")
+        return 0
+    if wrong := untrue(text, excerpts):
+        sys.stderr.write(
+            f"README.md: not what the commands print now: {', '.join(wrong)}; "
+            "python -m tests.excerpts --write\n"
+        )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

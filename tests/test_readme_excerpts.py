@@ -1,0 +1,28 @@
+"""The README's terminal excerpts are what the commands print."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.excerpts import COMMANDS, README, untrue, written
+
+
+def test_a_change_is_seen_and_run_ids_are_none() -> None:
+    excerpts = dict.fromkeys(COMMANDS, f"train: run {'a' * 32}\nroc_auc 0.792 (6,039 rows/s)\n")
+    text = written("".join(f"<!-- excerpt: {name} -->\n\ntext\n" for name in COMMANDS), excerpts)
+    assert text == written(text, excerpts)
+    assert untrue(text.replace("a" * 32, "b" * 32).replace("6,039", "1"), excerpts) == []
+    assert untrue(text.replace("0.792", "0.793"), excerpts) == list(COMMANDS)
+    assert untrue("", excerpts) == list(COMMANDS)
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_is_printed() -> None:
+    command = [sys.executable, "-m", "tests.excerpts"]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "excerpt" in README.read_text(encoding="utf-8")
