@@ -71,8 +71,7 @@ class Predictor:
             missing = np.isnan(column)
             if name in self._schema.zero_as_missing:
                 missing |= column == 0
-            matrix[:, position] = column
-            matrix[missing, position] = fills[position]
+            matrix[:, position] = np.where(missing, fills[position], column)
         return matrix
 
 

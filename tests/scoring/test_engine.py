@@ -156,6 +156,16 @@ def test_types_of_parquet_columns(score: Score, tmp_path: Path) -> None:
     assert found["probability"].tolist() == wanted["probability"].tolist()
 
 
+def test_nulls_in_columns_of_any_type(score: Score, tmp_path: Path) -> None:
+    table = rows(100).mask(np.random.default_rng(2).random((100, 9)) < 0.3).astype("float64")
+    nullable = table.astype({"Age": "Int8", "Insulin": "Int64", "Glucose": "Float32"})
+    nullable["Pregnancies"] = nullable["Pregnancies"].clip(upper=1).astype("boolean")
+    nullable.to_parquet(tmp_path / "t.parquet")
+    score(tmp_path / "t.parquet", "p.parquet", keep=())
+    wanted = expected(table.assign(Pregnancies=table["Pregnancies"].clip(upper=1)))
+    assert_same(read(tmp_path / "p.parquet"), wanted[["prediction", "probability"]])
+
+
 def test_many_files_in_the_order_of_their_names(score: Score, tmp_path: Path) -> None:
     table = rows(3_000)
     folder = tmp_path / "in"
