@@ -13,7 +13,6 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -31,13 +30,15 @@ COMMANDS = {
     "missing column": ("batch_score", "--input=new.csv"),
 }
 MARKER = re.compile(
-    r"^<!-- excerpt: (?P<name>[^>]+) -->\n(?P<block>\n?```console\n.*?^```\n)?",
+    r"^<!-- excerpt: (?P<name>[^>]+) -->\n(?P<block>```console\n.*?^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
-# What differs from run to run: ids, the names that MLflow gives, rates, the width of columns.
+# What differs from run to run: the progress of a slow one, ids, the names that MLflow gives,
+# rates, the width of columns.
 VARYING = (
+    (r"(?m)^\w+: [\d,]+(?:/[\d,]+)? (\w+), [\d,.]+ \1/s.*\n", ""),
     (r"\b[0-9a-f]{32}\b", "<id>"),
-    (r"\b[a-z]+-[a-z]+-\d+ [0-9a-f]{8}\b", "<run>"),
+    (r"(?m)^[\w-]+ [0-9a-f]{8}\b", "<run>"),
     (r"[\d,]+ rows/s", "<rate>"),
     (r" {2,}", "  "),
 )
@@ -78,18 +79,19 @@ def written(text: str, excerpts: dict[str, str]) -> str:
 
     def block(found: re.Match[str]) -> str:
         name = found["name"]
-        return f"<!-- excerpt: {name} -->\n```console\n{excerpts[name]}```\n"
+        return f"<!-- excerpt: {name} -->\n{_block(excerpts[name])}"
 
     return MARKER.sub(block, text)
 
 
 def untrue(text: str, excerpts: dict[str, str]) -> list[str]:
     """Name the excerpts of a text that differ from the given ones, or are not there at all."""
-    there = {found["name"]: found["block"] or "" for found in MARKER.finditer(text)}
-    same: Callable[[str], bool] = lambda name: (
-        normal(there.get(name, "")) == normal(f"```console\n{excerpts[name]}```\n")
-    )
-    return [name for name in excerpts if not same(name)]
+    there = {found["name"]: normal(found["block"] or "") for found in MARKER.finditer(text)}
+    return [name for name in excerpts if there.get(name) != normal(_block(excerpts[name]))]
+
+
+def _block(excerpt: str) -> str:
+    return f"```console\n{excerpt}```\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,8 @@ def test_a_change_is_seen_and_run_ids_are_none() -> None:
     text = written("".join(f"<!-- excerpt: {name} -->\n\ntext\n" for name in COMMANDS), excerpts)
     assert text == written(text, excerpts)
     assert untrue(text.replace("a" * 32, "b" * 32).replace("6,039", "1"), excerpts) == []
+    slow = text.replace("roc_auc", "search: 3/9 candidates, 0.5 candidates/s, 12 s left\nroc_auc")
+    assert untrue(slow, excerpts) == []
     assert untrue(text.replace("0.792", "0.793"), excerpts) == list(COMMANDS)
     assert untrue("", excerpts) == list(COMMANDS)
 
