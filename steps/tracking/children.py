@@ -30,7 +30,7 @@ from steps.search.fitting import Outcome
 from steps.search.grid import Candidate
 from steps.search.results import Search
 from steps.tracking import runs
-from steps.tracking.destination import is_remote
+from steps.tracking.destination import AZURE, is_remote
 from steps.tracking.runs import FINISHED, StepRun
 
 CANDIDATE_OF = "step.candidate_of"
@@ -51,6 +51,8 @@ MOST_WAITING = 48
 SECONDS_BETWEEN_POINTS = 3.0
 # MLflow takes 100 parameters in a request; Azure ML takes 250 metric values.
 MOST_PARAMS, MOST_POINTS = 100, 250
+# A table of many columns makes a pipeline of many parameters; Azure ML takes so many for a run.
+AZURE_PARAMS = 200
 LONGEST_ERROR, LONGEST_NAME = 1000, 250
 
 
@@ -86,7 +88,8 @@ class ChildRuns:
     ) -> None:
         self._run, self._client, self._bar = run, run.client, bar
         self._candidates, self._metric = candidates, metric
-        self._remote = is_remote(mlflow.get_tracking_uri())
+        uri = mlflow.get_tracking_uri()
+        self._remote, self._azure = is_remote(uri), uri.startswith(AZURE)
         self._parameters = record.pipeline_parameters(estimator)
         self._tags = {
             PARENT: run.id,
@@ -173,8 +176,18 @@ class ChildRuns:
 
     def _end(self, index: int, outcome: Outcome, at: float) -> None:
         self._ended.add(index)
-        parameters = {**self._parameters, **record.texts(self._candidates[index])}
+        parameters = record.texts(self._candidates[index]) | self._shared(index)
         self._send(self._write_end, self._ids[index], parameters, outcome, at)
+
+    def _shared(self, index: int) -> dict[str, str]:
+        """Give the parameters that all candidates share, as many as the store takes."""
+        own = self._candidates[index]
+        shared = {name: text for name, text in self._parameters.items() if name not in own}
+        if not self._azure:
+            return shared
+        # The imputers' go last: they are the many, and all alike.
+        ordered = sorted(shared.items(), key=lambda item: item[0].startswith("fillna__"))
+        return dict(ordered[: AZURE_PARAMS - len(own)])
 
     def _count(self, outcome: Outcome) -> None:
         self._done += 1

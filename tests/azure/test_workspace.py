@@ -231,3 +231,24 @@ def test_workspace_none_stays_local(laptop: Laptop, loopback_workspace: Loopback
     assert done.code == 0, done.err
     assert len(laptop.local_runs()) == 1
     assert loopback_workspace.requests == []
+
+
+def test_a_pipeline_of_more_parameters_than_a_run_may_have(
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    """Every second of 40 columns has zeros for missing: 40 imputers, far over 200 parameters."""
+    names = [f"c{position}" for position in range(40)]
+    rows = [[(row * 7 + column * 3) % 11 for column in range(40)] + [row % 2] for row in range(60)]
+    lines = [",".join(map(str, row)) for row in [[*names, "y"], *rows]]
+    (laptop.folder / "wide.csv").write_text("\n".join(lines) + "\n")
+    experiment = {"MLFLOW_EXPERIMENT_NAME": "wide"}
+    zeros = f"--zero_as_missing={','.join(names[::2])}"
+    table = ("--data=wide.csv", "--target=y", zeros)
+    prepared = laptop.run("steps.preprocess", *table, **experiment)
+    assert prepared.code == 0, prepared.err
+    trained = laptop.run("steps.train", *SMALL, **experiment)
+    assert trained.code == 0, trained.err
+    parent = newest(loopback_workspace, "train")
+    (child,) = azure_runs(loopback_workspace, **{"mlflow.parentRunId": parent})
+    assert len(child.data.params) == 200
+    assert {"clf__n_estimators", "clf__max_depth", "clf__criterion"} <= child.data.params.keys()

@@ -69,7 +69,7 @@ def other_forest() -> Any:
 
 
 def other_imputer() -> Any:
-    return fit().set_params(fillna__column_0__strategy="median")
+    return fit().set_params(fillna__columns_0__strategy="median")
 
 
 def with_frames() -> Any:

@@ -53,7 +53,7 @@ def test_equal_to_grid_search(kind: str, metric: str) -> None:
 
 def test_equal_where_the_grid_touches_other_steps() -> None:
     case = make_case().with_grid(
-        {"fillna__column_0__strategy": ["mean", "median"], "clf__n_estimators": [1, 2]}
+        {"fillna__columns_0__strategy": ["mean", "median"], "clf__n_estimators": [1, 2]}
     )
     assert not case.work.prefix
     assert_same_search(case, run(case)[0])
