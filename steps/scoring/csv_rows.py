@@ -62,6 +62,9 @@ def _types(chunk: CsvChunk, selection: Selection) -> dict[str, pa.DataType]:
 
 
 def _parse(text: bytes, chunk: CsvChunk, types: dict[str, pa.DataType]) -> pa.Table:
+    if text.startswith(csv_text.BYTE_ORDER_MARK):
+        # Arrow takes one away, and here it is a part of the first cell.
+        text = csv_text.BYTE_ORDER_MARK + text
     return pa.csv.read_csv(
         pa.py_buffer(text),
         read_options=pa.csv.ReadOptions(

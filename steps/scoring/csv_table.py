@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from steps.scoring.inputs import InputFile
     from steps.scoring.rows import Rows, Selection
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
 
 @dataclass(frozen=True)
 class Header:
@@ -188,7 +186,7 @@ def read_header(file: InputFile, delimiter: str) -> Header:
             while not end and (block := read(1 << 16)):
                 start += block
                 end = csv_text.row_end(start, first=True)
-        record = (start[:end] if end else start).removeprefix(BYTE_ORDER_MARK)
+        record = (start[:end] if end else start).removeprefix(csv_text.BYTE_ORDER_MARK)
         text = record.decode("utf-8").rstrip("\r\n")
         columns = next(csv.reader([text], delimiter=delimiter, strict=True), [])
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK = 2 << 20
 # A quote that is not closed within this many bytes is taken for an ordinary character.
 LONGEST_ROW = 8 << 20

@@ -89,6 +89,14 @@ def test_parquet_that_fits(table: pa.Table, output: str) -> None:
             assert kept.equals(pq.read_table(place / "t.parquet"))
 
 
+def test_a_byte_order_mark_within_the_file_is_text(tmp_path: Path) -> None:
+    table = pd.DataFrame({"note": ["\ufeffa"], **dict.fromkeys(FEATURES, "1.5")})
+    (tmp_path / "t.csv").write_bytes(written(table, ",", "\n", csv.QUOTE_MINIMAL))
+    for output in OUTPUTS:
+        score(tmp_path / "t.csv", tmp_path / output)
+        assert read(tmp_path / output)["note"].tolist() == ["\ufeffa"]
+
+
 def test_a_cell_larger_than_the_csv_modules_limit(tmp_path: Path) -> None:
     note = "two\nlines " * 20_000
     table = pd.DataFrame({**dict.fromkeys(FEATURES, "1.5"), "note": ["short", note]})
