@@ -78,8 +78,8 @@ class Predictor:
 def fill_values(estimator: Any, schema: Schema) -> list[float] | None:
     """Give what each feature's missing values are replaced by, in the order of the features.
 
-    None if the estimator is not exactly what `steps.core.estimator.build_pipeline` makes: then
-    nothing is known about how it treats a value.
+    None if the estimator is not what `steps.core.estimator.build_pipeline` makes, features in
+    order with these two kinds of imputers: then nothing is known about how it treats a value.
     """
     if type(estimator) is not Pipeline or [name for name, _ in estimator.steps] != [
         "fillna",
@@ -89,18 +89,18 @@ def fill_values(estimator: Any, schema: Schema) -> list[float] | None:
     columns, forest = estimator.named_steps["fillna"], estimator.named_steps["clf"]
     if type(columns) is not ColumnTransformer or type(forest) is not RandomForestClassifier:
         return None
-    as_built = [(f"column_{position}", [name]) for position, name in enumerate(schema.features)]
-    fitted = [(name, list(of)) for name, _, of in columns.transformers_]
     plain = columns.remainder == "drop" and columns.transformer_weights is None
-    if fitted != as_built or not plain or _gives_frames(estimator, columns):
+    if not plain or _gives_frames(estimator, columns):
         return None
-    fills = []
-    for name, (_, imputer, _) in zip(schema.features, columns.transformers_, strict=True):
-        last = _imputer(imputer, name in schema.zero_as_missing)
-        if last is None:
+    taken, fills = [], []
+    for _, imputer, names in columns.transformers_:
+        kinds = {name in schema.zero_as_missing for name in names}
+        last = _imputer(imputer, kinds.pop()) if len(kinds) == 1 else None
+        if last is None or len(last.statistics_) != len(names):
             return None
-        fills.append(float(last.statistics_[0]))
-    return fills
+        taken += list(names)
+        fills += [float(mean) for mean in last.statistics_]
+    return fills if tuple(taken) == schema.features else None
 
 
 def _gives_frames(*parts: Any) -> bool:
