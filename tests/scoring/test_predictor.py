@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -72,6 +74,11 @@ def other_imputer() -> Any:
     return fit().set_params(fillna__columns_0__strategy="median")
 
 
+def one_imputer_for_all() -> Any:
+    imputer = ColumnTransformer([("all", SimpleImputer(keep_empty_features=True), FEATURES)])
+    return Pipeline([("fillna", imputer), ("clf", PIPELINE["clf"])])
+
+
 def with_frames() -> Any:
     return fit().set_output(transform="default")
 
@@ -82,6 +89,7 @@ def with_frames() -> Any:
         lambda: make_pipeline(SimpleImputer(), ExtraTreesClassifier(5, random_state=0)),
         other_forest,
         other_imputer,
+        one_imputer_for_all,
         with_frames,
     ],
 )
@@ -98,3 +106,21 @@ def test_another_schema_is_not_taken_for_the_models_own() -> None:
     assert fill_values(PIPELINE, other) is None
     fewer = Schema(SCHEMA.features, "Outcome", (0, 1), ("Glucose",))
     assert fill_values(PIPELINE, fewer) is None
+
+
+def test_an_imputer_for_each_column_is_called_directly_too() -> None:
+    own = {
+        name: clone(
+            next(step for _, step, names in PIPELINE["fillna"].transformers_ if name in names)
+        )
+        for name in FEATURES
+    }
+    imputers = ColumnTransformer(
+        [(f"column_{i}", own[name], [name]) for i, name in enumerate(FEATURES)]
+    )
+    estimator = Pipeline([("fillna", imputers), ("clf", clone(PIPELINE["clf"]))])
+    estimator.fit(FRAME[FEATURES], FRAME["Outcome"])
+    predictor = Predictor(estimator, SCHEMA, 0.5)
+    assert predictor.is_direct
+    found = predictor.probabilities([FRAME[name].to_numpy() for name in FEATURES])
+    np.testing.assert_array_equal(found, estimator.predict_proba(FRAME[FEATURES]))
