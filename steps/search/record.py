@@ -151,4 +151,5 @@ def _draw(draw: Callable[[Axes], None], title: str, path: Path) -> None:
         ax = figure.add_subplot()
         draw(ax)
         ax.set_title(title)
-        figure.savefig(path, dpi=175)
+        # The best compression would take as long as the drawing.
+        figure.savefig(path, dpi=175, pil_kwargs={"compress_level": 1})

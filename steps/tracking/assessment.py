@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from steps.core.errors import GATE, OK
 from steps.core.record import Record
-from steps.evaluation import report
 from steps.evaluation.gate import Decision
-from steps.evaluation.report_content import Origin
 from steps.tracking import promotion
 from steps.tracking.chain import Outcome
 from steps.tracking.registry import CHAMPION
@@ -65,6 +63,10 @@ def conclude(
     decision = promotion.decide(asked, wishes.minimum, challenger, run, session)
     run.log(Record(tags=decision.tags))
     if wishes.report:
+        # Its templates and figures cost a train without a report half a second of imports.
+        from steps.evaluation import report
+        from steps.evaluation.report_content import Origin
+
         runs = {"train run": run.id, "preprocess run": prepared.info.run_id}
         origin = Origin(trained.schema, profile, trained.seed, runs)
         run.log(report.write(session.folder / "report", evaluation, decision, origin))
