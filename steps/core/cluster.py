@@ -56,7 +56,7 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
     except ImportError:
         raise StepError(
             f"scheduler={scheduler} expects the package distributed, found none: "
-            "pip install 'distributed==2026.8.0', or use scheduler=none"
+            "pip install -e '.[dask]', or use scheduler=none"
         ) from None
     # distributed has type information for some of its functions only.
     dask: Any = distributed
