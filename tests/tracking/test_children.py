@@ -167,9 +167,9 @@ def counted(server: str) -> Iterator[tuple[str, list[Request]]]:
         loop.close()
 
 
-@pytest.mark.parametrize("zero_as_missing", ["none", "diabetes"])
+@pytest.mark.parametrize(("kinds", "batches"), [("diabetes", 1), ("alternating", 2)])
 def test_requests_for_each_child(
-    zero_as_missing: str, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kinds: str, batches: int, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three; MLflow takes 100 parameters in a request, so a larger pipeline has one more."""
     monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -179,11 +179,11 @@ def test_requests_for_each_child(
             case = make_case().with_grid(
                 {"clf__n_estimators": list(range(1, trees + 1)), "clf__max_depth": [2, 3]}
             )
-            if zero_as_missing == "none":
-                plain = build_pipeline(replace(case.schema, zero_as_missing=()), 42)
-                case = replace(case, work=replace(case.work, estimator=plain))
-            batches = math.ceil(len(case.work.estimator.get_params()) / 100)
-            assert batches == (1 if zero_as_missing == "none" else 2)
+            if kinds == "alternating":
+                zeros = case.schema.features[::2]
+                many = build_pipeline(replace(case.schema, zero_as_missing=zeros), 42)
+                case = replace(case, work=replace(case.work, estimator=many))
+            assert math.ceil(len(case.work.estimator.get_params()) / 100) == batches
             seen.clear()
             _, _, found = run_search(case, tmp_path)
             requests = list(seen)
