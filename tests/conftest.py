@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from hypothesis import settings
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -26,6 +27,22 @@ SMALL = {"n_estimators": "2", "max_depth": "2", "report": "false"}
 # Before any client exists, and for every subprocess too.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+
+# CI tries the same examples each time; whoever works on the code tries new ones.
+settings.register_profile("ci", derandomize=True)
+if "CI" in os.environ:
+    settings.load_profile("ci")
+
+
+# A test that starts a server takes seconds.
+SERVERS = {"mlflow_server", "any_store", "registry", "loopback_session", "loopback_workspace"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what starts a server."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

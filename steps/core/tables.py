@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import gzip
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def read_header(path: Path, delimiter: str, shown: str) -> list[str]:
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             return next(csv.reader(file, delimiter=delimiter), [])
-    except (UnicodeDecodeError, OSError, csv.Error) as error:
+    except (UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error) as error:
         raise StepError(f"expected UTF-8 text in {shown}, found: {_first(error)}") from error
 
 

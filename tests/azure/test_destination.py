@@ -47,6 +47,7 @@ def test_studio_address_in_each_cloud() -> None:
         assert studio_url(f"azureml://{host}{scope}?", "r") == studio + page
 
 
+@pytest.mark.slow
 def test_a_local_step_imports_nothing_of_azure() -> None:
     # mlflow itself loads azureml-mlflow, as it does every installed plugin of its kind.
     code = (

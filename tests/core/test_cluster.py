@@ -34,6 +34,7 @@ def test_local_cluster_runs_the_projects_functions() -> None:
         assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
 
 
+@pytest.mark.slow
 def test_nobody_at_the_address_is_said_in_one_line(unused_port: int) -> None:
     address = f"tcp://127.0.0.1:{unused_port}"
     with (

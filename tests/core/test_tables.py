@@ -87,3 +87,20 @@ def test_profile_counts_the_missing(tmp_path: Path) -> None:
     assert sum(insulin["counts"]) == (train["Insulin"] > 0).sum()
     assert len(insulin["edges"]) + 1 == len(insulin["counts"]) == 10
     assert found["classes"] == {"0": 375, "1": 201}
+
+
+@pytest.mark.parametrize("length", [15, 24])
+def test_truncated_gzip(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress(b"a,y\n" + b"1,0\n2,1\n" * 9)[:length])
+    with pytest.raises(tables.StepError, match="table.csv.gz"):
+        tables.read_table(path, ",")
+
+
+def test_gzip_with_a_wrong_byte(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv.gz"
+    whole = bytearray(gzip.compress(b"a,y\n1,0\n2,1\n"))
+    whole[10] ^= 0xFF
+    path.write_bytes(bytes(whole))
+    with pytest.raises(tables.StepError, match="table.csv.gz"):
+        tables.read_table(path, ",")

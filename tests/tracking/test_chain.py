@@ -81,6 +81,7 @@ def test_latest_ignores_a_failed_run(run_step: RunStep, table: Path) -> None:
     assert trained.run.data.tags["step.upstream_run_id"] == good.id
 
 
+@pytest.mark.slow
 def test_main_reuses_exactly_what_has_not_changed(run_step: RunStep, table: Path) -> None:
     def counts() -> tuple[int, int, int]:
         return tuple(len(all_runs(step)) for step in ("preprocess", "train", "batch_score"))
