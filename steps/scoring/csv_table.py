@@ -189,7 +189,7 @@ def read_header(file: InputFile, delimiter: str) -> Header:
         record = (start[:end] if end else start).removeprefix(csv_text.BYTE_ORDER_MARK)
         text = record.decode("utf-8").rstrip("\r\n")
         columns = next(csv.reader([text], delimiter=delimiter, strict=True), [])
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise StepError(f"expected CSV text in {file.shown}, found: {error}") from error
     if not any(columns):
         raise StepError(f"expected column names in the first line of {file.shown}, found none")
