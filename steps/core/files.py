@@ -6,6 +6,7 @@ so what a killed writer left behind is known for that and taken away by the next
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -49,9 +50,12 @@ def whole_folder(path: Path, ours: str) -> Iterator[Path]:
 
 
 def _check_replaceable(path: Path, ours: str) -> None:
-    if path.exists() and not path.is_dir():
+    if path.is_file():
         raise StepError(f"expected a folder name to write to, found the file {path}")
-    foreign = [entry for entry in path.glob("*") if not entry.match(ours)]
+    foreign: list[Path] = []
+    # Another run may be putting its own folder in this one's place.
+    with suppress(FileNotFoundError):
+        foreign = [entry for entry in path.glob("*") if not entry.match(ours)]
     if foreign:
         raise StepError(
             f"expected a new folder, or one that holds {ours} only, found {foreign[0].name} in "
@@ -68,9 +72,9 @@ def _swap(part: Path, path: Path) -> None:
             path.rename(aside)
         try:
             part.rename(path)
-        except OSError:
+        except OSError as error:
             # Another run has just put its folder there: that one is the old one now.
-            if not path.exists():
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         else:
             return
@@ -111,8 +115,11 @@ def _create_locked(place: Path, create: Callable[[Path], None]) -> tuple[Path, i
     while True:
         part = _beside(place)
         create(part)
-        lock = os.open(part, os.O_RDONLY)
-        # Another run may have swept it away before it was locked.
+        # Another run may sweep it away before it is locked.
+        try:
+            lock = os.open(part, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
         if _lock(lock) and part.exists():
             return part, lock
         os.close(lock)
