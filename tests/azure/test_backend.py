@@ -189,6 +189,8 @@ def test_a_job_that_fails(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
 
 
 def test_ctrl_c_cancels_the_job(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    # A shell's background jobs ignore Ctrl-C, and so would what this suite starts if it is one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = set(loopback_workspace.jobs)
     process = start(toy, "greet", "seconds=120")
     deadline = time.monotonic() + 60

@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 
 from steps.cli import launch
 from steps.tracking.chain import load
@@ -29,7 +30,8 @@ def undisturbed(step: str) -> float:
     """Run a step to its end, in a fork; give the seconds that it took."""
     started = time.monotonic()
     _, status = os.waitpid(_fork(step), 0)
-    assert os.waitstatus_to_exitcode(status) == 0, step
+    code = os.waitstatus_to_exitcode(status)
+    assert code == 0, f"{step} ended with {code}"
     return time.monotonic() - started
 
 
@@ -48,6 +50,9 @@ def _fork(step: str) -> int:
         code = 99
         try:
             code = launch(load(step), arguments(step))
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             sys.stdout.flush()
             os._exit(code)
