@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 
 if __name__ == "__main__":
-    # Thousands of modules make objects that stay: looking for garbage among them again and again
-    # takes a fifth of the time to the first row.
-    gc.disable()
+    gc.disable()  # until the imports are done: see run_script
 
 # Before MLflow: skops, which reads the model, looks for each function of numpy and scipy in every
 # module loaded so far, in order.
@@ -15,14 +13,13 @@ import sklearn.base  # noqa: F401
 
 # isort: split
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow.artifacts
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import cluster, console, tables
 from steps.core.errors import DRIFT, OK, StepError
 from steps.core.files import file_digest, files_digest
@@ -218,5 +215,4 @@ STEP: Step[Any] = Step(
 )
 
 if __name__ == "__main__":
-    gc.enable()
-    sys.exit(launch(STEP))
+    run_script(STEP)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # until the imports are done: see run_script
+
 import hashlib
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core.errors import StepError
 from steps.core.parameters import defaults, integer, parameter, text
 from steps.evaluation import comparison
@@ -126,4 +130,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)

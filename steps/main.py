@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # until the imports are done: see run_script
+
 from dataclasses import field, fields, make_dataclass, replace
 from typing import Any
 
 from steps.batch_score import BatchScoreParameters
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import parameters
 from steps.core.errors import GATE
 from steps.preprocess import PreprocessParameters
@@ -68,4 +72,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)

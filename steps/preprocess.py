@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # until the imports are done: see run_script
+
 from dataclasses import dataclass
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import prepare, sources, tables
 from steps.core.files import file_digest, files_digest
 from steps.core.parameters import integer, number, parameter, text, words
@@ -75,4 +79,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # until the imports are done: see run_script
+
 import json
-import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import cluster
 from steps.core.errors import StepError
 from steps.core.estimator import build_pipeline
@@ -147,4 +151,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)
