@@ -85,6 +85,7 @@ def execute(chosen: CompareParameters, source: Source, run: StepRun, session: Se
                 probability=model.estimator.predict_proba(data.features(data.test))[:, 1],
                 threshold=float(model.metadata["threshold"]),
                 rows=digest(data.test),
+                seed=int(runs.recorded_parameters(trained, ["seed"])["seed"]),
             )
         )
     groups = group(entries)

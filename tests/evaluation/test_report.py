@@ -176,7 +176,7 @@ def entry(run_id: str, seed: int, frame_digest: str = "a", noise: float = 0.2) -
     random = np.random.default_rng(seed)
     probability = np.clip(0.4 + 0.2 * truth + random.normal(0, noise, 200), 0, 1)
     params = {"best max_depth": str(seed), "metric": "roc_auc"}
-    return comparison.Entry(run_id, "run", params, truth, probability, 0.5, frame_digest)
+    return comparison.Entry(run_id, "run", params, truth, probability, 0.5, frame_digest, seed)
 
 
 def test_comparison_marks_differences_that_are_off_zero(tmp_path: Path) -> None:
