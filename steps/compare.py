@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from steps.cli import launch
 from steps.core.errors import StepError
-from steps.core.parameters import defaults, integer, parameter, text
+from steps.core.parameters import defaults, integer, parameter
+from steps.core.sources import location
 from steps.evaluation import comparison
 from steps.evaluation.comparison import Entry, digest, group
 from steps.tracking import datasets, models, runs
@@ -50,7 +51,7 @@ class CompareParameters:
         wanted_runs, "run ids of train separated by commas, or latest:<count>"
     )
     workspace: str = parameter(
-        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
 
 

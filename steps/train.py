@@ -14,6 +14,7 @@ from steps.core.errors import StepError
 from steps.core.estimator import build_pipeline
 from steps.core.metrics import SCORERS, scorers, scoring
 from steps.core.parameters import boolean, integer, integers, one_of, parameter, text
+from steps.core.sources import location
 from steps.core.training import check_folds
 from steps.evaluation import gate
 from steps.evaluation.evaluate import Trained, evaluate
@@ -65,7 +66,7 @@ class TrainParameters:
         one_of("none", "champion"), "what the model must beat: none, champion"
     )
     workspace: str = parameter(
-        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
 
     def __post_init__(self) -> None:

@@ -132,6 +132,20 @@ def test_unwritable_output(run_step: RunStep, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        *(("preprocess", "data"), ("batch_score", "model"), ("batch_score", "input")),
+        *(("batch_score", "output"), ("train", "workspace")),
+    ],
+)
+@pytest.mark.parametrize("path", [f"{'é' * 128}.csv", f"file:///{'a' * 256}/", "a/" * 2049])
+def test_a_path_that_no_file_can_have(step: str, name: str, path: str, run_step: RunStep) -> None:
+    ended = run_step(step, **{name: path})
+    assert (ended.code, ended.err.count("\n"), ended.run) == (2, 1, None)
+    assert ended.err.startswith(f"error: parameter {name}: expected a path")
+
+
 def test_traceback_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
     from steps.cli import launch
     from steps.tracking.chain import load
