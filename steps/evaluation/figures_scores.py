@@ -172,8 +172,9 @@ def importances(found: Importances, most: int = 20) -> Figure:
 
 
 def shortened(text: str, most: int = 26) -> str:
-    """Keep a long name from taking the figure's whole width."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    """Keep a long name from taking the figure's whole width; names often differ at the end."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def _whisker(axes: Axes, row: float, value: float, low: float, high: float, c: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,8 @@ _STYLE: dict[RcKeyType, Any] = {
     "figure.constrained_layout.use": True,
     # Text stays text: it can be searched, scales with the page and takes the page's font.
     "svg.fonttype": "none",
+    # A dollar in the name of a column is no formula.
+    "text.parse_math": False,
     "svg.hashsalt": "report",
 }
 WIDTH, HEIGHT = 4.7, 3.5
@@ -76,7 +79,9 @@ PNG_DOTS_PER_INCH = 160
 @contextmanager
 def style() -> Iterator[None]:
     """Draw and save figures in the project's style while the block runs."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # Such a sign is a box in the PNG; the report's text has the fonts of its reader.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
 
 
