@@ -206,6 +206,7 @@ def _content(members: Group, svg: str) -> dict[str, Any]:
                 "title": entry.title,
                 "run_id": entry.run_id,
                 "colour": VARIABLES[SERIES[position % len(SERIES)]],
+                "line": figures_scores.dash(position),
                 "threshold": f"{entry.threshold:.3g}",
             }
             for position, entry in enumerate(members.entries)

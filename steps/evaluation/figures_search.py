@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from steps.evaluation import plots
-from steps.evaluation.figures_scores import TITLES, shortened
-from steps.evaluation.plots import GREY, INK, MODEL, MUTED, PAPER, SECOND
+from steps.evaluation.figures_scores import TITLES
+from steps.evaluation.plots import GREY, INK, MODEL, MUTED, PAPER, SECOND, shortened
 from steps.evaluation.search_view import (
     LONGEST,
     LONGEST_WIDE,

@@ -91,6 +91,12 @@ def canvas(width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def shortened(text: str, most: int = 26) -> str:
+    """Keep a long name from taking the figure's whole width; names often differ at the end."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
+
+
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG file on white."""
     figure.savefig(path, dpi=PNG_DOTS_PER_INCH, facecolor=PAPER, metadata={"Software": None})

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steps.evaluation import findings, search_view
-from steps.evaluation.bootstrap import RESAMPLES
-from steps.evaluation.figures_scores import TITLES
+from steps.evaluation.bootstrap import resamples
+from steps.evaluation.figures_scores import MOST_IMPORTANCES, TITLES
 from steps.evaluation.findings import signed
 from steps.evaluation.metrics import METRICS
 
@@ -68,8 +68,9 @@ def content(
         "wide_search": search_view.is_wide(search),
         "candidates_note": search_view.candidates_note(search),
         "hyper_caption": search_view.caption(search),
+        "importances_note": _importances_note(len(details.importances.features)),
         "provenance": list(origin.provenance.items()),
-        "resamples": f"{RESAMPLES:,}",
+        "resamples": resamples(len(evaluation.truth)),
         "seed": origin.seed,
         **_data(evaluation, origin),
     }
@@ -108,6 +109,11 @@ def _score_rows(evaluation: Evaluation, details: Details) -> list[dict[str, Any]
         }
         for name in METRICS
     ]
+
+
+def _importances_note(features: int) -> str:
+    most = MOST_IMPORTANCES
+    return f" The {most} most important of {features:,} features." if features > most else ""
 
 
 def _data(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from steps.evaluation import comparison, figures_search, plots, report, search_v
 from steps.evaluation.bootstrap import Interval
 from steps.evaluation.evaluate import Trained, evaluate, read_search
 from steps.evaluation.gate import Decision, Duel
+from steps.evaluation.plots import shortened
 from steps.evaluation.report_content import Origin
 from steps.evaluation.result import Evaluation
 from tests.evaluation.conftest import train
@@ -222,6 +224,18 @@ def test_comparison_marks_differences_that_are_off_zero(tmp_path: Path) -> None:
     check_self_contained(page)
     assert page.tags.count("svg") == 1
     assert "▼ −" in page.text
+
+
+def test_many_runs_and_long_names_are_all_named_below_the_curves(tmp_path: Path) -> None:
+    names = ["_mine", "a name that somebody has given to this run", *["run"] * 10]
+    entries = [replace(entry(f"{i:08}", i), name=name) for i, name in enumerate(names)]
+    comparison.write(tmp_path, comparison.group(entries))
+    html = (tmp_path / comparison.NAME).read_text(encoding="utf-8")
+    (drawn,) = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    for each in entries:
+        assert shortened(each.title, 32) in drawn
+    lines = re.findall(r"border-top: 3px (\w+ var\(--\w+\))", html)
+    assert len(set(lines)) == len(lines) == 12
 
 
 def test_comparison_says_when_the_held_out_rows_differ(tmp_path: Path) -> None:
