@@ -39,6 +39,16 @@ TABLES: dict[str, tuple[str, dict[str, object], str]] = {
     "only target": (csv(GOOD[["Outcome"]]), {}, "expected feature columns"),
     "fields": (csv(GOOD) + "1,2,3\n", {}, "Expected 9 columns, got 3"),
     "few rows": (csv(GOOD.head(3)), {"zero_as_missing": "none"}, "expected enough rows"),
+    "rare class": (
+        csv(GOOD.assign(Outcome=GOOD.index < 3)),
+        {"test_size": "0.1"},
+        "test_size=0.1 of 768 rows: no held-out row is Outcome=True",
+    ),
+    "rare class to train on": (
+        csv(GOOD.assign(Outcome=GOOD.index < 3)),
+        {"test_size": "0.95"},
+        "no training row is Outcome=True",
+    ),
     "test_size": (
         csv(GOOD),
         {"test_size": "1.5"},

@@ -13,18 +13,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from steps.core.metrics import decide
 from steps.evaluation import plots
 from steps.evaluation.bootstrap import Interval
-from steps.evaluation.plots import (
-    GREY,
-    INK,
-    LINE,
-    MODEL,
-    MUTED,
-    PAPER,
-    SECOND,
-    SERIES,
-    THIRD,
-    shortened,
-)
+from steps.evaluation.plots import GREY, INK, LINE, MODEL, MUTED, PAPER, SECOND, SERIES, THIRD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -188,7 +177,7 @@ def importances(found: Importances) -> Figure:
     axes.barh(rows, drops.mean(axis=1), height=0.62, color=MODEL, alpha=0.3)
     axes.plot(drops, rows, "o", color=MODEL, markersize=2.6, markeredgewidth=0, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_yticks(rows, [shortened(name) for name in names])
+    axes.set_yticks(rows, [plots.shortened(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("drop of ROC AUC when shuffled")
@@ -236,7 +225,7 @@ def _line(position: int, model: Scored, metric: str) -> dict[str, Any]:
     # A label that begins with an underscore is left out of a legend.
     name = f" {model.title}" if model.title.startswith("_") else model.title
     look: dict[str, Any] = {
-        "label": f"{shortened(name, 32)}  {with_interval(model.scores[metric])}",
+        "label": f"{plots.shortened(name, 32)}  {with_interval(model.scores[metric])}",
         "color": SERIES[position % len(SERIES)],
         "linestyle": DASHES[dash(position)],
         "zorder": 30 - position,
