@@ -23,10 +23,10 @@ from steps.cli import run_script
 from steps.core import cluster, console, tables
 from steps.core.errors import DRIFT, OK, StepError
 from steps.core.files import file_digest, files_digest
-from steps.core.parameters import boolean, number, one_of, parameter, text
+from steps.core.parameters import boolean, number, one_of, parameter
 from steps.core.prepare import DATA, PROFILE, TEST
 from steps.core.record import Record
-from steps.core.sources import scheme
+from steps.core.sources import location, scheme
 from steps.scoring import drift, drift_report, engine, inputs, plan, quarantine, sinks, summary
 from steps.scoring.predictor import Predictor
 from steps.tracking import choice, models, runs
@@ -49,7 +49,7 @@ def output(value: str) -> str:
     """Read the parameter `output`: a path of a kind that can be written."""
     if scheme(value):
         raise ValueError("a path on this machine")
-    sinks.kind(Path(text(value)))
+    sinks.kind(Path(location(value)))
     return value
 
 
@@ -58,10 +58,10 @@ class BatchScoreParameters:
     """Parameters of the entry point `batch_score`."""
 
     model: str = parameter(
-        text, "latest, a train run id, runs:/…, models:/…, or a local model path"
+        location, "latest, a train run id, runs:/…, models:/…, or a local model path"
     )
     input: str = parameter(
-        text,
+        location,
         "holdout (the test rows), or file, folder, glob or URI of CSV (also .gz) or Parquet",
     )
     delimiter: str | None = parameter(
@@ -83,7 +83,7 @@ class BatchScoreParameters:
         cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
     )
     workspace: str = parameter(
-        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
 
 

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import steps
@@ -34,7 +35,7 @@ def code_digest(module: str) -> str:
         if path is None or name in found:
             continue
         found[name] = path
-        waiting.extend(_imported(path))
+        waiting.extend(_imported(path.name, path.read_bytes()))
     # The pages that a package writes have templates beside its code.
     for folder in {path.parent for path in found.values()}:
         found |= {str(page.relative_to(PACKAGE)): page for page in folder.glob("templates/*")}
@@ -57,11 +58,18 @@ def _source_file(module: str) -> Path | None:
     return None
 
 
-def _imported(path: Path) -> Iterator[str]:
+@cache
+def _imported(name: str, code: bytes) -> tuple[str, ...]:
+    # Parsing is nearly all of a digest's time, and a process needs several digests of much the
+    # same files. By their content, so that a file that changes is parsed again.
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(code)
     except SyntaxError as error:
-        raise StepError(f"could not read the code of {path.name}: {error}") from error
+        raise StepError(f"could not read the code of {name}: {error}") from error
+    return tuple(_names(tree))
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
