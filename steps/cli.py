@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from azure.core.exceptions import AzureError
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
 from steps.core import console, parameters
@@ -68,5 +68,13 @@ def _terminated(number: int, frame: object) -> NoReturn:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join((_azure_answer(error) or str(error)).split())
     return text or type(error).__name__
+
+
+def _azure_answer(error: BaseException) -> str:
+    # Azure ML's refusals are not in MLflow's form: MLflow shows them as an unknown error's JSON.
+    answer = error.json.get("error") if isinstance(error, RestException) else None
+    if not isinstance(answer, dict) or "message" not in answer:
+        return ""
+    return f"Azure ML refused a request ({answer.get('code', 'no code')}): {answer['message']}"
