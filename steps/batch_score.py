@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-
 if __name__ == "__main__":
-    gc.disable()  # until the imports are done: see run_script
+    from steps.core import script
+
+    script.begin_imports()
 
 # Before MLflow: skops, which reads the model, looks for each function of numpy and scipy in every
 # module loaded so far, in order.

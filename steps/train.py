@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-
 if __name__ == "__main__":
-    gc.disable()  # until the imports are done: see run_script
+    from steps.core import script
+
+    script.begin_imports()
 
 import json
 from dataclasses import asdict, dataclass

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import DIABETES, SMALL, RunStep
+from tests.conftest import DIABETES, PROJECT, SMALL, RunStep
 
 GOOD = pd.read_csv(DIABETES)
 
@@ -154,6 +158,19 @@ def test_a_path_that_no_file_can_have(step: str, name: str, path: str, run_step:
     ended = run_step(step, **{name: path})
     assert (ended.code, ended.err.count("\n"), ended.run) == (2, 1, None)
     assert ended.err.startswith(f"error: parameter {name}: expected a path")
+
+
+def test_ctrl_c_while_a_script_is_still_importing(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.py").write_text("raise KeyboardInterrupt")
+    ended = subprocess.run(
+        [sys.executable, "-m", "steps.train"],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "interrupted\n")
 
 
 def test_traceback_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ CONFIG_FILE = "config.json"
 # `azureml.core.Workspace.from_config` does.
 PLACES = (".azureml", "aml_config", "")
 
+_IGNORE = f"workspace={NONE} ignores the file"
 _SCOPE = re.compile(
     r"/subscriptions/(?P<subscription_id>[^/]+)/resourceGroups/(?P<resource_group>[^/]+)"
     r"/providers/Microsoft\.MachineLearningServices/workspaces/(?P<workspace_name>[^/?]+)",
@@ -77,14 +78,16 @@ def read_config(path: Path) -> WorkspaceConfig:
     except OSError as error:
         raise StepError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        raise StepError(f"{path}: expected JSON, found something else ({error})") from None
+        raise StepError(
+            f"{path}: expected JSON, found something else ({error}); {_IGNORE}"
+        ) from None
     return check_config(content, str(path))
 
 
 def check_config(content: Any, path: str) -> WorkspaceConfig:
     """Check the content of a config file; `path` is what errors call it."""
     if not isinstance(content, dict):
-        raise StepError(f"{path}: expected an object with the keys {', '.join(KEYS)}")
+        raise StepError(f"{path}: expected an object with the keys {', '.join(KEYS)}; {_IGNORE}")
     unknown = sorted(str(key) for key in content if key not in KEYS)
     missing = [key for key in KEYS if key not in content]
     if unknown or missing:
@@ -95,7 +98,7 @@ def check_config(content: Any, path: str) -> WorkspaceConfig:
                 for what, keys in (("unknown:", unknown), ("missing:", missing))
                 if keys
             )
-            + f" (workspace={NONE} ignores the file)"
+            + f"; {_IGNORE}"
         )
     for key in KEYS:
         if not isinstance(content[key], str) or not content[key].strip():

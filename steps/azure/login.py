@@ -30,7 +30,24 @@ WAYS = (
     "which offers a browser"
 )
 _REFUSAL = re.compile(r"^\s*(?:(\w+Credential):)?.*?\b(AADSTS\d+)", re.MULTILINE)
-_NETWORK_SIGNS = ("Connection", "connect", "resolve", "timed out", "CERTIFICATE", "Max retries")
+_NETWORK_SIGNS = (
+    "Connection",
+    "connect",
+    "resolve",
+    "timed out",
+    "CERTIFICATE",
+    "certificate bundle",
+    "Max retries",
+    "HTTP Error: 5",
+)
+# What azure-identity's credentials refuse as soon as they are made, by a word of their message.
+_SETTINGS = {
+    "tenant": "AZURE_TENANT_ID: expected the id or the domain of a tenant, found other characters",
+    "authority": "AZURE_AUTHORITY_HOST: expected an address https://…, found something else",
+    "certificate": "AZURE_CLIENT_CERTIFICATE_PATH: expected a certificate with its key, as PEM or "
+    "PKCS12, found something else",
+    "No such file": "AZURE_CLIENT_CERTIFICATE_PATH: expected a file, found nothing there",
+}
 _REASONS = {
     "AADSTS7000215": "AZURE_CLIENT_SECRET is wrong; it is the secret's value, not its id",
     "AADSTS7000222": "the client secret has expired; make a new one in the portal",
@@ -69,7 +86,7 @@ class Login:
 @cache
 def login() -> Login:
     """Give this process's login. Nothing is asked of Azure before the first token is needed."""
-    with quiet("azure.identity"):
+    with quiet("azure.identity"), _settings_checked():
         from azure.identity import DefaultAzureCredential
 
         chain = DefaultAzureCredential(process_timeout=8)
@@ -134,10 +151,30 @@ def _interactive() -> TokenCredential:
         warn(f"log in to Azure: open {address} and enter {code}")
 
     tenant = os.environ.get("AZURE_TENANT_ID")
-    return ChainedTokenCredential(
-        InteractiveBrowserCredential(tenant_id=tenant),
-        DeviceCodeCredential(tenant_id=tenant, prompt_callback=prompt),
-    )
+    with _settings_checked():
+        return ChainedTokenCredential(
+            InteractiveBrowserCredential(tenant_id=tenant),
+            DeviceCodeCredential(tenant_id=tenant, prompt_callback=prompt),
+        )
+
+
+@contextmanager
+def _settings_checked() -> Iterator[None]:
+    """Make one line of what azure-identity says of a variable that it cannot use."""
+    try:
+        yield
+    # A key that is encrypted, without its password, is a TypeError.
+    except (ValueError, TypeError, OSError) as error:
+        raise explain_setting(str(error), os.environ) from None
+
+
+def explain_setting(message: str, environment: Mapping[str, str]) -> StepError:
+    """Name the variable that is not as azure-identity needs it, never its value."""
+    for word, text in _SETTINGS.items():
+        if word in message:
+            return StepError(f"{text}; set it anew, or unset it")
+    names = ", ".join(sorted(name for name in environment if name.startswith("AZURE_")))
+    return StepError(f"azure-identity cannot use the login that is set up; check {names}")
 
 
 def _ask_person(credential: TokenCredential, scopes: tuple[str, ...]) -> AccessToken:
@@ -167,8 +204,8 @@ def explain(message: str, environment: Mapping[str, str]) -> StepError:
     )
     if any(sign in line for line in lines for sign in _NETWORK_SIGNS):
         return StepError(
-            "could not reach Azure to log in (login.microsoftonline.com); check the network, "
-            "HTTPS_PROXY and REQUESTS_CA_BUNDLE",
+            "could not reach Azure to log in (login.microsoftonline.com), or it failed; check the "
+            "network, HTTPS_PROXY and REQUESTS_CA_BUNDLE, or try again later",
             exit_code=FAILURE,
         )
     if "Authentication failed" in message:

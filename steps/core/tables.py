@@ -109,11 +109,13 @@ def prepare(
     Returns the table with float64 features in their order, then the target (int64, bool or
     str), and its schema.
     """
-    require_columns([target], list(frame.columns), "target")
+    require_columns([target], list(frame.columns), "parameter target")
     features = [str(name) for name in frame.columns if name != target]
     if not features:
         raise StepError(f"expected feature columns beside the target {target}, found none")
-    require_columns(zero_as_missing, features, "zero_as_missing (none if there is no such column)")
+    require_columns(
+        zero_as_missing, features, "parameter zero_as_missing (none if there is no such column)"
+    )
     labels, classes = _target(frame[target])
     prepared = pd.DataFrame({name: numeric(frame[name], name) for name in features})
     prepared[target] = labels

@@ -73,10 +73,9 @@ def open_table(files: tuple[InputFile, ...], delimiter: str) -> Table:
 
 def plan(table: Table, schema: Schema, request: Request) -> tuple[Selection, Layout]:
     """Settle what is read of each row and what is written."""
-    first = table.files[0].shown
-    require_columns(schema.features, table.columns, f"input {first}")
+    require_columns(schema.features, table.columns, f"input {table.files[0].shown}")
     kept = table.columns if request.keep is None else request.keep
-    require_columns(kept, table.columns, f"keep, input {first}")
+    require_columns(kept, table.columns, "parameter keep")
     target = schema.target if schema.target in table.columns else None
     selection = Selection(schema, kept, target)
     if isinstance(table, CsvTable) and kind(request.output) in CSV_OUTPUTS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steps.core.record import metric_name
+from steps.scoring.quarantine import rejected_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,11 @@ def lines(result: Result, output: Path) -> tuple[str, ...]:
         f"({found['rows_per_second']:,.0f} rows/s)"
     ]
     if result.totals.rejected:
-        said.append(f"batch_score: {result.totals.rejected:,} bad rows left out")
+        rows = "row" if result.totals.rejected == 1 else "rows"
+        said.append(
+            f"batch_score: {result.totals.rejected:,} bad {rows} left out, "
+            f"to {rejected_path(output)}"
+        )
     scores = [f"{name} {found[name]:.3f}" for name in found if name.startswith("scored_")]
     if scores:
         said.append(f"batch_score: {', '.join(scores)}")

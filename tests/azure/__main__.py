@@ -21,7 +21,8 @@ _HELP = """\
 Type here to make things go wrong, Ctrl-C to end:
   answer STATUS WHERE TIMES   answer the next TIMES requests to WHERE (tracking, upload, login, arm)
   lifetime SECONDS            of tokens issued from now on
-  revoke | die | clear        refuse all tokens so far | cut all connections | all right again
+  revoke | expire             refuse all tokens so far | refuse client secrets as expired
+  die | clear                 cut all connections | all right again
 """
 
 
@@ -74,6 +75,8 @@ def _obey(switches: faults.Faults, words: list[str]) -> None:
             switches.token_lifetime = float(seconds)
         case ["revoke"]:
             switches.revoke_tokens()
+        case ["expire"]:
+            switches.refuse_secrets = True
         case ["die"]:
             switches.die()
         case ["clear"]:

@@ -48,6 +48,10 @@ def failed(credential: str, why: str) -> str:
             "AZURE_TENANT_ID",
         ),
         (
+            failed("EnvironmentCredential", "Authentication failed: HTTP Error: 503"),
+            "could not reach Azure to log in .*, or it failed",
+        ),
+        (
             failed("EnvironmentCredential", "Authentication failed: something new"),
             "did not accept the login",
         ),

@@ -175,7 +175,19 @@ NO_LOGIN = {"AZURE_CLIENT_ID": None, "AZURE_CLIENT_SECRET": None, "AZURE_TENANT_
         ({"AZURE_CLIENT_SECRET": "a-wrong-secret"}, "AZURE_CLIENT_SECRET is wrong"),
         ({"AZURE_CLIENT_ID": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"}, "AZURE_CLIENT_ID is unknown"),
         ({"AZURE_TENANT_ID": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"}, "AZURE_TENANT_ID"),
+        ({"AZURE_TENANT_ID": "my tenant"}, "AZURE_TENANT_ID: expected the id or the domain"),
+        ({"AZURE_AUTHORITY_HOST": "http://login"}, "AZURE_AUTHORITY_HOST: expected an address"),
+        (
+            {"AZURE_CLIENT_SECRET": None, "AZURE_CLIENT_CERTIFICATE_PATH": "nowhere.pem"},
+            "AZURE_CLIENT_CERTIFICATE_PATH: expected a file, found nothing there",
+        ),
+        (
+            {"AZURE_CLIENT_SECRET": None, "AZURE_CLIENT_CERTIFICATE_PATH": "config.json"},
+            "AZURE_CLIENT_CERTIFICATE_PATH: expected a certificate with its key",
+        ),
+        ({"AZURE_TOKEN_CREDENTIALS": "all"}, "azure-identity cannot use the login that is set up"),
         ({"HTTPS_PROXY": "http://127.0.0.1:9"}, "could not reach Azure to log in"),
+        ({"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "could not reach Azure to log in"),
         (NO_LOGIN | {"HTTP_PROXY": None}, "found no login to Azure: set AZURE_TENANT_ID"),
     ],
 )
@@ -210,6 +222,17 @@ def test_an_expired_secret_and_other_workspaces(
     loopback_workspace.faults.refuse_secrets = True
     done = laptop.run("steps.workspace")
     assert "the client secret has expired" in done.error
+
+
+def test_a_refusal_of_azure_ml_is_shown_in_its_own_words(
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    loopback_workspace.faults.answer(403, times=50)
+    done = laptop.run("steps.preprocess")
+    assert (done.code, done.err) == (
+        1,
+        "error: Azure ML refused a request (ServiceError): A planned fault.\n",
+    )
 
 
 def test_an_exported_uri_without_a_login_fails_in_time(

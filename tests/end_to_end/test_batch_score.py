@@ -143,7 +143,7 @@ def test_quarantine_is_recorded(
     assert not (tmp_path / OUTPUT).exists()
     ended = run_step("batch_score", input="t.csv", on_bad_rows="quarantine")
     assert ended.run.data.metrics["rows_rejected"] == 1
-    assert "1 bad rows left out" in ended.out
+    assert "1 bad row left out, to " in ended.out
     assert f"predictions/{OUTPUT}.rejected.csv" in artifacts(ended.id)
 
 
