@@ -76,9 +76,6 @@ def test_equal_to_randomized_search(case: Case) -> None:
     assert type(ours) is type(theirs)
 
 
-# scikit-learn's own search, run to compare with, warns of what ours tells its listener.
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
-@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 @pytest.mark.parametrize(("kind", "positive"), [("int", "1"), ("bool", "True"), ("str", "yes")])
 def test_a_class_needs_a_row_for_each_fold(kind: str, positive: str) -> None:
     work = make_case(kind).work
@@ -87,6 +84,9 @@ def test_a_class_needs_a_row_for_each_fold(kind: str, positive: str) -> None:
         check_folds(replace(work, folds=269))
 
 
+# scikit-learn's own search, run to compare with, warns of what ours tells its listener.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 def test_a_failing_candidate_is_told_and_passed_over() -> None:
     case = make_case().with_grid({"clf__n_estimators": [1], "clf__max_depth": [2, -1, 3]})
     ours, heard = run(case)
