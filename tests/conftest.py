@@ -34,14 +34,15 @@ if "CI" in os.environ:
     settings.load_profile("ci")
 
 
-# A test that starts a server takes seconds.
+# A test that starts a server takes seconds, and so do those that run whole steps.
 SERVERS = {"mlflow_server", "any_store", "registry", "loopback_session", "loopback_workspace"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts a server."""
+    """Mark as slow what starts a server, and the tests from end to end."""
     for item in items:
-        if SERVERS & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if SERVERS & fixtures or "end_to_end" in item.path.parts:
             item.add_marker(pytest.mark.slow)
 
 

@@ -244,7 +244,6 @@ def test_output_elsewhere_is_refused(run_step: RunStep) -> None:
 # --- deaths, full disks, company -------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("output", [OUTPUT, "p.parquet", "folder"])
 def test_killed(output: str, train_id: str, tmp_path: Path) -> None:
     whole = large(tmp_path / "t.csv", 600)
@@ -298,7 +297,6 @@ def test_full_disk(
     assert list(small_disk.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_file_size_limit(train_id: str, tmp_path: Path) -> None:
     large(tmp_path / "t.csv", 400)
     limited = batch_score(
@@ -311,7 +309,6 @@ def test_file_size_limit(train_id: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*predictions*"))
 
 
-@pytest.mark.slow
 def test_two_at_a_time(train_id: str, tmp_path: Path) -> None:
     large(tmp_path / "t.csv", 300)
     for output in (OUTPUT, "folder"):
@@ -330,7 +327,6 @@ def test_two_at_a_time(train_id: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*.part"))
 
 
-@pytest.mark.slow
 def test_nothing_is_imported_that_is_not_needed(train_id: str) -> None:
     code = (
         "import sys, steps.batch_score as b; from steps.cli import launch; "

@@ -21,7 +21,6 @@ COMPLETE = {
 }
 
 
-@pytest.mark.slow
 def test_kills_leave_everything_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A database, as users have it, and complete: MLflow's file store writes in place, and its
     # databases are not made in one go.

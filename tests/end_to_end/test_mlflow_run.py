@@ -12,8 +12,6 @@ import pytest
 
 from tests.conftest import DIABETES, PROJECT, all_runs, artifacts, children
 
-pytestmark = pytest.mark.slow
-
 
 def mlflow_run(entry_point: str, **parameters: object) -> subprocess.CompletedProcess[str]:
     """Type `mlflow run . -e <entry point> -P ... --env-manager local`."""

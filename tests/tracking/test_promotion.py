@@ -16,6 +16,8 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from steps.tracking.registry import CHAMPION, Registry
 from tests.conftest import DIABETES, PROJECT, Ended, RunStep, all_runs, artifacts
 
+pytestmark = pytest.mark.slow
+
 # One stump, and a forest that is better beyond doubt.
 WEAK = {"n_estimators": "1", "max_depth": "1", "report": "false"}
 STRONG = {"n_estimators": "60", "max_depth": "6", "report": "false"}
