@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-
 if __name__ == "__main__":
-    # Thousands of modules make objects that stay: looking for garbage among them again and again
-    # takes a fifth of the time to the first row.
-    gc.disable()
+    from steps.core import script
+
+    script.begin_imports()
 
 # Before MLflow: skops, which reads the model, looks for each function of numpy and scipy in every
 # module loaded so far, in order.
@@ -15,21 +13,20 @@ import sklearn.base  # noqa: F401
 
 # isort: split
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow.artifacts
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import cluster, console, tables
 from steps.core.errors import DRIFT, OK, StepError
 from steps.core.files import file_digest, files_digest
-from steps.core.parameters import boolean, number, one_of, parameter, text
+from steps.core.parameters import boolean, number, one_of, parameter
 from steps.core.prepare import DATA, PROFILE, TEST
 from steps.core.record import Record
-from steps.core.sources import scheme
+from steps.core.sources import location, scheme
 from steps.scoring import drift, drift_report, engine, inputs, plan, quarantine, sinks, summary
 from steps.scoring.predictor import Predictor
 from steps.tracking import choice, models, runs
@@ -52,7 +49,7 @@ def output(value: str) -> str:
     """Read the parameter `output`: a path of a kind that can be written."""
     if scheme(value):
         raise ValueError("a path on this machine")
-    sinks.kind(Path(text(value)))
+    sinks.kind(Path(location(value)))
     return value
 
 
@@ -61,10 +58,10 @@ class BatchScoreParameters:
     """Parameters of the entry point `batch_score`."""
 
     model: str = parameter(
-        text, "latest, a train run id, runs:/…, models:/…, or a local model path"
+        location, "latest, a train run id, runs:/…, models:/…, or a local model path"
     )
     input: str = parameter(
-        text,
+        location,
         "holdout (the test rows), or file, folder, glob or URI of CSV (also .gz) or Parquet",
     )
     delimiter: str | None = parameter(
@@ -86,7 +83,7 @@ class BatchScoreParameters:
         cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
     )
     workspace: str = parameter(
-        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
 
 
@@ -218,5 +215,4 @@ STEP: Step[Any] = Step(
 )
 
 if __name__ == "__main__":
-    gc.enable()
-    sys.exit(launch(STEP))
+    run_script(STEP)

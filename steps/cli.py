@@ -16,9 +16,15 @@ from azure.core.exceptions import AzureError
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
-from steps.core import console, parameters
+from steps.core import console, parameters, script
 from steps.core.errors import FAILURE, INTERRUPTED, StepError
 from steps.tracking import chain, destination, runs
+
+
+def run_script(step: chain.Step[Any]) -> NoReturn:
+    """Run a step as the script of this process, and end the process with the exit code."""
+    script.end_imports()
+    sys.exit(launch(step))
 
 
 def launch(step: chain.Step[Any], argv: Sequence[str] | None = None) -> int:

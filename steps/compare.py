@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from steps.core import script
+
+    script.begin_imports()
+
 import hashlib
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core.errors import StepError
-from steps.core.parameters import defaults, integer, parameter, text
+from steps.core.parameters import defaults, integer, parameter
+from steps.core.sources import location
 from steps.evaluation import comparison
 from steps.evaluation.comparison import Entry, digest, group
 from steps.tracking import datasets, models, runs
@@ -50,7 +55,7 @@ class CompareParameters:
         wanted_runs, "run ids of train separated by commas, or latest:<count>"
     )
     workspace: str = parameter(
-        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
 
 
@@ -85,6 +90,7 @@ def execute(chosen: CompareParameters, source: Source, run: StepRun, session: Se
                 probability=model.estimator.predict_proba(data.features(data.test))[:, 1],
                 threshold=float(model.metadata["threshold"]),
                 rows=digest(data.test),
+                seed=int(runs.recorded_parameters(trained, ["seed"])["seed"]),
             )
         )
     groups = group(entries)
@@ -126,4 +132,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+if __name__ == "__main__":
+    from steps.core import script
+
+    script.begin_imports()
+
 from dataclasses import field, fields, make_dataclass, replace
 from typing import Any
 
 from steps.batch_score import BatchScoreParameters
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import parameters
 from steps.core.errors import GATE
 from steps.preprocess import PreprocessParameters
@@ -68,4 +72,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+if __name__ == "__main__":
+    from steps.core import script
+
+    script.begin_imports()
+
 from dataclasses import dataclass
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import prepare, sources, tables
 from steps.core.files import file_digest, files_digest
 from steps.core.parameters import integer, number, parameter, text, words
@@ -19,7 +23,7 @@ from steps.tracking.runs import StepRun
 class PreprocessParameters:
     """Parameters of the entry point `preprocess`."""
 
-    data: str = parameter(text, "the table: path or URI of a CSV or Parquet file")
+    data: str = parameter(sources.location, "the table: path or URI of a CSV or Parquet file")
     delimiter: str = parameter(
         tables.delimiter, "what separates the columns of a CSV file; tab for a tabulator"
     )
@@ -30,7 +34,7 @@ class PreprocessParameters:
     test_size: float = parameter(number(0, 1, open_ends=True), "share of the rows held out")
     seed: int = parameter(integer(0, 2**32 - 1), "seed of the split")
     workspace: str = parameter(
-        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+        sources.location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
 
 
@@ -75,4 +79,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from steps.core import script
+
+    script.begin_imports()
+
 import json
-import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from steps.cli import launch
+from steps.cli import run_script
 from steps.core import cluster
 from steps.core.errors import StepError
 from steps.core.estimator import build_pipeline
 from steps.core.metrics import SCORERS, scorers, scoring
 from steps.core.parameters import boolean, integer, integers, one_of, parameter, text
-from steps.core.training import check_folds
+from steps.core.sources import location
 from steps.evaluation import gate
 from steps.evaluation.evaluate import Trained, evaluate
 from steps.evaluation.threshold import Rule, rule
 from steps.search.executors import parse_jobs
-from steps.search.fitting import Work
+from steps.search.fitting import Work, check_folds
 from steps.search.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
 from steps.search.results import Search, Settings
 from steps.tracking import datasets, models, runs
@@ -65,7 +69,7 @@ class TrainParameters:
         one_of("none", "champion"), "what the model must beat: none, champion"
     )
     workspace: str = parameter(
-        text, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
     )
 
     def __post_init__(self) -> None:
@@ -89,7 +93,6 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
     assert source.upstream is not None
     preprocess_id = source.upstream.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
-    check_folds(data.train[data.schema.target], chosen.cv_folds)
     found = _search(chosen, data, run, session)
     trained = Trained(
         estimator=found.best_estimator_,
@@ -134,6 +137,7 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
         scorers=scorers(data.schema),
         prefix=common_prefix(grid, "clf"),
     )
+    check_folds(work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)
 
@@ -147,4 +151,4 @@ STEP = Step(
 )
 
 if __name__ == "__main__":
-    sys.exit(launch(STEP))
+    run_script(STEP)

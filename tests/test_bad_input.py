@@ -43,6 +43,16 @@ TABLES: dict[str, tuple[str, dict[str, object], str]] = {
     "only target": (csv(GOOD[["Outcome"]]), {}, "expected feature columns"),
     "fields": (csv(GOOD) + "1,2,3\n", {}, "Expected 9 columns, got 3"),
     "few rows": (csv(GOOD.head(3)), {"zero_as_missing": "none"}, "expected enough rows"),
+    "rare class": (
+        csv(GOOD.assign(Outcome=GOOD.index < 3)),
+        {"test_size": "0.1"},
+        "test_size=0.1 of 768 rows: no held-out row is Outcome=True",
+    ),
+    "rare class to train on": (
+        csv(GOOD.assign(Outcome=GOOD.index < 3)),
+        {"test_size": "0.95"},
+        "no training row is Outcome=True",
+    ),
     "test_size": (
         csv(GOOD),
         {"test_size": "1.5"},
@@ -134,6 +144,20 @@ def test_unwritable_output(run_step: RunStep, tmp_path: Path) -> None:
         assert (ended.code, ended.err.count("\n")) == (2, 1)
         assert ended.run.info.status == "FAILED"
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        *(("preprocess", "data"), ("batch_score", "model"), ("batch_score", "input")),
+        *(("batch_score", "output"), ("train", "workspace")),
+    ],
+)
+@pytest.mark.parametrize("path", [f"{'é' * 128}.csv", f"file:///{'a' * 256}/", "a/" * 2049])
+def test_a_path_that_no_file_can_have(step: str, name: str, path: str, run_step: RunStep) -> None:
+    ended = run_step(step, **{name: path})
+    assert (ended.code, ended.err.count("\n"), ended.run) == (2, 1, None)
+    assert ended.err.startswith(f"error: parameter {name}: expected a path")
 
 
 def test_ctrl_c_while_a_script_is_still_importing(tmp_path: Path) -> None:

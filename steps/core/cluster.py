@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ SECONDS_TO_CONNECT = 10
 SECONDS_FOR_A_WORKER = 30
 # What must be the same everywhere for a model to give the same result everywhere.
 SAME_EVERYWHERE = ("python", "sklearn", "numpy")
+# Tells this process from all others.
+PROCESS = secrets.token_hex()
 
 
 def scheduler(value: str) -> str | None:
@@ -71,7 +74,8 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
         return
     with _connected(dask, scheduler) as client:
         _check_workers(client, scheduler)
-        _send_code(client)
+        if not _is_here(client):
+            _send_code(client)
         yield client
 
 
@@ -106,6 +110,19 @@ def _check_workers(client: Any, address: str) -> None:
                     f"expected {name} {here[name]} on every worker as here, found {found} on "
                     f"{worker}: install this project's constraints.txt there"
                 )
+
+
+def _is_here(client: Any) -> bool:
+    # A cluster that this very process has started: its workers import what it imports, and the
+    # code that is sent would take the place of the modules it runs on.
+    module = __name__
+
+    def peek() -> object:
+        import sys
+
+        return getattr(sys.modules.get(module), "PROCESS", None)
+
+    return bool(client.run_on_scheduler(peek) == PROCESS)
 
 
 def _send_code(client: Any) -> None:

@@ -36,13 +36,22 @@ def split(
             rows, test_size=test_size, random_state=seed, stratify=frame[schema.target]
         )
     except ValueError as error:
-        raise StepError(
-            f"expected enough rows of both classes to hold out test_size={test_size:g} of "
-            f"{len(frame)} rows: {error}"
-        ) from error
+        raise _too_few(frame, test_size, str(error)) from error
     parts = frame.iloc[np.sort(train)], frame.iloc[np.sort(test)]
+    # scikit-learn is content if a part is left without a rare class.
+    for label in schema.classes:
+        for name, part in zip(("training", "held-out"), parts, strict=True):
+            if not (part[schema.target] == label).any():
+                raise _too_few(frame, test_size, f"no {name} row is {schema.target}={label}")
     _check_present(parts[0], schema)
     return parts
+
+
+def _too_few(frame: pd.DataFrame, test_size: float, reason: str) -> StepError:
+    return StepError(
+        f"expected enough rows of both classes to hold out test_size={test_size:g} of "
+        f"{len(frame)} rows: {reason}"
+    )
 
 
 def _check_present(train: pd.DataFrame, schema: Schema) -> None:

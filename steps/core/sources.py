@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,6 +12,23 @@ import fsspec
 
 from steps.core.errors import StepError, Unreadable
 from steps.core.files import whole_file
+from steps.core.parameters import text
+
+# Of Linux, and no less than those of other systems.
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+
+
+def location(value: str) -> str:
+    """Read a parameter that is a path or a URI; a path must be one that a file can have."""
+    path = local_path(text(value))
+    if path is not None and (
+        len(os.fsencode(path)) > LONGEST_PATH
+        or any(len(os.fsencode(name)) > LONGEST_NAME for name in path.parts)
+    ):
+        raise ValueError(
+            f"a path of at most {LONGEST_PATH} bytes, each of its names of at most {LONGEST_NAME}"
+        )
+    return value
 
 
 def scheme(location: str) -> str:

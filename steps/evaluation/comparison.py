@@ -33,7 +33,8 @@ ID_LENGTH = 8
 class Entry:
     """A run to be compared: its model's probabilities of its held-out rows.
 
-    `rows` is `digest` of the held-out table: only models of the same rows can be compared.
+    `rows` is `digest` of the held-out table: only models of the same rows can be compared. `seed`
+    is that of the run: with it the intervals are the ones that train has logged.
     """
 
     run_id: str
@@ -43,6 +44,7 @@ class Entry:
     probability: np.ndarray
     threshold: float
     rows: str
+    seed: int
 
     @property
     def title(self) -> str:
@@ -62,7 +64,6 @@ class Group:
     """Runs with the same held-out rows; the first is what the others are compared with."""
 
     entries: tuple[Entry, ...]
-    seed: int = 0
 
     @cached_property
     def scored(self) -> tuple[Scored, ...]:
@@ -73,7 +74,7 @@ class Group:
                 probability=entry.probability,
                 threshold=entry.threshold,
                 scores=bootstrap.intervals(
-                    entry.truth, entry.probability, entry.threshold, self.seed
+                    entry.truth, entry.probability, entry.threshold, entry.seed
                 ),
             )
             for entry in self.entries
@@ -81,7 +82,10 @@ class Group:
 
     @cached_property
     def differences(self) -> tuple[Mapping[str, Interval], ...]:
-        """Each run's scores less those of the first run; nothing for the first itself."""
+        """Each run's scores less those of the first run; nothing for the first itself.
+
+        Drawn as the gate draws a challenger against the champion: with the challenger's seed.
+        """
         first = self.entries[0]
         return (
             {},
@@ -92,7 +96,7 @@ class Group:
                         first.truth,
                         (entry.probability, entry.threshold),
                         (first.probability, first.threshold),
-                        self.seed,
+                        entry.seed,
                     )
                     for metric in METRICS
                 }
@@ -202,6 +206,7 @@ def _content(members: Group, svg: str) -> dict[str, Any]:
                 "title": entry.title,
                 "run_id": entry.run_id,
                 "colour": VARIABLES[SERIES[position % len(SERIES)]],
+                "line": figures_scores.dash(position),
                 "threshold": f"{entry.threshold:.3g}",
             }
             for position, entry in enumerate(members.entries)

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from steps.evaluation.result import Scored, Spread
     from steps.evaluation.threshold import Curves
 
+# As many names as a plot has room for beside its curves.
+MOST_INSIDE, LONGEST_INSIDE = 3, 24
+MOST_IMPORTANCES = 20
+# By their names in CSS.
+DASHES: dict[str, Any] = {"solid": "-", "dashed": (0, (4, 1.5)), "dotted": (0, (1, 1.2))}
 # Those from 0 to 1, and better when higher.
 COMPARED = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy")
 TITLES = {
@@ -61,7 +66,12 @@ def roc(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
         false_rate, true_rate, _ = roc_curve(truth, model.probability)
         axes.plot(false_rate, true_rate, **_line(position, model, "roc_auc"))
     _unit_square(axes, "false positive rate", "true positive rate")
-    axes.legend(loc="lower right")
+    if len(models) <= MOST_INSIDE and all(len(m.title) <= LONGEST_INSIDE for m in models):
+        axes.legend(loc="lower right")
+        return figure
+    # Many names, or long ones, would cover the curves.
+    figure.set_figheight(plots.HEIGHT + 0.19 * len(models))
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.15, -0.15))
     return figure
 
 
@@ -76,7 +86,10 @@ def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
         precision, recall, _ = precision_recall_curve(truth, model.probability)
         axes.plot(recall, precision, **look, drawstyle="steps-post")
     _unit_square(axes, "recall", "precision")
-    axes.legend(loc="lower left" if truth.mean() > 0.5 else "upper right")
+    # The curve of a good model goes through the upper right, and so does that of a rule of chance
+    # where most rows are positive.
+    high = max(truth.mean() + 0.25, models[0].scores["pr_auc"].value) > 0.75
+    axes.legend(loc="lower left" if high else "upper right")
     return figure
 
 
@@ -156,24 +169,24 @@ def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> F
     return figure
 
 
-def importances(found: Importances, most: int = 20) -> Figure:
+def importances(found: Importances) -> Figure:
     """Show the mean drop of ROC AUC by feature (bar), and each shuffle's drop (dots)."""
-    names, drops = found.features[:most], found.drops[:most]
+    names, drops = found.features[:MOST_IMPORTANCES], found.drops[:MOST_IMPORTANCES]
     figure, axes = plots.canvas(height=0.27 * len(names) + 0.75)
     rows = np.arange(len(names))
     axes.barh(rows, drops.mean(axis=1), height=0.62, color=MODEL, alpha=0.3)
     axes.plot(drops, rows, "o", color=MODEL, markersize=2.6, markeredgewidth=0, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_yticks(rows, [shortened(name) for name in names])
+    axes.set_yticks(rows, [plots.shortened(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("drop of ROC AUC when shuffled")
     return figure
 
 
-def shortened(text: str, most: int = 26) -> str:
-    """Keep a long name from taking the figure's whole width."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def dash(position: int) -> str:
+    """Name the line of the model at a position: each colour is used with each of them."""
+    return list(DASHES)[position // len(SERIES) % len(DASHES)]
 
 
 def _whisker(axes: Axes, row: float, value: float, low: float, high: float, c: str) -> None:
@@ -209,10 +222,12 @@ def _legend_above(axes: Axes, columns: int) -> None:
 
 
 def _line(position: int, model: Scored, metric: str) -> dict[str, Any]:
+    # A label that begins with an underscore is left out of a legend.
+    name = f" {model.title}" if model.title.startswith("_") else model.title
     look: dict[str, Any] = {
-        "label": f"{model.title}  {with_interval(model.scores[metric])}",
+        "label": f"{plots.shortened(name, 32)}  {with_interval(model.scores[metric])}",
         "color": SERIES[position % len(SERIES)],
-        "linestyle": "-" if position < len(SERIES) else (0, (4, 1.5)),
+        "linestyle": DASHES[dash(position)],
         "zorder": 30 - position,
     }
     if _knows_nothing(model):

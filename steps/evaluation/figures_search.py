@@ -2,61 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from steps.evaluation import plots
-from steps.evaluation.figures_scores import TITLES, shortened
-from steps.evaluation.plots import GREY, INK, MODEL, MUTED, PAPER, SECOND
+from steps.evaluation.figures_scores import TITLES
+from steps.evaluation.plots import GREY, INK, MODEL, MUTED, PAPER, SECOND, shortened
+from steps.evaluation.search_view import (
+    LONGEST,
+    LONGEST_WIDE,
+    MOST_CANDIDATES,
+    MOST_LINES,
+    MOST_VALUES,
+    descriptions,
+    is_wide,
+    kind,
+    places,
+    ranked,
+    short,
+    value_text,
+    values,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from steps.evaluation.result import Candidate, Search
 
-MOST_CANDIDATES = 20
-MOST_VALUES = 12
+# Of thousands of candidates these many show the same curve.
+MOST_RANKS = 400
+OVERVIEW_HEIGHT = 1.6
 
 
 def candidates(search: Search) -> Figure:
-    """Show mean and deviation over the folds of the best candidates, best first."""
-    shown = ranked(search)[:MOST_CANDIDATES]
-    wide = kind(search) == "parallel"
-    figure, axes = plots.canvas(
-        width=plots.WIDTH * (2 if wide else 1), height=max(1.6, 0.23 * len(shown) + 0.75)
-    )
+    """Show mean and deviation over the folds of the best candidates, best first.
+
+    If there are more than can be named, all are shown by their rank above these.
+    """
+    ordered = ranked(search)
+    shown = ordered[:MOST_CANDIDATES]
+    width = _width(search)
+    height = max(1.6, 0.23 * len(shown) + 0.75)
+    if len(shown) == len(ordered):
+        figure, axes = plots.canvas(width, height)
+    else:
+        figure = Figure(figsize=(width, height + OVERVIEW_HEIGHT))
+        overview, axes = figure.subplots(2, 1, height_ratios=(OVERVIEW_HEIGHT, height))
+        _by_rank(overview, ordered, search)
+    _named(axes, shown, search)
+    return figure
+
+
+def _named(axes: Axes, shown: Sequence[Candidate], search: Search) -> None:
     for row, candidate in enumerate(shown):
         mean, std = candidate.mean[search.metric], candidate.std[search.metric]
         colour = SECOND if candidate is search.best else MODEL
         axes.plot([mean - std, mean + std], [row, row], color=colour, linewidth=2, alpha=0.45)
         axes.plot([mean], [row], "o", color=colour, markersize=5, markeredgecolor=PAPER)
-    labels = [shortened(describe(candidate, search), 90 if wide else 34) for candidate in shown]
+    most = LONGEST_WIDE if is_wide(search) else LONGEST
+    labels = [shortened(text, most) for text in descriptions(search, shown)]
     axes.set_yticks(range(len(shown)), labels)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"{_title(search)}, mean ± deviation of {search.folds} folds")
-    return figure
 
 
-Kind = Literal["nothing", "line", "heat map", "parallel"]
-
-
-def kind(search: Search) -> Kind:
-    """Choose the figure by what was varied.
-
-    One parameter: its values against the score. Two: a heat map. More, or too many values for a
-    heat map: parallel coordinates.
-    """
-    varied = search.varied
-    if len(varied) < 2:
-        return "line" if varied else "nothing"
-    if len(varied) == 2 and all(len(values(search, name)) <= MOST_VALUES for name in varied):
-        return "heat map"
-    return "parallel"
+def _by_rank(axes: Axes, ordered: Sequence[Candidate], search: Search) -> None:
+    ranks = np.unique(np.linspace(0, len(ordered) - 1, MOST_RANKS).astype(int))
+    mean = np.array([ordered[rank].mean[search.metric] for rank in ranks])
+    std = np.array([ordered[rank].std[search.metric] for rank in ranks])
+    axes.fill_between(ranks + 1, mean - std, mean + std, color=MODEL, alpha=0.15, linewidth=0)
+    axes.plot(ranks + 1, mean, color=MODEL)
+    axes.set(xlabel="candidates by rank", ylabel=_title(search), xlim=(1, len(ordered)))
 
 
 def hyper_parameters(search: Search) -> Figure | None:
@@ -73,71 +94,30 @@ def hyper_parameters(search: Search) -> Figure | None:
             return None
 
 
-def ranked(search: Search) -> list[Candidate]:
-    """Candidates from the best to the worst mean score."""
-    return sorted(search.candidates, key=lambda c: -c.mean[search.metric])
-
-
-def describe(candidate: Candidate, search: Search) -> str:
-    """Name a candidate by the values of what was varied."""
-    names = search.varied or tuple(candidate.params)
-    return ", ".join(f"{short(name)} {value_text(candidate.params.get(name))}" for name in names)
-
-
-def short(name: str) -> str:
-    """`clf__max_depth` is read as `max_depth`."""
-    return name.rpartition("__")[2]
-
-
-def value_text(value: object) -> str:
-    """Write a hyper-parameter's value; numbers are kept short."""
-    if value is None:
-        return "none"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def values(search: Search, name: str) -> list[object]:
-    """List the tried values of a parameter: numbers, others, at last None (no limit)."""
-    found = {repr(c.params.get(name)): c.params.get(name) for c in search.candidates}
-
-    def order(value: object) -> tuple[int, float, str]:
-        if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
-            return 0, float(value), ""
-        return (2 if value is None else 1), 0.0, str(value)
-
-    return sorted(found.values(), key=order)
-
-
-def _places(search: Search, name: str) -> Callable[[Candidate], int]:
-    # By its text: True and 1 are different values, and not every value can be a key.
-    place = {repr(value): position for position, value in enumerate(values(search, name))}
-    return lambda candidate: place[repr(candidate.params.get(name))]
-
-
 def _line(search: Search, name: str) -> Figure:
-    tried, place = values(search, name), _places(search, name)
-    figure, axes = plots.canvas()
+    tried, place = values(search, name), places(search, name)
+    figure, axes = plots.canvas(_width(search))
     ordered = sorted(search.candidates, key=place)
     x = np.array([place(c) for c in ordered])
     mean = np.array([c.mean[search.metric] for c in ordered])
     std = np.array([c.std[search.metric] for c in ordered])
     axes.fill_between(x, mean - std, mean + std, color=MODEL, alpha=0.15, linewidth=0)
-    axes.plot(x, mean, "o-", color=MODEL, markersize=5)
+    axes.plot(x, mean, "o-" if len(x) <= MOST_LINES else "-", color=MODEL, markersize=5)
     axes.plot(
         [place(search.best)], [search.best.mean[search.metric]], "o", color=SECOND, markersize=8
     )
     step = 1 + (len(tried) - 1) // MOST_VALUES
-    axes.set_xticks(range(0, len(tried), step), [value_text(v) for v in tried[::step]])
+    axes.set_xticks(range(0, len(tried), step), [_tick(v) for v in tried[::step]])
     axes.set(xlabel=short(name), ylabel=_title(search))
     return figure
 
 
 def _heat_map(search: Search, across: str, down: str) -> Figure:
     columns, rows = values(search, across), values(search, down)
-    column_of, row_of = _places(search, across), _places(search, down)
+    column_of, row_of = places(search, across), places(search, down)
     means = [c.mean[search.metric] for c in search.candidates]
     lowest, spread = min(means), (max(means) - min(means)) or 1.0
-    figure, axes = plots.canvas(height=min(5.0, 0.5 * len(rows) + 1.1))
+    figure, axes = plots.canvas(_width(search), min(5.0, 0.5 * len(rows) + 1.1))
     size = 9.5 if len(columns) <= 6 else 7
     for candidate in search.candidates:
         x, y = column_of(candidate), row_of(candidate)
@@ -161,8 +141,8 @@ def _heat_map(search: Search, across: str, down: str) -> Figure:
         weight = "bold" if best else "normal"
         axes.text(x, y, f"{mean:.3f}", ha="center", va="center", fontsize=size, fontweight=weight)
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
-    axes.set_xticks(range(len(columns)), [value_text(value) for value in columns])
-    axes.set_yticks(range(len(rows)), [value_text(value) for value in rows])
+    axes.set_xticks(range(len(columns)), [_tick(value) for value in columns])
+    axes.set_yticks(range(len(rows)), [_tick(value) for value in rows])
     axes.set(xlabel=short(across), ylabel=short(down))
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -170,15 +150,16 @@ def _heat_map(search: Search, across: str, down: str) -> Figure:
 
 
 def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
-    places = [_places(search, name) for name in varied]
+    placed = [places(search, name) for name in varied]
     tried = [values(search, name) for name in varied]
-    means = [c.mean[search.metric] for c in search.candidates]
+    shown = ranked(search)[:MOST_LINES]
+    means = [c.mean[search.metric] for c in shown]
     lowest, highest = min(means), max(means)
     spread = (highest - lowest) or 1.0
-    figure, axes = plots.canvas(width=2 * plots.WIDTH, height=3.6)
-    for candidate in sorted(search.candidates, key=lambda c: c.mean[search.metric]):
+    figure, axes = plots.canvas(_width(search), 3.6)
+    for candidate in reversed(shown):
         heights = [
-            place(candidate) / (len(found) - 1) for place, found in zip(places, tried, strict=True)
+            place(candidate) / (len(found) - 1) for place, found in zip(placed, tried, strict=True)
         ]
         share = (candidate.mean[search.metric] - lowest) / spread
         best = candidate is search.best
@@ -194,7 +175,7 @@ def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
         axes.axvline(position, color=GREY, linewidth=0.8, zorder=2)
         step = 1 + (len(found) - 1) // MOST_VALUES
         for place in range(0, len(found), step):
-            _beside(axes, position, place / (len(found) - 1), value_text(found[place]), MUTED)
+            _beside(axes, position, place / (len(found) - 1), _tick(found[place]), MUTED)
     axes.axvline(len(varied), color=INK, linewidth=0.8, zorder=2)
     for share in (0, 0.5, 1):
         _beside(axes, len(varied), share, f"{lowest + share * spread:.3f}", INK)
@@ -223,3 +204,11 @@ def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
 
 def _title(search: Search) -> str:
     return TITLES.get(search.metric, search.metric)
+
+
+def _width(search: Search) -> float:
+    return plots.WIDTH * (2 if is_wide(search) else 1)
+
+
+def _tick(value: object) -> str:
+    return shortened(value_text(value), 18)

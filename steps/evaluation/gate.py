@@ -151,7 +151,7 @@ class Decision:
         if self.version is not None:
             parts.append(f"registered as {self.model} version {self.version}")
         if self.champion and self.duel is None:
-            parts.append("the first champion")
+            parts.append("the champion, as there is no other")
         elif self.duel is not None:
             parts.append(f"{'the new champion' if self.champion else 'not champion'}: {self.duel}")
         return parts

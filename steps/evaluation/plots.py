@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,8 @@ _STYLE: dict[RcKeyType, Any] = {
     "figure.constrained_layout.use": True,
     # Text stays text: it can be searched, scales with the page and takes the page's font.
     "svg.fonttype": "none",
+    # A dollar in the name of a column is no formula.
+    "text.parse_math": False,
     "svg.hashsalt": "report",
 }
 WIDTH, HEIGHT = 4.7, 3.5
@@ -76,7 +79,9 @@ PNG_DOTS_PER_INCH = 160
 @contextmanager
 def style() -> Iterator[None]:
     """Draw and save figures in the project's style while the block runs."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # Such a sign is a box in the PNG; the report's text has the fonts of its reader.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
 
 
@@ -84,6 +89,12 @@ def canvas(width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
     """Make a figure (inches) and its one set of axes."""
     figure = Figure(figsize=(width, height))
     return figure, figure.add_subplot()
+
+
+def shortened(text: str, most: int = 26) -> str:
+    """Keep a long name from taking the figure's whole width; names often differ at the end."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def save_png(figure: Figure, path: Path) -> None:

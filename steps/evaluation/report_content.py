@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from steps.evaluation import figures_search, findings
-from steps.evaluation.bootstrap import RESAMPLES
-from steps.evaluation.figures_scores import TITLES
+from steps.evaluation import findings, search_view
+from steps.evaluation.bootstrap import resamples
+from steps.evaluation.figures_scores import MOST_IMPORTANCES, TITLES
 from steps.evaluation.findings import signed
 from steps.evaluation.metrics import METRICS
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from steps.evaluation.result import Details, Evaluation, Scored
 
 MOST_FEATURES = 40
-_SEARCH_CAPTIONS = {
-    "nothing": "",
-    "line": "Mean and spread over the folds; the chosen value is orange.",
-    "heat map": "The stronger the shade the better; the chosen one is framed.",
-    "parallel": "Each line is a candidate, the stronger the better; the chosen one is orange.",
-}
 
 
 @dataclass(frozen=True)
@@ -68,14 +62,15 @@ def content(
         "metric_title": TITLES.get(search.metric, search.metric),
         "candidates_count": f"{len(search.candidates):,}",
         "chosen": [
-            (figures_search.short(name), figures_search.value_text(value))
+            (search_view.short(name), search_view.value_text(value))
             for name, value in search.best.params.items()
         ],
-        "wide_search": figures_search.kind(search) == "parallel",
-        "candidates_note": _candidates_note(len(search.candidates)),
-        "hyper_caption": _SEARCH_CAPTIONS[figures_search.kind(search)],
+        "wide_search": search_view.is_wide(search),
+        "candidates_note": search_view.candidates_note(search),
+        "hyper_caption": search_view.caption(search),
+        "importances_note": _importances_note(len(details.importances.features)),
         "provenance": list(origin.provenance.items()),
-        "resamples": f"{RESAMPLES:,}",
+        "resamples": resamples(len(evaluation.truth)),
         "seed": origin.seed,
         **_data(evaluation, origin),
     }
@@ -116,9 +111,9 @@ def _score_rows(evaluation: Evaluation, details: Details) -> list[dict[str, Any]
     ]
 
 
-def _candidates_note(count: int) -> str:
-    most = figures_search.MOST_CANDIDATES
-    return f"The best {most} of {count:,}; all are in cv_results.csv." if count > most else ""
+def _importances_note(features: int) -> str:
+    most = MOST_IMPORTANCES
+    return f" The {most} most important of {features:,} features." if features > most else ""
 
 
 def _data(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:

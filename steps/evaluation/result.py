@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,10 @@ class Scored:
     probability: np.ndarray
     threshold: float
     scores: Mapping[str, Interval]
+
+
+# Of a parameter that another grid of the search sets: it is what the pipeline has by itself.
+UNSET = "default"
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,14 @@ class Search:
     best: Candidate
     failed: int
 
-    @property
+    @cached_property
     def varied(self) -> tuple[str, ...]:
         """Names of the parameters of which more than one value was tried."""
-        names = list(self.best.params)
+        names = dict.fromkeys(name for found in self.candidates for name in found.params)
         return tuple(
-            name for name in names if len({repr(c.params.get(name)) for c in self.candidates}) > 1
+            name
+            for name in names
+            if len({repr(found.params.get(name, UNSET)) for found in self.candidates}) > 1
         )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, cross_validate
 
+from steps.core.errors import StepError
+
 TIMES = ("fit_time", "score_time")
 TEST = "test_"
 
@@ -59,6 +61,16 @@ class Outcome:
 
     scores: Mapping[str, tuple[float, ...]]
     error: str | None = None
+
+
+def check_folds(work: Work) -> None:
+    """Raise a StepError if a class has fewer rows than there are folds."""
+    labels, counts = np.unique(work.labels, return_counts=True)
+    if counts.min() < work.folds:
+        raise StepError(
+            f"expected at least cv_folds={work.folds} training rows of each class, found "
+            f"{counts.min()} of {labels[counts.argmin()]}; use fewer folds or more data"
+        )
 
 
 def prepare(work: Work) -> Work:

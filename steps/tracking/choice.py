@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow.artifacts
+from mlflow.exceptions import MlflowException
 
 from steps.core import console, sources
-from steps.core.errors import StepError
+from steps.core.errors import FAILURE, StepError
 from steps.tracking import registry
 from steps.tracking.chain import LATEST, Session, upstream
 from steps.tracking.models import BEST_ESTIMATOR
@@ -68,8 +69,23 @@ def fetch(choice: ModelChoice, session: Session) -> Path:
     if in_run := re.fullmatch(r"runs:/([^/]+)/(.+)", choice.uri):
         return download(session.client, in_run[1], in_run[2], session.folder)
     if choice.uri.startswith("models:/"):
-        return Path(mlflow.artifacts.download_artifacts(choice.uri, dst_path=str(session.folder)))
+        return _download(choice.uri, session.folder)
     return Path(choice.uri)
+
+
+def _download(uri: str, folder: Path) -> Path:
+    try:
+        path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+        # A store on this machine gives the place of what it should have, there or not.
+        reason = "" if (path / "MLmodel").is_file() else "its files are gone"
+    except (MlflowException, OSError) as error:
+        reason = str(error)
+    if reason:
+        raise StepError(
+            f"could not read {uri}: {reason}; if its run was deleted, delete the version too",
+            exit_code=FAILURE,
+        )
+    return path
 
 
 def registered_version(uri: str) -> str | None:

@@ -48,6 +48,7 @@ def log_best_estimator(
     infers in a child process the requirements that are known here.
     """
     target = folder / BEST_ESTIMATOR
+    _import_skops()
     mlflow.sklearn.save_model(
         pipeline,
         str(target),
@@ -87,7 +88,7 @@ def load(folder: Path) -> LoadedModel:
 def _import_skops() -> None:
     """Import skops without all of scikit-learn, whose estimators it lists when it is imported.
 
-    That takes longer than anything else before the first row is scored. The list is of what
+    That would take longer than anything else before the first row is scored. The list is of what
     needs no trust: with the parts of this project's pipeline only, it is stricter than skops' own.
     """
     import sklearn.utils

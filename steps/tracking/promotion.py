@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from steps.evaluation.result import Evaluation
     from steps.tracking.chain import Session
+    from steps.tracking.models import LoadedModel
     from steps.tracking.runs import StepRun
+
+ANOTHER_NAME = "register this model under another name"
 
 
 @dataclass(frozen=True)
@@ -107,19 +110,10 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
     """Score the champion now, on the challenger's held-out rows."""
     if champion is None:
         return None
-    uri = f"models:/{champion.name}/{champion.version}"
-    folder = session.folder / f"champion-{champion.version}"
-    folder.mkdir(exist_ok=True)
-    chosen = choice.ModelChoice(uri, None)
-    model = models.load(choice.fetch(chosen, replace(session, folder=folder)))
-    ours, theirs = challenger.schema, model.schema
-    if not set(theirs.features) <= set(ours.features) or theirs.classes != ours.classes:
-        raise StepError(
-            f"expected the champion {uri} to be of the same table, found that it needs the "
-            f"features {', '.join(theirs.features)} and the classes {theirs.classes}; register "
-            "this model under another name"
-        )
-    probability = model.estimator.predict_proba(challenger.test[list(theirs.features)])[:, 1]
+    model = _load(champion, session)
+    _check_comparable(champion, model.schema, challenger.schema)
+    features = list(model.schema.features)
+    probability = model.estimator.predict_proba(challenger.test[features])[:, 1]
     mine = challenger.evaluation.model
     found = difference(
         challenger.metric,
@@ -130,6 +124,39 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
     )
     same = _split(model.metadata["preprocess_run_id"], session) == challenger.split
     return Duel(str(champion.version), challenger.metric, found, same_split=same)
+
+
+def _load(champion: ModelVersion, session: Session) -> LoadedModel:
+    folder = session.folder / f"champion-{champion.version}"
+    folder.mkdir(exist_ok=True)
+    chosen = choice.ModelChoice(_uri(champion), None)
+    try:
+        return models.load(choice.fetch(chosen, replace(session, folder=folder)))
+    except StepError as error:
+        raise StepError(
+            f"could not compare with the champion: {error}; {ANOTHER_NAME}",
+            exit_code=error.exit_code,
+        ) from error
+
+
+def _check_comparable(champion: ModelVersion, theirs: Schema, ours: Schema) -> None:
+    missing = set(theirs.features) - set(ours.features)
+    if not missing and (theirs.target, theirs.classes) == (ours.target, ours.classes):
+        return
+    lacking = f", from features of which this table lacks {', '.join(sorted(missing))}"
+    raise StepError(
+        f"expected the champion {_uri(champion)} to predict {_outcome(ours)} from this table, "
+        f"found that it predicts {_outcome(theirs)}{lacking if missing else ''}; {ANOTHER_NAME}"
+    )
+
+
+def _outcome(schema: Schema) -> str:
+    negative, positive = schema.classes
+    return f"{schema.target} ({negative} or {positive})"
+
+
+def _uri(version: ModelVersion) -> str:
+    return f"models:/{version.name}/{version.version}"
 
 
 def split_of(run: Run) -> str:

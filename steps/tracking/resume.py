@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 
 from steps.search.engine import Span
 from steps.search.fitting import Outcome
@@ -33,7 +32,7 @@ def finished_candidates(
 
     Runs that ended FINISHED are left alone: fitting them again is what was asked for then.
     """
-    same_key = _search(run.client, run.experiment_id, f"tags.`{runs.KEY}` = '{key}'")
+    same_key = runs.search(run.client, run.experiment_id, f"tags.`{runs.KEY}` = '{key}'")
     interrupted = {
         found.info.run_id
         for found in same_key
@@ -43,7 +42,7 @@ def finished_candidates(
         return {}
     positions = {candidate_id(candidate): index for index, candidate in enumerate(candidates)}
     earlier = {}
-    for child in _search(run.client, run.experiment_id, f"tags.`{CANDIDATE_OF}` = '{key}'"):
+    for child in runs.search(run.client, run.experiment_id, f"tags.`{CANDIDATE_OF}` = '{key}'"):
         index = positions.get(child.data.tags.get(CANDIDATE, ""))
         wanted = child.info.status == FINISHED and child.data.tags.get(PARENT) in interrupted
         if wanted and index is not None:
@@ -59,13 +58,3 @@ def _read(child: Run) -> Earlier:
     }
     span = Span(child.info.start_time / 1000, child.info.end_time / 1000)
     return Earlier(child.info.run_id, Outcome(scores), span)
-
-
-def _search(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], wanted, max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

@@ -91,13 +91,28 @@ def finished(
 ) -> Iterator[Run]:
     """Yield the FINISHED runs of a step in an experiment, newest first."""
     wanted = f"tags.`{STEP}` = '{step}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
+    # Status is compared here: servers differ in the words that a filter may use for it.
+    for run in search(client, experiment_id, wanted):
+        if run.info.status == FINISHED:
+            yield run
+
+
+def search(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
+    """Yield the runs of an experiment that a filter string finds, newest first."""
     token = None
     while True:
-        page = client.search_runs(
-            [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
-        )
-        # Status is compared here: servers differ in the words that a filter may use for it.
-        yield from (run for run in page if run.info.status == FINISHED)
+        try:
+            page = client.search_runs(
+                [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
+            )
+        except ValueError as error:
+            # MLflow writes a run's files in place: a kill in that moment leaves an empty one.
+            raise StepError(
+                f"expected readable runs in {mlflow.get_tracking_uri()}, found a damaged one "
+                f"({error}); a folder of runs does not survive every kill: use a database "
+                "(MLFLOW_TRACKING_URI=sqlite:///mlflow.db), or delete the run last killed"
+            ) from error
+        yield from page
         token = page.token
         if not token:
             return

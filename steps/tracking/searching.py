@@ -10,6 +10,7 @@ from pathlib import Path
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.exceptions import MlflowException
 
 from steps.core import console
 from steps.search import record
@@ -76,4 +77,10 @@ def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> Non
     """Log what the search is trained on: shape, columns and digest, as autolog does."""
     data = from_pandas(work.features, source=CodeDatasetSource(dict(tags)))
     context = InputTag("mlflow.data.context", "train")
-    run.client.log_inputs(run.id, [DatasetInput(Dataset(**data.to_dict()), [context])])
+    inputs = [DatasetInput(Dataset(**data.to_dict()), [context])]
+    try:
+        run.client.log_inputs(run.id, inputs)
+    except MlflowException:
+        # MLflow's SQL store looks for the data set and then adds it: of two trainings that start
+        # together the second fails to add what now is there. Any other reason shows again.
+        run.client.log_inputs(run.id, inputs)

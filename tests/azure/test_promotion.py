@@ -63,21 +63,33 @@ def champions(behind: MlflowClient, name: str) -> dict[str, str]:
     return {str(v.version): v.tags["champion"] for v in versions}
 
 
-def test_first_equal_and_better_champion_scored_and_compared(
+def test_gate_and_champion_of_each_kind_scored_and_compared(
     start: Start, behind: MlflowClient, tmp_path: Path
 ) -> None:
     name = f"model-{time.time_ns()}"
     code, output = end(start("train", **WEAK, registered_model=name, minimum="test_roc_auc=0.5"))
     assert (code, champions(behind, name)) == (0, {"1": "true"}), output
-    assert "the first champion" in output
+    assert "the champion, as there is no other" in output
 
     code, output = end(start("train", **WEAK, registered_model=name, must_beat="champion"))
     assert (code, champions(behind, name)) == (4, {"1": "true"}), output
+    assert "a tie with champion version 1" in output
 
     better = {**STRONG, "report": "true"}
     code, output = end(start("train", **better, registered_model=name))
     assert (code, champions(behind, name)) == (0, {"1": "false", "2": "true"}), output
     assert "the new champion: better than champion version 1" in output
+    crowned = {"1": "false", "2": "true", "3": "false"}
+
+    code, output = end(start("train", **WEAK, registered_model=name))
+    assert (code, champions(behind, name)) == (0, crowned), output
+    tags = behind.get_model_version(name, "3").tags
+    assert "not champion: worse than champion version 2" in tags["gate.decision"]
+    assert tags["gate.difference"].startswith("roc_auc -0.1")
+    assert tags["gate.decision"] in output
+
+    code, output = end(start("train", **WEAK, registered_model=name, minimum="test_roc_auc=0.99"))
+    assert (code, champions(behind, name)) == (4, crowned), output
     assert behind.get_model_version_by_alias(name, "champion").version == "2"
 
     code, output = end(start("batch_score", model=f"models:/{name}@champion"))

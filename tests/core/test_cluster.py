@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 
 from steps.core import cluster
 from steps.core.errors import StepError
@@ -49,6 +50,17 @@ def test_cluster_elsewhere_gets_the_projects_code(elsewhere: str) -> None:
     for _ in range(2):
         with cluster.dask_client(elsewhere) as client:
             assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+
+
+@pytest.mark.slow
+def test_a_cluster_of_this_process_keeps_its_modules() -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as own,
+        cluster.dask_client(own.scheduler_address) as client,
+    ):
+        assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+    assert sys.modules["steps.core.cluster"] is cluster
+    assert not any(entry.endswith(".zip") and "steps-" in entry for entry in sys.path)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from steps.evaluation.bootstrap import Interval, difference, intervals
+from steps.evaluation.bootstrap import Interval, difference, intervals, resamples
 from steps.evaluation.metrics import METRICS, scores
 
 ROWS = st.lists(
@@ -63,6 +63,19 @@ def test_a_model_does_not_differ_from_itself() -> None:
     truth, probability = rows(100, seed=3)
     model = (probability, 0.5)
     assert difference("roc_auc", truth, model, model, seed=0) == Interval(0, 0, 0)
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "pr_auc"])
+def test_models_that_rank_alike_do_not_differ(metric: str) -> None:
+    truth, probability = rows(300, seed=8)
+    found = difference(metric, truth, (probability, 0.5), (probability**3 / 7, 0.5), seed=0)
+    assert found == Interval(0, 0, 0)
+
+
+def test_the_number_of_resamples_is_told() -> None:
+    assert resamples(192) == "2,000"
+    assert resamples(10_000) == "1,000 to 2,000"
+    assert resamples(1_000_000) == "200 to 2,000"
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.inspection import permutation_importance
 
+from steps.core.estimator import build_pipeline
 from steps.core.metrics import SCORERS
+from steps.core.schema import Schema
 from steps.evaluation.evaluate import Trained, evaluate, read_search
 from steps.evaluation.findings import findings
+from steps.evaluation.importances import importances
 from steps.evaluation.metrics import METRICS, scores
 from steps.evaluation.result import Evaluation
 from tests.conftest import DIABETES
@@ -94,6 +97,19 @@ def test_importances_are_those_of_the_whole_pipeline(
     found = evaluation.details.importances
     order = [list(features.columns).index(name) for name in found.features]
     assert found.drops == pytest.approx(expected.importances[order])
+
+
+def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(20_000, 60)), columns=[f"x{i}" for i in range(60)])
+    labels = np.arange(20_000) < 8
+    frame.loc[labels, "x7"] += 9
+    pipeline = build_pipeline(Schema(tuple(frame.columns), "y", (False, True), ()), 0)
+    pipeline.set_params(clf__n_estimators=10, clf__max_features=None).fit(frame, labels)
+    found = importances(pipeline, frame, labels, seed=0)
+    assert found.features[0] == "x7"
+    assert np.isfinite(found.drops).all()
+    assert found.drops.shape == (60, 5)
 
 
 def test_a_failed_candidate_is_counted_and_left_out(trained: Trained) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 from sklearn.model_selection import ParameterGrid
 
 from steps.core.profile import profile
-from steps.evaluation import comparison, figures_search, plots, report
+from steps.evaluation import comparison, figures_search, plots, report, search_view
 from steps.evaluation.bootstrap import Interval
 from steps.evaluation.evaluate import Trained, evaluate, read_search
 from steps.evaluation.gate import Decision, Duel
+from steps.evaluation.plots import shortened
 from steps.evaluation.report_content import Origin
 from steps.evaluation.result import Evaluation
 from tests.evaluation.conftest import train
@@ -133,8 +135,9 @@ def test_decision_is_in_the_report(
 
 def test_names_from_the_data_cannot_break_the_page(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
+    unknown = "$\\frac$ 年齢 \x01 " + "b" * 80
     evil = "<script>alert('a')</script> & $x_1$"
-    frame = pd.DataFrame(random.normal(size=(80, 2)), columns=[evil, "b" * 80])
+    frame = pd.DataFrame(random.normal(size=(80, 2)), columns=[evil, unknown])
     frame["<b>y</b>"] = np.where(frame[evil] > 0, "</svg><p>", "no & no")
     trained = train({"clf__max_depth": [2]}, frame)
     page = write(evaluate(trained, 0.5, details=True), trained, tmp_path / "report")
@@ -152,20 +155,44 @@ def test_names_from_the_data_cannot_break_the_page(tmp_path: Path) -> None:
         ({"clf__max_depth": [*range(1, 14)], "clf__bootstrap": [True, False]}, "parallel"),
         ({"clf__max_depth": [1, 2], "clf__bootstrap": [True, False],
           "clf__n_estimators": [1, 2]}, "parallel"),
+        ([{"clf__max_depth": [1, 2]}, {"clf__min_samples_leaf": [1, 5]}], "heat map"),
+        ({"clf__max_depth": [*range(1, 3001)]}, "line"),
+        ({"clf__max_depth": [*range(1, 101)], "clf__max_features": [*range(1, 31)]}, "parallel"),
     ],
 )  # fmt: skip
 def test_the_search_has_a_figure_for_each_number_of_parameters(
     grid: dict[str, list[object]], expected: str
 ) -> None:
     search = read_search(searched(grid), "roc_auc", 5)
-    assert figures_search.kind(search) == expected
+    assert search_view.kind(search) == expected
     with plots.style():
         drawn = [figures_search.candidates(search), figures_search.hyper_parameters(search)]
         shown = [plots.to_svg(figure, "search") for figure in drawn if figure is not None]
     assert len(shown) == 2 - (expected == "nothing")
+    assert max(map(len, shown)) < 600_000
 
 
-def searched(grid: dict[str, list[object]]) -> dict[str, object]:
+def test_candidates_of_another_grid_have_the_pipelines_default() -> None:
+    grid = [{"clf__max_depth": [2, None]}, {"clf__class_weight": [{0: 1, 1: 10}]}]
+    search = read_search(searched(grid), "roc_auc", 5)
+    assert search_view.descriptions(search, search.candidates) == [
+        "max_depth 2, class_weight default",
+        "max_depth none, class_weight default",
+        "max_depth default, class_weight {0: 1, 1: 10}",
+    ]
+    assert search_view.is_wide(search), "or the end of the longest name would be lost"
+
+
+def test_of_thousands_of_candidates_it_is_said_which_are_shown() -> None:
+    few = read_search(searched({"clf__max_depth": [*range(1, 21)]}), "roc_auc", 5)
+    assert search_view.candidates_note(few) == ""
+    grid = {"clf__max_depth": [*range(1, 61)], "clf__max_features": [*range(1, 31)]}
+    many = read_search(searched(grid), "roc_auc", 5)
+    assert "all 1,800 by rank; below, the best 20" in search_view.candidates_note(many)
+    assert search_view.caption(many).endswith("The best 300 of 1,800.")
+
+
+def searched(grid: dict[str, list[object]] | list[dict[str, list[object]]]) -> dict[str, object]:
     params = list(ParameterGrid(grid))
     scores = np.linspace(0.6, 0.8, len(params))
     return {"params": params, "mean_test_roc_auc": scores, "std_test_roc_auc": scores / 20}
@@ -176,7 +203,7 @@ def entry(run_id: str, seed: int, frame_digest: str = "a", noise: float = 0.2) -
     random = np.random.default_rng(seed)
     probability = np.clip(0.4 + 0.2 * truth + random.normal(0, noise, 200), 0, 1)
     params = {"best max_depth": str(seed), "metric": "roc_auc"}
-    return comparison.Entry(run_id, "run", params, truth, probability, 0.5, frame_digest)
+    return comparison.Entry(run_id, "run", params, truth, probability, 0.5, frame_digest, seed)
 
 
 def test_comparison_marks_differences_that_are_off_zero(tmp_path: Path) -> None:
@@ -197,6 +224,18 @@ def test_comparison_marks_differences_that_are_off_zero(tmp_path: Path) -> None:
     check_self_contained(page)
     assert page.tags.count("svg") == 1
     assert "▼ −" in page.text
+
+
+def test_many_runs_and_long_names_are_all_named_below_the_curves(tmp_path: Path) -> None:
+    names = ["_mine", "a name that somebody has given to this run", *["run"] * 10]
+    entries = [replace(entry(f"{i:08}", i), name=name) for i, name in enumerate(names)]
+    comparison.write(tmp_path, comparison.group(entries))
+    html = (tmp_path / comparison.NAME).read_text(encoding="utf-8")
+    (drawn,) = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+    for each in entries:
+        assert shortened(each.title, 32) in drawn
+    lines = re.findall(r"border-top: 3px (\w+ var\(--\w+\))", html)
+    assert len(set(lines)) == len(lines) == 12
 
 
 def test_comparison_says_when_the_held_out_rows_differ(tmp_path: Path) -> None:

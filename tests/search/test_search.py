@@ -16,7 +16,7 @@ from steps.core.errors import StepError
 from steps.search import fitting
 from steps.search.engine import fit_all
 from steps.search.executors import Executor, LocalExecutor, parse_jobs
-from steps.search.fitting import Outcome, fit_candidate, prepare
+from steps.search.fitting import Outcome, check_folds, fit_candidate, prepare
 from steps.search.results import Search, cv_results, refitted, unfitted_search
 from tests.search.conftest import Case, Heard, assert_same_results, make_case
 
@@ -74,6 +74,14 @@ def test_equal_to_randomized_search(case: Case) -> None:
     ).fit(case.work.features, case.work.labels)  # fmt: skip
     assert_same_results(ours.cv_results_, theirs.cv_results_)
     assert type(ours) is type(theirs)
+
+
+@pytest.mark.parametrize(("kind", "positive"), [("int", "1"), ("bool", "True"), ("str", "yes")])
+def test_a_class_needs_a_row_for_each_fold(kind: str, positive: str) -> None:
+    work = make_case(kind).work
+    check_folds(replace(work, folds=268))
+    with pytest.raises(StepError, match=f"cv_folds=269 training rows .* 268 of {positive};"):
+        check_folds(replace(work, folds=269))
 
 
 # scikit-learn's own search, run to compare with, warns of what ours tells its listener.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steps.compare import wanted_runs
+from steps.evaluation.comparison import SHOWN_IN_TERMINAL
 from tests.conftest import RunStep, artifacts
 
 SMALL = {"n_estimators": "2", "report": "false"}
@@ -21,6 +22,19 @@ def test_compare_the_latest_runs_and_named_ones(any_store: str, run_step: RunSte
     assert [second.id[:8] in rows[0], first.id[:8] in rows[1]] == [True, True]
     named = run_step("compare", runs=f"{first.id},{second.id}")
     assert named.out.index(first.id[:8]) < named.out.index(second.id[:8])
+
+
+def test_intervals_are_those_that_train_has_logged(run_step: RunStep) -> None:
+    parameters = {**SMALL, "max_depth": "3", "threshold": "f1"}
+    trained = [run_step("train", **parameters, seed=seed) for seed in (1, 42)]
+    ended = run_step("compare")
+    for run in trained:
+        (row,) = [line for line in ended.out.splitlines() if run.id[:8] in line]
+        for name in SHOWN_IN_TERMINAL:
+            value, low, high = (
+                f"{run.run.data.metrics[f'test_{name}{end}']:.3f}" for end in ("", "_low", "_high")
+            )
+            assert f"{value} [{low}, {high}]" in row
 
 
 def test_runs_with_other_held_out_rows_are_told_apart(run_step: RunStep) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import time
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from steps.tracking.registry import CHAMPION, Registry
 from tests.conftest import DIABETES, PROJECT, Ended, RunStep, all_runs, artifacts
@@ -40,7 +42,7 @@ def test_first_champion_then_equal_worse_and_better_ones(
     first = run_step("train", **WEAK, registered_model=name, minimum="test_roc_auc=0.5")
     assert first.code == 0
     assert first.run.data.tags["gate"] == "passed"
-    assert "the first champion" in decision(first)
+    assert "the champion, as there is no other" in decision(first)
     assert registered(name) == {"1": "true"}
 
     equal = run_step("train", **WEAK, registered_model=name)
@@ -113,8 +115,31 @@ def test_a_champion_of_another_table_is_an_error(run_step: RunStep, name: str) -
     run_step("preprocess", data="less.csv", zero_as_missing="BMI")
     ended = run_step("train", **WEAK, registered_model=name)
     assert ended.code == 2
-    assert "register this model under another name" in ended.err
+    assert "this table lacks Glucose; register this model under another name" in ended.err
     assert registered(name) == {"1": "true"}
+
+
+def test_a_champion_of_another_target_is_an_error(run_step: RunStep, name: str) -> None:
+    run_step("train", **WEAK, registered_model=name)
+    pd.read_csv(DIABETES).rename(columns={"Outcome": "Relapse"}).to_csv("other.csv", index=False)
+    run_step("preprocess", data="other.csv", target="Relapse")
+    ended = run_step("train", **WEAK, registered_model=name)
+    assert ended.code == 2
+    assert f"champion models:/{name}/1 to predict Relapse (0 or 1) from this table" in ended.err
+    assert "found that it predicts Outcome (0 or 1); register" in ended.err
+    assert registered(name) == {"1": "true"}
+
+
+def test_a_champion_whose_files_are_gone_is_named(run_step: RunStep, name: str) -> None:
+    first = run_step("train", **WEAK, registered_model=name)
+    shutil.rmtree(local_file_uri_to_path(f"{first.run.info.artifact_uri}/best_estimator"))
+    ended = run_step("train", **WEAK, registered_model=name)
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert f"could not compare with the champion: could not read models:/{name}/1" in ended.err
+    Registry(MlflowClient(), name).withdraw(Registry(MlflowClient(), name).version("1"))
+    again = run_step("train", **WEAK, registered_model=name, must_beat="champion")
+    assert again.code == 0
+    assert registered(name) == {"2": "true"}
 
 
 @pytest.mark.parametrize(
@@ -186,4 +211,4 @@ def test_two_trainings_racing_leave_one_champion(
     champion = Registry(MlflowClient(), name).named(CHAMPION)
     assert champion is not None
     assert tags[str(champion.version)] == "true"
-    assert sum("the first champion" in output for output in outputs) == 1
+    assert sum("the champion, as there is no other" in output for output in outputs) == 1
