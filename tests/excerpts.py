@@ -24,7 +24,6 @@ README = PROJECT / "README.md"
 # In this order, in one folder: each builds on those before it.
 COMMANDS = {
     "main": ("main",),
-    "main again": ("main",),
     "train": ("train", "--max_depth=3"),
     "compare": ("compare",),
     "missing column": ("batch_score", "--input=new.csv"),

@@ -60,7 +60,7 @@ class Progress:
         note = f", {self._note}" if self._note else ""
         return (
             f"{self._description}: {self._done:,}{of_total} {self._unit}, "
-            f"{rate:,.1f} {self._unit}/s{left}{note}"
+            f"{rate:,.{0 if rate >= 100 else 1}f} {self._unit}/s{left}{note}"
         )
 
     def close(self) -> None:
