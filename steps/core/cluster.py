@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
+import platform
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -25,8 +26,6 @@ SECONDS_TO_CONNECT = 10
 SECONDS_FOR_A_WORKER = 30
 # What must be the same everywhere for a model to give the same result everywhere.
 SAME_EVERYWHERE = ("python", "sklearn", "numpy")
-# Tells this process from all others.
-PROCESS = secrets.token_hex()
 
 
 def scheduler(value: str) -> str | None:
@@ -115,14 +114,7 @@ def _check_workers(client: Any, address: str) -> None:
 def _is_here(client: Any) -> bool:
     # A cluster that this very process has started: its workers import what it imports, and the
     # code that is sent would take the place of the modules it runs on.
-    module = __name__
-
-    def peek() -> object:
-        import sys
-
-        return getattr(sys.modules.get(module), "PROCESS", None)
-
-    return bool(client.run_on_scheduler(peek) == PROCESS)
+    return all(client.run_on_scheduler(ask) == ask() for ask in (os.getpid, platform.node))
 
 
 def _send_code(client: Any) -> None:
