@@ -32,7 +32,8 @@ def test_kills_leave_everything_sound(tmp_path: Path, monkeypatch: pytest.Monkey
 def _kill_and_check() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.end_to_end.faults", str(KILLS), "1"],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        # A killed step leaves its temporary folder.
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "TMPDIR": os.getcwd()},
         capture_output=True,
         text=True,
         check=False,
