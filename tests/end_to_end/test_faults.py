@@ -33,7 +33,7 @@ def _kill_and_check() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.end_to_end.faults", str(KILLS), "1"],
         # A killed step leaves its temporary folder.
-        env=os.environ | {"PYTHONPATH": str(PROJECT), "TMPDIR": os.getcwd()},
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "TMPDIR": str(Path.cwd())},
         capture_output=True,
         text=True,
         check=False,
