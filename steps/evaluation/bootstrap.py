@@ -97,9 +97,9 @@ def difference(
 
 def resamples(rows: int) -> str:
     """Say how many resamples intervals of so many rows rest on."""
-    if rows * RESAMPLES <= DRAWS:
-        return f"{RESAMPLES:,}"
-    return f"{max(FEWEST_RESAMPLES, DRAWS // rows):,} to {RESAMPLES:,}"
+    # Equal rows are drawn as one, so there may be fewer to draw from, and more resamples.
+    fewest = _count(rows)
+    return f"{RESAMPLES:,}" if fewest == RESAMPLES else f"{fewest:,} to {RESAMPLES:,}"
 
 
 def _cells(truth: np.ndarray, *probabilities: np.ndarray) -> _Cells:
@@ -108,11 +108,15 @@ def _cells(truth: np.ndarray, *probabilities: np.ndarray) -> _Cells:
     return _Cells(distinct[:, 0] > 0, distinct[:, 1:], counts)
 
 
+def _count(size: int) -> int:
+    return min(RESAMPLES, max(FEWEST_RESAMPLES, DRAWS // size))
+
+
 def _resamples(cells: _Cells, seed: int) -> Iterator[np.ndarray]:
     """Yield blocks (resamples, cells) of how often each cell's rows are drawn."""
     random = np.random.default_rng(seed)
     size = len(cells.counts)
-    left = min(RESAMPLES, max(FEWEST_RESAMPLES, DRAWS // size))
+    left = _count(size)
     while left:
         block = min(left, max(1, DRAWS_AT_ONCE // size))
         weights = np.empty((block, size))

@@ -60,7 +60,7 @@ def _of_run(run: Run) -> ModelChoice:
 
 
 def _registered(version: ModelVersion, session: Session) -> ModelChoice:
-    uri = f"models:/{version.name}/{version.version}"
+    uri = registry.uri_of(version)
     return ModelChoice(uri, session.client.get_run(version.run_id) if version.run_id else None)
 
 

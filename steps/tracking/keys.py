@@ -30,24 +30,31 @@ def code_digest(module: str) -> str:
     Imports inside functions count. What is imported by name at run time does not: a step that
     runs another one in front of it does not contain the other one's code.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, bytes] = {}
+    folders = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _source_file(name)
         if path is None or name in found:
             continue
-        found[name] = path
-        waiting.extend(_imported(path.read_text(encoding="utf-8")))
+        found[name] = _code(path)
+        folders.add(path.parent)
+        waiting.extend(_imported(found[name].decode()))
     # The pages that a package writes have templates beside its code.
-    for folder in {path.parent for path in found.values()}:
-        found |= {str(page.relative_to(PACKAGE)): page for page in folder.glob("templates/*")}
+    for folder in folders:
+        found |= {
+            str(page.relative_to(PACKAGE)): _code(page) for page in folder.glob("templates/*")
+        }
     total = hashlib.sha256()
     for name in sorted(found):
-        # Git may check out other line ends on another machine; the code is the same.
-        lines = found[name].read_bytes().replace(b"\r\n", b"\n")
-        total.update(f"{name} {hashlib.sha256(lines).hexdigest()}\n".encode())
+        total.update(f"{name} {hashlib.sha256(found[name]).hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def _code(path: Path) -> bytes:
+    # Git may check out other line ends on another machine; the code is the same.
+    return path.read_bytes().replace(b"\r\n", b"\n")
 
 
 def _source_file(module: str) -> Path | None:

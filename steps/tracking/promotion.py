@@ -14,7 +14,7 @@ from steps.evaluation import gate
 from steps.evaluation.bootstrap import difference
 from steps.evaluation.gate import Decision, Duel
 from steps.tracking import choice, models
-from steps.tracking.registry import CHAMPION, Registry
+from steps.tracking.registry import CHAMPION, Registry, uri_of
 from steps.tracking.runs import OUTPUT
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
 def _load(champion: ModelVersion, session: Session) -> LoadedModel:
     folder = session.folder / f"champion-{champion.version}"
     folder.mkdir(exist_ok=True)
-    chosen = choice.ModelChoice(_uri(champion), None)
+    chosen = choice.ModelChoice(uri_of(champion), None)
     try:
         return models.load(choice.fetch(chosen, replace(session, folder=folder)))
     except StepError as error:
@@ -145,7 +145,7 @@ def _check_comparable(champion: ModelVersion, theirs: Schema, ours: Schema) -> N
         return
     lacking = f", from features of which this table lacks {', '.join(sorted(missing))}"
     raise StepError(
-        f"expected the champion {_uri(champion)} to predict {_outcome(ours)} from this table, "
+        f"expected the champion {uri_of(champion)} to predict {_outcome(ours)} from this table, "
         f"found that it predicts {_outcome(theirs)}{lacking if missing else ''}; {ANOTHER_NAME}"
     )
 
@@ -153,10 +153,6 @@ def _check_comparable(champion: ModelVersion, theirs: Schema, ours: Schema) -> N
 def _outcome(schema: Schema) -> str:
     negative, positive = schema.classes
     return f"{schema.target} ({negative} or {positive})"
-
-
-def _uri(version: ModelVersion) -> str:
-    return f"models:/{version.name}/{version.version}"
 
 
 def split_of(run: Run) -> str:

@@ -42,6 +42,11 @@ PATIENCE_SECONDS = 60.0
 SECONDS_BETWEEN_LOOKS = 0.3
 
 
+def uri_of(version: ModelVersion) -> str:
+    """Give the URI of a version by its number, which no alias can move."""
+    return f"models:/{version.name}/{version.version}"
+
+
 @dataclass(frozen=True)
 class Registry:
     """The versions of one registered model."""
