@@ -29,11 +29,11 @@ import pyarrow.csv
 import pyarrow.parquet
 from mlflow.tracking import MlflowClient
 
-from steps.core import tables
-from steps.core.estimator import build_pipeline
-from steps.core.schema import Schema
-from steps.tracking.models import TRUSTED_TYPES, signature
-from steps.tracking.runs import StepRun
+from steps.data import tables
+from steps.data.schema import Schema
+from steps.model.pipeline import build_pipeline
+from steps.store.models import TRUSTED_TYPES, signature
+from steps.store.runs import StepRun
 
 PROJECT = Path(__file__).resolve().parents[1]
 JITTER = ("Glucose", "BloodPressure", "SkinThickness", "Insulin")
@@ -155,8 +155,8 @@ def save_model(folder: Path, **parameters: object) -> Path:
 
 def profile_run(frame: pd.DataFrame, schema: Schema) -> str:
     """Make the preprocess run that holds the training profile, so that drift is watched too."""
-    from steps.core.prepare import DATA, write_split
-    from steps.core.record import Record
+    from steps.base.record import Record
+    from steps.data.split import DATA, write_split
 
     client = MlflowClient()
     experiment = client.get_experiment_by_name("benchmark")

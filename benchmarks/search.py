@@ -46,11 +46,11 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
     import mlflow.sklearn
     from sklearn.model_selection import GridSearchCV
 
-    from steps.core.metrics import SCORERS, scorers
-    from steps.search.fitting import Work
-    from steps.search.results import Settings
-    from steps.tracking import runs
-    from steps.tracking.searching import Execution, search
+    from steps.model.fitting import Work
+    from steps.model.results import Settings
+    from steps.model.scorers import SCORERS, scorers
+    from steps.store import runs
+    from steps.store.searching import Execution, search
 
     pipeline, schema, features, labels = _data()
     grid = {f"clf__{name}": list(values) for name, values in GRIDS[candidates].items()}
@@ -80,8 +80,8 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
 def _data() -> tuple[Any, ...]:
     import pandas as pd
 
-    from steps.core.estimator import build_pipeline
-    from steps.core.schema import Schema
+    from steps.data.schema import Schema
+    from steps.model.pipeline import build_pipeline
 
     table = pd.read_csv(PROJECT / "data" / "diabetes.csv")
     features = table.drop(columns="Outcome").astype("float64")
@@ -129,7 +129,7 @@ SCRIPT = """
 import sys, mlflow, pandas as pd
 from sklearn.model_selection import GridSearchCV
 from benchmarks.search import GRIDS, _data
-from steps.core.metrics import SCORERS
+from steps.model.scorers import SCORERS
 pipeline, _, features, labels = _data()
 grid = {f"clf__{name}": list(values) for name, values in GRIDS[9].items()}
 mlflow.sklearn.autolog()

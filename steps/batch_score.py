@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.core import script
+    from steps.base import script
 
     script.begin_imports()
 
@@ -19,20 +19,23 @@ from typing import Any
 
 import mlflow.artifacts
 
+from steps.base import console
+from steps.base import dask_cluster as cluster
+from steps.base.errors import DRIFT, OK, StepError
+from steps.base.files import file_digest, files_digest
+from steps.base.parameters import boolean, number, one_of, parameter
+from steps.base.record import Record
 from steps.cli import run_script
-from steps.core import cluster, console, tables
-from steps.core.errors import DRIFT, OK, StepError
-from steps.core.files import file_digest, files_digest
-from steps.core.parameters import boolean, number, one_of, parameter
-from steps.core.prepare import DATA, PROFILE, TEST
-from steps.core.record import Record
-from steps.core.sources import location, scheme
-from steps.scoring import drift, drift_report, engine, inputs, plan, quarantine, sinks, summary
+from steps.data import tables
+from steps.data.sources import location, scheme
+from steps.data.split import DATA, PROFILE, TEST
+from steps.report import drift_page as drift_report
+from steps.scoring import drift, engine, inputs, plan, quarantine, sinks, summary
 from steps.scoring.predictor import Predictor
-from steps.tracking import choice, models, runs
-from steps.tracking.chain import Outcome, Session, Source, Step
-from steps.tracking.models import LoadedModel
-from steps.tracking.runs import StepRun
+from steps.store import choice, models, runs
+from steps.store.chain import Outcome, Session, Source, Step
+from steps.store.models import LoadedModel
+from steps.store.runs import StepRun
 
 HOLDOUT, AUTO = "holdout", "auto"
 MEGABYTE = 1_000_000

@@ -16,9 +16,10 @@ from azure.core.exceptions import AzureError
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
-from steps.core import console, parameters, script
-from steps.core.errors import FAILURE, INTERRUPTED, StepError
-from steps.tracking import chain, destination, runs
+from mlflow_aml.errors import AzureMLError
+from steps.base import console, parameters, script
+from steps.base.errors import FAILURE, INTERRUPTED, StepError
+from steps.store import chain, destination, runs
 
 
 def run_script(step: chain.Step[Any]) -> NoReturn:
@@ -28,7 +29,7 @@ def run_script(step: chain.Step[Any]) -> NoReturn:
 
 
 def launch(step: chain.Step[Any], argv: Sequence[str] | None = None) -> int:
-    """Run a step from its command line; give the exit code (see steps.core.errors)."""
+    """Run a step from its command line; give the exit code (see steps.base.errors)."""
     _quieten()
     signal.signal(signal.SIGTERM, _terminated)
     line = parameters.read_command_line(step.name, step.parameters, step.description, argv)
@@ -38,11 +39,11 @@ def launch(step: chain.Step[Any], argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     # requests' exceptions are OSErrors: the tracking server or the network has gone.
-    except (StepError, MlflowException, AzureError, OSError) as error:
+    except (StepError, AzureMLError, MlflowException, AzureError, OSError) as error:
         if line.debug:
             traceback.print_exc()
         sys.stderr.write(f"error: {_one_line(error)}\n")
-        return error.exit_code if isinstance(error, StepError) else FAILURE
+        return error.exit_code if isinstance(error, StepError | AzureMLError) else FAILURE
 
 
 def _launch(step: chain.Step[Any], texts: dict[str, str]) -> int:

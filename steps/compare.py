@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.core import script
+    from steps.base import script
 
     script.begin_imports()
 
@@ -14,16 +14,16 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from steps.base.errors import StepError
+from steps.base.parameters import defaults, integer, parameter
 from steps.cli import run_script
-from steps.core.errors import StepError
-from steps.core.parameters import defaults, integer, parameter
-from steps.core.sources import location
-from steps.evaluation import comparison
-from steps.evaluation.comparison import Entry, digest, group
-from steps.tracking import datasets, models, runs
-from steps.tracking.chain import LATEST, Outcome, Session, Source, Step
-from steps.tracking.datasets import Dataset
-from steps.tracking.runs import StepRun
+from steps.data.sources import location
+from steps.report import comparison
+from steps.report.comparison import Entry, digest, group
+from steps.store import datasets, models, runs
+from steps.store.chain import LATEST, Outcome, Session, Source, Step
+from steps.store.datasets import Dataset
+from steps.store.runs import StepRun
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

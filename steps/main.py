@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.core import script
+    from steps.base import script
 
     script.begin_imports()
 
 from dataclasses import field, fields, make_dataclass, replace
 from typing import Any
 
+from steps.base import parameters
+from steps.base.errors import GATE
 from steps.batch_score import BatchScoreParameters
 from steps.cli import run_script
-from steps.core import parameters
-from steps.core.errors import GATE
 from steps.preprocess import PreprocessParameters
-from steps.tracking.chain import (
+from steps.store.chain import (
     LATEST,
     Outcome,
     Session,
@@ -25,7 +25,7 @@ from steps.tracking.chain import (
     perform_nested,
     reuse_or_perform,
 )
-from steps.tracking.runs import StepRun, recorded_parameters
+from steps.store.runs import StepRun, recorded_parameters
 from steps.train import TrainParameters
 
 # The chain settles these itself; scored data is read as the training data was.

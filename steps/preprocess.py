@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.core import script
+    from steps.base import script
 
     script.begin_imports()
 
 from dataclasses import dataclass
 
+from steps.base.files import file_digest, files_digest
+from steps.base.parameters import integer, number, parameter, text, words
+from steps.base.record import Record
 from steps.cli import run_script
-from steps.core import prepare, sources, tables
-from steps.core.files import file_digest, files_digest
-from steps.core.parameters import integer, number, parameter, text, words
-from steps.core.record import Record
-from steps.tracking import runs
-from steps.tracking.chain import Outcome, Session, Source, Step
-from steps.tracking.runs import StepRun
+from steps.data import sources, tables
+from steps.data import split as prepare
+from steps.store import runs
+from steps.store.chain import Outcome, Session, Source, Step
+from steps.store.runs import StepRun
 
 
 @dataclass(frozen=True)

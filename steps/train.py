@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.core import script
+    from steps.base import script
 
     script.begin_imports()
 
@@ -12,27 +12,27 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
+from steps.base import dask_cluster as cluster
+from steps.base.errors import StepError
+from steps.base.parameters import boolean, integer, integers, one_of, parameter, text
 from steps.cli import run_script
-from steps.core import cluster
-from steps.core.errors import StepError
-from steps.core.estimator import build_pipeline
-from steps.core.metrics import SCORERS, scorers, scoring
-from steps.core.parameters import boolean, integer, integers, one_of, parameter, text
-from steps.core.sources import location
-from steps.evaluation import gate
-from steps.evaluation.evaluate import Trained, evaluate
-from steps.evaluation.threshold import Rule, rule
-from steps.search.executors import parse_jobs
-from steps.search.fitting import Work, check_folds
-from steps.search.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
-from steps.search.results import Search, Settings
-from steps.tracking import datasets, models, runs
-from steps.tracking.assessment import conclude
-from steps.tracking.chain import Outcome, Session, Source, Step, upstream
-from steps.tracking.datasets import Dataset
-from steps.tracking.registry import CHAMPION, model_name
-from steps.tracking.runs import StepRun
-from steps.tracking.searching import Execution, search
+from steps.data.sources import location
+from steps.model import gate
+from steps.model.evaluation import Trained, evaluate
+from steps.model.executors import parse_jobs
+from steps.model.fitting import Work, check_folds
+from steps.model.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
+from steps.model.pipeline import build_pipeline
+from steps.model.results import Search, Settings
+from steps.model.scorers import SCORERS, scorers, scoring
+from steps.model.threshold import Rule, rule
+from steps.store import datasets, models, runs
+from steps.store.assessment import conclude
+from steps.store.chain import Outcome, Session, Source, Step, upstream
+from steps.store.datasets import Dataset
+from steps.store.registry import CHAMPION, model_name
+from steps.store.runs import StepRun
+from steps.store.searching import Execution, search
 
 
 @dataclass(frozen=True)

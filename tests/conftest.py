@@ -15,8 +15,11 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from steps.cli import launch
-from steps.tracking.chain import load
+from steps.store.chain import load
 from tests import server
+
+# Fixtures that several rooms use.
+pytest_plugins = ["tests.model.trained", "tests.model.searches", "tests.loopback.fixtures"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 DIABETES = PROJECT / "data" / "diabetes.csv"

@@ -17,7 +17,7 @@ from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from steps.cli import launch
-from steps.tracking.chain import load
+from steps.store.chain import load
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = PROJECT / "README.md"

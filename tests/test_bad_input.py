@@ -175,7 +175,7 @@ def test_ctrl_c_while_a_script_is_still_importing(tmp_path: Path) -> None:
 
 def test_traceback_only_when_asked(capfd: pytest.CaptureFixture[str]) -> None:
     from steps.cli import launch
-    from steps.tracking.chain import load
+    from steps.store.chain import load
 
     assert launch(load("preprocess"), ["--data=nowhere.csv", "--debug"]) == 2
     assert "Traceback" in capfd.readouterr().err

@@ -9,8 +9,8 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from steps.core.parameters import defaults, project_file
-from steps.tracking.chain import load
+from steps.base.parameters import defaults, project_file
+from steps.store.chain import load
 from tests.conftest import PROJECT
 
 ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")

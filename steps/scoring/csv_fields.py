@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.core.errors import StepError
+from steps.base.errors import StepError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from steps.core.errors import StepError
-from steps.scoring import csv_text, numbers
-from steps.scoring.rows import Rejected, Rows, class_of, fits
+from steps.base.errors import StepError
+from steps.data import numbers
+from steps.data.numbers import fits
+from steps.scoring import csv_text
+from steps.scoring.rows import Rejected, Rows, class_of
 
 if TYPE_CHECKING:
     from steps.scoring.csv_table import CsvChunk

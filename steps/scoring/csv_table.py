@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
-from steps.core.errors import StepError
-from steps.core.tables import check_header
+from steps.base.errors import StepError
+from steps.data.tables import check_header
 from steps.scoring import csv_rows, csv_text
 from steps.scoring.inputs import GZIP
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from steps.core.files import file_digest, named_digest
+from steps.base.files import file_digest, named_digest
 
 if TYPE_CHECKING:
     from steps.scoring.inputs import InputFile

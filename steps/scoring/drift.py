@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from steps.core.schema import Schema
+    from steps.data.schema import Schema
 
 
 @dataclass(frozen=True)

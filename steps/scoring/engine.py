@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from steps.core import console
-from steps.core.errors import StepError
+from steps.base import console
+from steps.base.errors import StepError
 from steps.scoring import drift, stream
 from steps.scoring.digests import Digests
 from steps.scoring.plan import check_rows, open_table, plan
@@ -17,7 +17,7 @@ from steps.scoring.sinks import open_sink
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from steps.core.schema import Schema
+    from steps.data.schema import Schema
     from steps.scoring.drift import Bins, Drift
     from steps.scoring.inputs import InputFile
     from steps.scoring.plan import Request, Table
@@ -51,7 +51,7 @@ def score_files(
     score = _score_here
     if request.is_spread:
         # Imported when asked for, as few are: it keeps the others' start short.
-        from steps.scoring.cluster_score import score
+        from steps.scoring.cluster import score
     with Digests() as digests, console.progress(table.rows, "rows", "batch_score") as shown:
         totals = score(table, scorer, layout, request, digests, shown.update)
         digest = digests.value()

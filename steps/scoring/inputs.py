@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from steps.core.errors import StepError, Unreadable
-from steps.core.sources import local_path, scheme, without_query
+from steps.base.errors import StepError, Unreadable
+from steps.data.sources import local_path, scheme, without_query
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
 MAGIC = {b"PAR1": PARQUET, b"\x1f\x8b": GZIP}

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from steps.core.errors import StepError
-from steps.core.tables import check_columns
-from steps.scoring import numbers
+from steps.base.errors import StepError
+from steps.data import numbers
+from steps.data.numbers import LARGEST, as_floats, fits
+from steps.data.tables import check_columns
 from steps.scoring.csv_table import check_same_columns
-from steps.scoring.rows import LARGEST, Rejected, Rows, as_floats, class_of, fits
+from steps.scoring.rows import Rejected, Rows, class_of
 
 if TYPE_CHECKING:
     from steps.scoring.digests import Digests

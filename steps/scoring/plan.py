@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steps.core.errors import StepError
-from steps.core.tables import require_columns
+from steps.base.errors import StepError
+from steps.data.tables import require_columns
 from steps.scoring.csv_table import CsvTable
 from steps.scoring.inputs import PARQUET
 from steps.scoring.parquet_table import ParquetTable
@@ -18,7 +18,7 @@ from steps.scoring.rows import Selection
 from steps.scoring.sinks import FOLDER, Layout, kind
 
 if TYPE_CHECKING:
-    from steps.core.schema import Schema
+    from steps.data.schema import Schema
     from steps.scoring.inputs import InputFile
 
 CSV_OUTPUTS = (".csv", ".csv.gz")

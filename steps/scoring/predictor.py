@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from steps.core.schema import Schema
+    from steps.data.schema import Schema
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -78,7 +78,7 @@ class Predictor:
 def fill_values(estimator: Any, schema: Schema) -> list[float] | None:
     """Give what each feature's missing values are replaced by, in the order of the features.
 
-    None if the estimator is not exactly what `steps.core.estimator.build_pipeline` makes: then
+    None if the estimator is not exactly what `steps.model.pipeline.build_pipeline` makes: then
     nothing is known about how it treats a value.
     """
     if type(estimator) is not Pipeline or [name for name, _ in estimator.steps] != [

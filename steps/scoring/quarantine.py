@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from steps.core.errors import StepError
-from steps.core.files import whole_file
+from steps.base.errors import StepError
+from steps.base.files import whole_file
 
 if TYPE_CHECKING:
     from steps.scoring.rows import Rejected

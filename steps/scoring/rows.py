@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from steps.core.schema import Label, Schema
-
-# The forest computes in float32: what does not fit there is no number to it.
-LARGEST = float(np.finfo(np.float32).max)
+    from steps.data.schema import Label, Schema
 
 
 @dataclass(frozen=True)
@@ -73,14 +70,6 @@ class Chunk(Protocol):
         """Decode the rows; called in any thread."""
 
 
-def fits(column: np.ndarray) -> bool:
-    """Tell whether no value of a float column is infinite or too large for the forest."""
-    if not len(column):
-        return True
-    # fmin and fmax leave NaN out; comparing NaN (nothing but missing values) is False.
-    return not (np.fmax.reduce(column) > LARGEST or np.fmin.reduce(column) < -LARGEST)
-
-
 def class_of(values: pa.ChunkedArray | pa.Array, classes: tuple[Label, Label]) -> np.ndarray:
     """Find the class of each value: 0 or 1, -1 for anything else (a missing one, say)."""
     try:
@@ -101,14 +90,3 @@ def _spellings(label: Label) -> list[str]:
     if isinstance(label, bool):
         return [str(label), str(label).lower(), str(label).upper()]
     return [str(label), f"{label}.0"] if isinstance(label, int) else [label]
-
-
-def as_floats(column: Any) -> np.ndarray:
-    """Turn an Arrow number column into float64, NaN where null."""
-    floats: np.ndarray
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        # numpy converts whole numbers four times as fast as Arrow does.
-        floats = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
-    else:
-        floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return floats

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from steps.core.errors import StepError
-from steps.core.files import is_folder, whole_file, whole_folder
+from steps.base.errors import StepError
+from steps.base.files import is_folder, whole_file, whole_folder
 from steps.scoring.csv_fields import check_printable, field_texts, line, probability_texts
 
 if TYPE_CHECKING:
-    from steps.core.schema import Label
+    from steps.data.schema import Label
     from steps.scoring.rows import Rows
 
 ROWS_PER_GROUP = 1 << 18

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steps.core.files import unwritable
+from steps.base.files import unwritable
 from steps.scoring import drift
 from steps.scoring.labelled import Labelled, LabelledTotal
 from steps.scoring.sinks import Predicted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steps.core.record import metric_name
+from steps.base.record import metric_name
 from steps.scoring.quarantine import rejected_path
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import time
 import traceback
 
 from steps.cli import launch
-from steps.tracking.chain import load
+from steps.store.chain import load
 
 STEPS = ("preprocess", "train", "batch_score", "main")
 SMALL = ["--n_estimators=1,2", "--max_depth=2"]

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from steps.core.errors import DRIFT
+from steps.base.errors import DRIFT
 from tests.conftest import DIABETES, PROJECT, SMALL, RunStep, all_runs, artifacts
 
 OUTPUT = "predictions.csv"

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from steps.core.estimator import build_pipeline
-from steps.core.schema import Schema
+from steps.data.numbers import LARGEST
+from steps.data.schema import Schema
+from steps.model.pipeline import build_pipeline
 from steps.scoring import engine, inputs
 from steps.scoring.plan import Request
 from steps.scoring.predictor import Predictor
-from steps.scoring.rows import LARGEST
 
 # Names that a format could trip over: a delimiter, a quote, a line end, a path of nested columns.
 FEATURES = ("plain", 'with "quotes", a comma', "ü.é", "ü")

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from steps.core import tables
-from steps.core.estimator import build_pipeline
-from steps.core.profile import profile
-from steps.core.schema import Schema
+from steps.data import tables
+from steps.data.profile import profile
+from steps.data.schema import Schema
+from steps.model.pipeline import build_pipeline
 from steps.scoring import drift, engine, inputs
 from steps.scoring.plan import Request
 from steps.scoring.predictor import Predictor

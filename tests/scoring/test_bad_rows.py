@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from steps.core.errors import StepError
+from steps.base.errors import StepError
 from tests.scoring.conftest import FEATURES, Score, assert_same, expected, read, rows
 
 # Far enough down to be in a later chunk than the first.

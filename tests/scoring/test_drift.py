@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from steps.core.profile import profile
-from steps.core.schema import Schema
+from steps.data.profile import profile
+from steps.data.schema import Schema
+from steps.report.drift_page import page
 from steps.scoring import drift
-from steps.scoring.drift_report import page
 from tests.scoring.conftest import BINS, FEATURES, FRAME, SCHEMA, Score, rows
 
 VALUES = arrays(

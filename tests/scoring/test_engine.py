@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from steps.core.errors import StepError, Unreadable
+from steps.base.errors import StepError, Unreadable
 from tests.scoring.conftest import FEATURES, Score, assert_same, expected, read, rows
 
 OUTPUTS = ("p.csv", "p.csv.gz", "p.parquet", "p")

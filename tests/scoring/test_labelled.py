@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from steps.core.metrics import class_scores
+from steps.model.scorers import class_scores
 from steps.scoring.labelled import Labelled, LabelledTotal
 from steps.scoring.rows import class_of
 from tests.scoring.conftest import FEATURES, PIPELINE, Score, rows

@@ -15,7 +15,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from steps.core.schema import Schema
+from steps.data.schema import Schema
 from steps.scoring.predictor import Predictor, fill_values
 from tests.scoring.conftest import FEATURES, FRAME, PIPELINE, SCHEMA, fit
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.core.errors import StepError
+from steps.base.errors import StepError
 from tests.scoring.any_table import (
     DELIMITERS,
     FEATURES,

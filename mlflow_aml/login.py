@@ -1,0 +1,238 @@
+"""One login to Azure for azureml-core and azureml-mlflow, with `azure-identity`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mlflow_aml.console import warn
+from mlflow_aml.errors import FAILURE, AzureMLError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
+
+# Without a terminal nobody can help the login along: it must not take longer than this.
+SECONDS_WITHOUT_TERMINAL = 25.0
+# A token is asked for anew this long before it expires. Azure's own clients do the same.
+SECONDS_BEFORE_EXPIRY = 300.0
+SERVICE_PRINCIPAL = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
+WAYS = (
+    "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET of a service principal; or run "
+    "`az login`; or run where there is a managed or workload identity; or run in a terminal, "
+    "which offers a browser"
+)
+_REFUSAL = re.compile(r"^\s*(?:(\w+Credential):)?.*?\b(AADSTS\d+)", re.MULTILINE)
+_NETWORK_SIGNS = (
+    "Connection",
+    "connect",
+    "resolve",
+    "timed out",
+    "CERTIFICATE",
+    "certificate bundle",
+    "Max retries",
+    "HTTP Error: 5",
+)
+# What azure-identity's credentials refuse as soon as they are made, by a word of their message.
+_SETTINGS = {
+    "tenant": "AZURE_TENANT_ID: expected the id or the domain of a tenant, found other characters",
+    "authority": "AZURE_AUTHORITY_HOST: expected an address https://…, found something else",
+    "certificate": "AZURE_CLIENT_CERTIFICATE_PATH: expected a certificate with its key, as PEM or "
+    "PKCS12, found something else",
+    "No such file": "AZURE_CLIENT_CERTIFICATE_PATH: expected a file, found nothing there",
+}
+_REASONS = {
+    "AADSTS7000215": "AZURE_CLIENT_SECRET is wrong; it is the secret's value, not its id",
+    "AADSTS7000222": "the client secret has expired; make a new one in the portal",
+    "AADSTS700016": "AZURE_CLIENT_ID is unknown in this tenant",
+    "AADSTS90002": "AZURE_TENANT_ID is unknown",
+    "AADSTS900023": "AZURE_TENANT_ID is not a tenant",
+    "AADSTS700082": "the sign-in has expired; run `az login` again",
+    "AADSTS70043": "the sign-in has expired; run `az login` again",
+    "AADSTS50173": "the sign-in was revoked; run `az login` again",
+    "AADSTS50078": "a second factor is asked for; run `az login` again",
+    "AADSTS50076": "a second factor is asked for; run `az login` again",
+}
+
+
+class Login:
+    """A credential that keeps its tokens and fails with one clear line.
+
+    azureml-mlflow asks for a token with every request; `az login`'s credential would start a
+    process each time.
+    """
+
+    def __init__(self, ask: Callable[..., AccessToken]) -> None:
+        self._ask = ask
+        self._tokens: dict[tuple[str, ...], AccessToken] = {}
+        self._lock = threading.Lock()
+
+    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        """Return a token for the scopes, the kept one unless it is about to expire."""
+        with self._lock:
+            token = self._tokens.get(scopes)
+            if token is None or token.expires_on - time.time() < SECONDS_BEFORE_EXPIRY:
+                token = self._tokens[scopes] = self._ask(*scopes)
+            return token
+
+
+@cache
+def login() -> Login:
+    """Give this process's login. Nothing is asked of Azure before the first token is needed."""
+    with quiet("azure.identity"), _settings_checked():
+        from azure.identity import DefaultAzureCredential
+
+        chain = DefaultAzureCredential(process_timeout=8)
+    person: list[TokenCredential] = []
+
+    def ask(*scopes: str) -> AccessToken:
+        if person:
+            return _ask_person(person[0], scopes)
+        try:
+            return _ask_in_time(chain, scopes)
+        except AzureMLError as error:
+            if not (isinstance(error, NoLoginError) and sys.stdin.isatty()):
+                raise
+        person.append(_interactive())
+        return _ask_person(person[0], scopes)
+
+    return Login(ask)
+
+
+class NoLoginError(AzureMLError):
+    """No way to log in was set up, as opposed to one that Azure refused."""
+
+
+def _ask_in_time(chain: TokenCredential, scopes: tuple[str, ...]) -> AccessToken:
+    from azure.core.exceptions import AzureError
+
+    answer: list[AccessToken] = []
+    failure: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            with quiet("azure.identity"):
+                answer.append(chain.get_token(*scopes))
+        except (AzureError, ValueError) as error:
+            failure.append(error)
+
+    # The clients have no overall time limit, so the wait for them has one. A daemon: it must not
+    # hold up the end of the process.
+    thread = threading.Thread(target=ask, name="azure-login", daemon=True)
+    thread.start()
+    thread.join(SECONDS_WITHOUT_TERMINAL)
+    if answer:
+        return answer[0]
+    if failure:
+        raise explain(str(failure[0]), os.environ)
+    raise AzureMLError(
+        f"Azure did not answer the login within {SECONDS_WITHOUT_TERMINAL:.0f} s; check the "
+        "network and HTTPS_PROXY",
+        exit_code=FAILURE,
+    )
+
+
+def _interactive() -> TokenCredential:
+    from azure.identity import (
+        ChainedTokenCredential,
+        DeviceCodeCredential,
+        InteractiveBrowserCredential,
+    )
+
+    def prompt(address: str, code: str, _expires: object) -> None:
+        # Standard output may be a shell's $(…): the prompt goes to standard error.
+        warn(f"log in to Azure: open {address} and enter {code}")
+
+    tenant = os.environ.get("AZURE_TENANT_ID")
+    with _settings_checked():
+        return ChainedTokenCredential(
+            InteractiveBrowserCredential(tenant_id=tenant),
+            DeviceCodeCredential(tenant_id=tenant, prompt_callback=prompt),
+        )
+
+
+@contextmanager
+def _settings_checked() -> Iterator[None]:
+    """Make one line of what azure-identity says of a variable that it cannot use."""
+    try:
+        yield
+    # A key that is encrypted, without its password, is a TypeError.
+    except (ValueError, TypeError, OSError) as error:
+        raise explain_setting(str(error), os.environ) from None
+
+
+def explain_setting(message: str, environment: Mapping[str, str]) -> AzureMLError:
+    """Name the variable that is not as azure-identity needs it, never its value."""
+    for word, text in _SETTINGS.items():
+        if word in message:
+            return AzureMLError(f"{text}; set it anew, or unset it")
+    names = ", ".join(sorted(name for name in environment if name.startswith("AZURE_")))
+    return AzureMLError(f"azure-identity cannot use the login that is set up; check {names}")
+
+
+def _ask_person(credential: TokenCredential, scopes: tuple[str, ...]) -> AccessToken:
+    from azure.core.exceptions import AzureError
+
+    try:
+        with quiet("azure.identity"):
+            return credential.get_token(*scopes)
+    except AzureError as error:
+        raise explain(str(error), os.environ) from None
+
+
+def explain(message: str, environment: Mapping[str, str]) -> AzureMLError:
+    """Turn azure-identity's many lines into one, without anything that could be a secret."""
+    refusal = _REFUSAL.search(message)
+    if refusal:
+        credential, code = refusal.group(1) or "the credential", refusal.group(2)
+        reason = _REASONS.get(code, f"see https://login.microsoftonline.com/error?code={code[6:]}")
+        return AzureMLError(f"Azure refused the login of {credential} ({code}): {reason}")
+    if "authority configuration" in message:
+        return AzureMLError("Azure knows no tenant with the id in AZURE_TENANT_ID: check it")
+    # A credential that was not set up may speak of connections too; one that failed stops the list.
+    lines = (
+        message.splitlines()
+        if "Attempted credentials" not in message
+        else [line for line in message.splitlines() if "Authentication failed" in line]
+    )
+    if any(sign in line for line in lines for sign in _NETWORK_SIGNS):
+        return AzureMLError(
+            "could not reach Azure to log in (login.microsoftonline.com), or it failed; check the "
+            "network, HTTPS_PROXY and REQUESTS_CA_BUNDLE, or try again later",
+            exit_code=FAILURE,
+        )
+    if "Authentication failed" in message:
+        return AzureMLError(
+            "Azure did not accept the login: check AZURE_TENANT_ID, AZURE_CLIENT_ID "
+            "and AZURE_CLIENT_SECRET, or run `az login` again"
+        )
+    return NoLoginError(f"found no login to Azure{_hint(environment)}: {WAYS}")
+
+
+def _hint(environment: Mapping[str, str]) -> str:
+    unset = [name for name in SERVICE_PRINCIPAL if not environment.get(name)]
+    if len(unset) in (1, 2):
+        return f" ({' and '.join(unset)} not set)"
+    if environment.get("AZUREML_SERVICE_PRINCIPAL_ID"):
+        return " (AZUREML_SERVICE_PRINCIPAL_* are not read: name them AZURE_*)"
+    return ""
+
+
+@contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """Mute these loggers' warnings and errors: the same is said in an exception."""
+    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in loggers]
+    for logger, _ in levels:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in levels:
+            logger.setLevel(level)

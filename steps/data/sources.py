@@ -1,0 +1,94 @@
+"""Tables given by path or URI, fetched to a local file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+
+from steps.base.errors import StepError, Unreadable
+from steps.base.files import whole_file
+from steps.base.parameters import text
+
+# Of Linux, and no less than those of other systems.
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+
+
+def location(value: str) -> str:
+    """Read a parameter that is a path or a URI; a path must be one that a file can have."""
+    path = local_path(text(value))
+    if path is not None and (
+        len(os.fsencode(path)) > LONGEST_PATH
+        or any(len(os.fsencode(name)) > LONGEST_NAME for name in path.parts)
+    ):
+        raise ValueError(
+            f"a path of at most {LONGEST_PATH} bytes, each of its names of at most {LONGEST_NAME}"
+        )
+    return value
+
+
+def scheme(location: str) -> str:
+    """Name the scheme of a URI in lower case; "" for a path (a drive letter is no scheme)."""
+    try:
+        name = urlsplit(location).scheme.lower()
+    except ValueError:
+        # Brackets that are no IPv6 address: not a URI, so a path.
+        return ""
+    return name if len(name) > 1 and ":/" in location else ""
+
+
+def local_path(location: str) -> Path | None:
+    """Give the path that a location names on this machine, or None if it is elsewhere."""
+    kind = scheme(location)
+    if kind == "":
+        return Path(location)
+    return Path(unquote(urlsplit(location).path)) if kind == "file" else None
+
+
+def fetch(location: str, folder: Path) -> Path:
+    """Give a local file with the content of a path or URI.
+
+    What is elsewhere is copied to `folder`, once: the same location gives the same copy again.
+    Raises Unreadable if there is nothing to read.
+    """
+    path = local_path(location)
+    if path is None:
+        return _download(location, folder)
+    if not path.exists():
+        raise Unreadable(
+            f"expected a file at {location}, found nothing there "
+            f"(relative paths start at {Path.cwd()})"
+        )
+    if not path.is_file():
+        raise StepError(f"expected a file at {location}, found a folder")
+    return path
+
+
+def _download(location: str, folder: Path) -> Path:
+    # The suffix tells the format, so it is kept.
+    suffixes = "".join(Path(urlsplit(location).path).suffixes)
+    target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
+    if target.exists():
+        return target
+    # fsspec raises ImportError for a scheme whose library is missing, ValueError for an unknown
+    # one, and each file system its own OSError beyond that.
+    try:
+        with (
+            fsspec.open(location, "rb") as source,
+            whole_file(target) as copy,
+            copy.open("wb") as file,
+        ):
+            shutil.copyfileobj(source, file)
+    except (ImportError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Unreadable(f"could not read {without_query(location)}: {reason}") from error
+    return target
+
+
+def without_query(location: str) -> str:
+    """Leave out the query of a URI: that of a signed one is a secret."""
+    return location.partition("?")[0] if scheme(location) else location

@@ -1,0 +1,71 @@
+"""Where candidates are fitted on more than one machine: a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from joblib import effective_n_jobs
+
+from steps.base.dask_cluster import dask_client
+from steps.model.executors import OutcomeFuture
+from steps.model.fitting import Work, fit_candidate, prepare
+
+
+class ClusterExecutor:
+    """Fits candidates on the workers of a Dask scheduler, one task each.
+
+    Dask itself fits the candidates of a lost worker again on another one; what is left for
+    `lost` is a candidate that took several workers with it.
+    """
+
+    lost: tuple[type[BaseException], ...] = ()
+
+    def __init__(self, work: Work, scheduler: str, jobs: int = -1) -> None:
+        self._work, self._scheduler, self._jobs = work, scheduler, jobs
+        self._stack = ExitStack()
+        self._client: Any = None
+        self._prepared: Any = None
+
+    def __enter__(self) -> Self:
+        workers = effective_n_jobs(self._jobs)
+        self._client = self._stack.enter_context(dask_client(self._scheduler, workers))
+        # Only now is the optional package known to be there.
+        from distributed import CancelledError, KilledWorker
+
+        self.lost = (KilledWorker, CancelledError)
+        self._share()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def slots(self, remaining: int) -> int:
+        """Count the workers' threads as of now: workers may come and go."""
+        threads: int = sum(self._client.nthreads().values())
+        return max(1, threads)
+
+    def submit(self, parameters: Mapping[str, Any]) -> OutcomeFuture:
+        """Send one candidate to the cluster."""
+        future: OutcomeFuture = self._client.submit(
+            fit_candidate, self._prepared, dict(parameters), pure=False
+        )
+        return future
+
+    def recover(self) -> None:
+        """Send the data again: the workers that were lost may have held the only copies."""
+        self._share()
+
+    def _share(self) -> None:
+        from dask import config
+
+        # A task's result, unlike scattered data, is made again when its only holder is lost.
+        with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            self._prepared = self._client.submit(prepare, self._work, pure=False)

@@ -1,0 +1,166 @@
+"""May a model go out, and is it better than the champion? Decided here, acted on elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from steps.base.parameters import NONE
+from steps.model.bootstrap import Interval
+from steps.model.scores import LOWER_IS_BETTER, METRICS
+
+_SCORES = [f"test_{name}" for name in METRICS if name not in LOWER_IS_BETTER]
+# "Even the low end of its interval must reach the minimum" is the stricter thing to ask.
+GATE_METRICS = (*_SCORES, *(f"{name}_low" for name in _SCORES))
+
+PASSED, FAILED = "passed", "failed"
+
+
+def minimum(value: str) -> dict[str, float]:
+    """Scores that must be reached, as `test_roc_auc=0.80,test_recall=0.5`; or `none`."""
+    if value.strip().lower() == NONE:
+        return {}
+    expected = ValueError(
+        f"none, or metric=number separated by commas with metrics of {', '.join(GATE_METRICS)}"
+        " and numbers from 0 to 1"
+    )
+    found: dict[str, float] = {}
+    for part in value.split(","):
+        name, _, number = (text.strip() for text in part.partition("="))
+        try:
+            least = float(number)
+        except ValueError:
+            raise expected from None
+        if name not in GATE_METRICS or name in found or not 0 <= least <= 1:
+            raise expected
+        found[name] = least
+    return found
+
+
+@dataclass(frozen=True)
+class Check:
+    """One minimum and what was reached."""
+
+    metric: str
+    least: float
+    value: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the minimum is reached."""
+        return self.value >= self.least
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:.3f} {'≥' if self.passed else '<'} {self.least:g}"
+
+
+@dataclass(frozen=True)
+class Duel:
+    """The model against the champion, both scored now on the model's held-out rows.
+
+    `difference` is the model's score less the champion's. `same_split` is False when the champion
+    was trained from another split: it may then have seen some of these rows, which favours it.
+    """
+
+    version: str
+    metric: str
+    difference: Interval
+    same_split: bool
+
+    @property
+    def won(self) -> bool:
+        """Whether the model is better beyond doubt: a tie keeps the champion."""
+        return self.difference.low > 0
+
+    def __str__(self) -> str:
+        found = self.difference
+        outcome = "better than" if self.won else "worse than" if found.high < 0 else "a tie with"
+        told = (
+            f"{outcome} champion version {self.version}: difference of {self.metric} "
+            f"{found.value:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
+        )
+        if self.same_split:
+            return told
+        return f"{told} (trained from another split, the champion may have seen these rows)"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was asked of a model, what was found, and what became of it."""
+
+    checks: tuple[Check, ...] = ()
+    must_beat: bool = False
+    model: str | None = None
+    duel: Duel | None = None
+    version: str | None = None
+    champion: bool = False
+
+    @property
+    def gated(self) -> bool:
+        """Whether there was anything to miss."""
+        return bool(self.checks) or self.must_beat
+
+    @property
+    def asked(self) -> bool:
+        """Whether there was any gate or registration."""
+        return bool(self.checks) or self.model is not None
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the gate failed; empty if it did not."""
+        missed = [str(check) for check in self.checks if not check.passed]
+        if self.must_beat and self.duel is not None and not self.duel.won:
+            missed.append(f"must_beat=champion, but it is {self.duel}")
+        return missed
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything asked for holds."""
+        return not self.reasons
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The decision with its figures, for the run and for the version."""
+        if not self.asked:
+            return {}
+        found = {"gate.decision": self.sentence}
+        if self.gated:
+            found["gate"] = PASSED if self.passed else FAILED
+        for check in self.checks:
+            found[f"gate.{check.metric}"] = f"{check.value:.6g} (minimum {check.least:g})"
+        if self.duel is not None:
+            gap = self.duel.difference
+            found["gate.against_version"] = self.duel.version
+            found["gate.difference"] = (
+                f"{self.duel.metric} {gap.value:+.6g} [{gap.low:+.6g}, {gap.high:+.6g}]"
+            )
+        return found
+
+    @property
+    def sentence(self) -> str:
+        """The decision in one line."""
+        verdict = f"gate {PASSED if self.passed else FAILED}: " if self.gated else ""
+        return verdict + "; ".join(self.grounds)
+
+    @property
+    def grounds(self) -> list[str]:
+        """What the decision rests on and what followed from it."""
+        if not self.passed:
+            return [*self.reasons, "nothing was registered"]
+        parts = [str(check) for check in self.checks]
+        if self.version is not None:
+            parts.append(f"registered as {self.model} version {self.version}")
+        if self.champion and self.duel is None:
+            parts.append("the champion, as there is no other")
+        elif self.duel is not None:
+            parts.append(f"{'the new champion' if self.champion else 'not champion'}: {self.duel}")
+        return parts
+
+    def registered(self, version: str, *, champion: bool) -> Decision:
+        """Add what became of the model."""
+        return replace(self, version=version, champion=champion)
+
+
+def check(minimums: Mapping[str, float], metrics: Mapping[str, float]) -> tuple[Check, ...]:
+    """Compare logged metrics with their minimums."""
+    return tuple(Check(name, least, metrics[name]) for name, least in minimums.items())

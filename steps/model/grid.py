@@ -1,0 +1,124 @@
+"""Which candidates a search tries: parameters of the pipeline, and the values of each."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+
+from steps.base.errors import StepError
+from steps.base.parameters import NONE
+
+# One grid, or several that are tried one after the other, as scikit-learn has it.
+Grid = dict[str, list[Any]] | list[dict[str, list[Any]]]
+Candidate = dict[str, Any]
+
+EXPECTED = (
+    'none, or lists of values by parameter name, such as {"clf__min_samples_leaf": [1, 5]}, '
+    "inline or in a .json or .yaml file"
+)
+
+
+def forest_grid(
+    n_estimators: Sequence[int | None], max_depth: Sequence[int | None]
+) -> dict[str, list[Any]]:
+    """Make the grid of the two parameters that have a step parameter of their own."""
+    return {"clf__n_estimators": list(n_estimators), "clf__max_depth": list(max_depth)}
+
+
+def parse_grid(text: str) -> Grid | None:
+    """Read the `grid` parameter: None for `none`, else what the inline text or the file says.
+
+    A file is read here, so that the value (and the step's key with it) follows its content.
+    """
+    if text.strip().lower() == NONE:
+        return None
+    inline = text.lstrip().startswith(("{", "["))
+    try:
+        source = text if inline else Path(text).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{EXPECTED} ({type(error).__name__} on reading it)") from None
+    # JSON is read as such first: YAML takes 1e-3 for a text.
+    found = _json(source)
+    if found is None:
+        found = _yaml(source)
+    grids = found if isinstance(found, list) else [found]
+    if not grids or not all(_is_grid(grid) for grid in grids):
+        raise ValueError(EXPECTED)
+    return found  # type: ignore[no-any-return]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    # Beside JSONDecodeError: numbers with thousands of digits, and brackets within brackets.
+    except (ValueError, RecursionError):
+        return None
+
+
+def _yaml(text: str) -> Any:
+    try:
+        found = yaml.safe_load(text)
+        # A date, or a list within itself, is no parameter and has no place in the step's key.
+        json.dumps(found)
+    # PyYAML lets through what its own constructors raise: `!!timestamp x` an AttributeError,
+    # `!!int ""` an IndexError, `!!bool x` a KeyError.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        raise ValueError(EXPECTED) from None
+    return found
+
+
+def _is_grid(grid: Any) -> bool:
+    return (
+        isinstance(grid, dict)
+        and bool(grid)
+        and all(isinstance(name, str) for name in grid)
+        and all(isinstance(values, list) and values for values in grid.values())
+    )
+
+
+def check_names(grid: Grid, known: Collection[str]) -> None:
+    """Raise StepError for the first parameter that the pipeline does not have."""
+    for name in names(grid):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(close)}?" if close else "look them up in a child run"
+            raise StepError(
+                f"parameter grid: expected parameters of the pipeline, found '{name}'; {hint}"
+            )
+
+
+def names(grid: Grid) -> list[str]:
+    """Names of the parameters of a grid, each once."""
+    grids: Sequence[Mapping[str, Any]] = grid if isinstance(grid, list) else [grid]
+    return list(dict.fromkeys(name for one in grids for name in one))
+
+
+def common_prefix(grid: Grid, step: str) -> str:
+    """Give `<step>__` if the grid is of that step's parameters only, else an empty text."""
+    prefix = f"{step}__"
+    return prefix if all(name.startswith(prefix) for name in names(grid)) else ""
+
+
+def candidates(grid: Grid, search: str, n_iter: int, seed: int) -> list[Candidate]:
+    """List the candidates in scikit-learn's order: all of them, or `n_iter` drawn with `seed`.
+
+    Candidates are drawn without repetition; a grid smaller than `n_iter` is tried whole.
+    """
+    space = ParameterGrid(grid)
+    if search == "grid":
+        return list(space)
+    drawn = min(n_iter, size(grid))
+    return list(ParameterSampler(grid, drawn, random_state=seed))
+
+
+def size(grid: Grid) -> int:
+    """Count the combinations of a grid."""
+    grids = grid if isinstance(grid, list) else [grid]
+    return sum(math.prod(len(values) for values in one.values()) for one in grids)

@@ -1,0 +1,108 @@
+"""The probability from which a row is decided positive.
+
+A threshold is chosen on cross-validated predictions of the training rows. Chosen on the held-out
+rows it would make their scores look better than those of new data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.base import clone
+
+from steps.base.console import progress
+from steps.model.scorers import PREDICT
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+Rule = float | str
+Fold = tuple[np.ndarray, np.ndarray]
+CHOSEN_BY = ("f1", "youden")
+
+
+def rule(value: str) -> Rule:
+    """Read a number between 0 and 1, or the name of the score that chooses it."""
+    if value in CHOSEN_BY:
+        return value
+    expected = ValueError(f"a number between 0 and 1, or {' or '.join(CHOSEN_BY)}")
+    try:
+        number = float(value)
+    except ValueError:
+        raise expected from None
+    if not 0 < number < 1:
+        raise expected
+    return number
+
+
+def out_of_fold(
+    estimator: Pipeline, features: pd.DataFrame, labels: np.ndarray, folds: Sequence[Fold]
+) -> np.ndarray:
+    """Predict each training row's probability by a model that was fitted without it.
+
+    A fold is the rows to fit on and the rows to predict. As scikit-learn's `cross_val_predict`,
+    but it shows how far it is.
+    """
+    predicted = np.empty(len(labels))
+    with progress(len(folds), "folds", "evaluate") as bar:
+        for fitted_on, left_out in folds:
+            model = clone(estimator).fit(features.iloc[fitted_on], labels[fitted_on])
+            predicted[left_out] = model.predict_proba(features.iloc[left_out])[:, 1]
+            bar.update()
+    return predicted
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Scores of the decisions at each threshold; all arrays have one length."""
+
+    thresholds: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    youden: np.ndarray
+
+
+def curves(truth: np.ndarray, probability: np.ndarray) -> Curves:
+    """Score the decisions at each threshold that makes a difference.
+
+    These lie halfway between neighbouring probabilities, so that a row's decision never hangs on
+    the last bit of its probability.
+    """
+    levels = np.unique(np.concatenate([probability, [0.0, 1.0]]))
+    thresholds = (levels[1:] + levels[:-1]) / 2
+    above = _rows_above(thresholds, probability)
+    hits = _rows_above(thresholds, probability[truth])
+    positives = int(truth.sum())
+    recall = hits / positives
+    false_alarms = (above - hits) / (len(truth) - positives)
+    return Curves(
+        thresholds=thresholds,
+        precision=np.divide(hits, above, out=np.zeros(len(above)), where=above > 0),
+        recall=recall,
+        f1=2 * hits / (above + positives),
+        youden=recall - false_alarms,
+    )
+
+
+def choose(by: Rule, found: Curves) -> float:
+    """Take the given threshold, or the one with the highest score of that name.
+
+    Of equal scores the one nearest to 0.5 is taken.
+    """
+    if not isinstance(by, str):
+        return by
+    score: np.ndarray = getattr(found, by)
+    best = np.flatnonzero(np.isclose(score, score.max(), rtol=0, atol=1e-12))
+    nearest = best[np.argmin(np.abs(found.thresholds[best] - PREDICT))]
+    return float(found.thresholds[nearest])
+
+
+def _rows_above(thresholds: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    rising = np.sort(probability)
+    above: np.ndarray = len(rising) - np.searchsorted(rising, thresholds, side="right")
+    return above

@@ -1,0 +1,155 @@
+"""What a search leaves on its run: all that `mlflow.sklearn.autolog` would, decided here.
+
+Names and values are autolog's (mlflow 3.15, mlflow/sklearn/utils.py), so that runs made either
+way can be compared; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sklearn import metrics
+from sklearn.utils import estimator_html_repr
+
+from steps.base.record import Record
+from steps.model.fitting import Outcome, Work
+from steps.model.results import Search
+
+LONGEST_PARAMETER = 6000
+
+
+def estimator_tags(estimator: Any) -> dict[str, str]:
+    """Name the class of an estimator."""
+    kind = type(estimator)
+    return {
+        "estimator_name": kind.__name__,
+        "estimator_class": f"{kind.__module__}.{kind.__name__}",
+    }
+
+
+def texts(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Write parameters as MLflow keeps them, cut where it would refuse them."""
+    return {name: _cut(str(value)) for name, value in parameters.items()}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_PARAMETER else text[: LONGEST_PARAMETER - 3] + "..."
+
+
+def pipeline_parameters(estimator: Any) -> dict[str, str]:
+    """Give all parameters of the pipeline; a child run has them with its candidate's instead."""
+    return texts(estimator.get_params(deep=True))
+
+
+def child_metrics(outcome: Outcome) -> dict[str, float]:
+    """Give mean and standard deviation over the folds, of times (seconds) and test scores."""
+    found = {}
+    for name, scores in outcome.scores.items():
+        values = np.array([scores])
+        # Row-wise, with the very operations of cv_results_: the last bit depends on them.
+        mean = np.average(values, axis=1)
+        found[f"mean_{name}"] = float(mean[0])
+        spread = np.average((values - mean[:, np.newaxis]) ** 2, axis=1)
+        found[f"std_{name}"] = float(np.sqrt(spread)[0])
+    return found
+
+
+def ranks(search: Search, index: int) -> dict[str, float]:
+    """Give the ranks of one candidate, which only the end of the search can tell."""
+    return {
+        name: float(values[index])
+        for name, values in search.cv_results_.items()
+        if name.startswith("rank_")
+    }
+
+
+def before(search: Search) -> Record:
+    """Tell what is known before the first fit: the search and its settings."""
+    described = search.get_params(deep=False)
+    # A random search's is a parameter of the step as well, and the run has it already.
+    described.pop("n_iter", None)
+    return Record(params=texts(described), tags=estimator_tags(search))
+
+
+def after(search: Search, work: Work, folder: Path) -> Record:
+    """Tell how the search ended; its files are written into `folder`."""
+    best = {f"best_{name}": value for name, value in search.best_params_.items()}
+    scores = {"best_cv_score": float(search.best_score_), **training_metrics(search, work)}
+    pd.DataFrame.from_dict(search.cv_results_).to_csv(folder / "cv_results.csv", index=False)
+    (folder / "estimator.html").write_text(_page(search), encoding="utf-8")
+    _draw_all(search, work, folder)
+    return Record(params=texts(best), metrics=scores, files=((folder, ""),))
+
+
+def training_metrics(search: Search, work: Work) -> dict[str, float]:
+    """Score the refitted model on the rows it was trained on, averaged over the classes.
+
+    High values say little: they are here because autolog logs them.
+    """
+    labels = work.labels
+    predicted = search.predict(work.features)
+    probabilities = search.predict_proba(work.features)
+    averaged: dict[str, Any] = {"average": "weighted", "pos_label": None, "zero_division": 0}
+    found = {
+        "precision_score": metrics.precision_score(labels, predicted, **averaged),
+        "recall_score": metrics.recall_score(labels, predicted, **averaged),
+        "f1_score": metrics.f1_score(labels, predicted, **averaged),
+        "accuracy_score": metrics.accuracy_score(labels, predicted),
+        "log_loss": metrics.log_loss(labels, probabilities),
+        "roc_auc": metrics.roc_auc_score(labels, probabilities[:, 1], average="weighted"),
+        "score": search.score(work.features, labels),
+    }
+    return {f"training_{name}": float(value) for name, value in found.items()}
+
+
+def _page(search: Search) -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="UTF-8"/></head>\n<body>\n'
+        f"{estimator_html_repr(search)}\n</body>\n</html>\n"
+    )
+
+
+def _draw_all(search: Search, work: Work, folder: Path) -> None:
+    estimator = search.best_estimator_
+    predicted = estimator.predict(work.features)
+    scores = estimator.predict_proba(work.features)[:, 1]
+    curve: dict[str, Any] = {"y_true": work.labels, "pos_label": estimator.classes_[1]}
+
+    def confusion(ax: Axes) -> None:
+        metrics.ConfusionMatrixDisplay.from_predictions(
+            work.labels, predicted, normalize="true", cmap="Blues", ax=ax
+        )
+
+    def roc(ax: Axes) -> None:
+        metrics.RocCurveDisplay.from_predictions(y_score=scores, ax=ax, **curve)
+
+    def precision_recall(ax: Axes) -> None:
+        metrics.PrecisionRecallDisplay.from_predictions(y_score=scores, ax=ax, **curve)
+
+    _draw(confusion, "Normalized confusion matrix", folder / "training_confusion_matrix.png")
+    _draw(roc, "ROC curve", folder / "training_roc_curve.png")
+    _draw(
+        precision_recall,
+        "Precision recall curve",
+        folder / "training_precision_recall_curve.png",
+    )
+
+
+def _draw(draw: Callable[[Axes], None], title: str, path: Path) -> None:
+    with matplotlib.rc_context({"font.size": 8}):
+        # Not by way of pyplot: it would keep the figure, and choose a window system.
+        figure = Figure()
+        FigureCanvasAgg(figure)
+        ax = figure.add_subplot()
+        draw(ax)
+        ax.set_title(title)
+        # The best compression would take as long as the drawing.
+        figure.savefig(path, dpi=175, pil_kwargs={"compress_level": 1})

@@ -1,0 +1,263 @@
+"""Child runs of a search, written while it goes on: one run for each candidate.
+
+A candidate's run is created when the candidate starts, gets its parameters and scores when it
+ends, and is then ended: three requests, sent by a few threads beside the fitting. Scores of
+every fold are kept in tags, so that an interrupted search can go on from its child runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import mlflow
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+
+from steps.base import console
+from steps.base.console import Progress
+from steps.model.fitting import Outcome
+from steps.model.grid import Candidate
+from steps.model.results import Search
+from steps.model.search import Span
+from steps.report import search_record as record
+from steps.store import runs
+from steps.store.destination import AZURE, is_remote
+from steps.store.runs import FINISHED, StepRun
+
+CANDIDATE_OF = "step.candidate_of"
+CANDIDATE = "step.candidate"
+COPY_OF = "step.candidate.copy_of"
+ERROR = "step.candidate.error"
+FOLDS = "step.candidate.folds."
+PARENT = "mlflow.parentRunId"
+
+FAILED = RunStatus.to_string(RunStatus.FAILED)
+KILLED = RunStatus.to_string(RunStatus.KILLED)
+
+# A local store has one writer at a time; a server is mostly waited for.
+LOCAL_THREADS, REMOTE_THREADS = 1, 8
+# So many writes may be on their way before the search waits for the store.
+MOST_WAITING = 48
+# The parent's progress goes out this often, in one request with a point for each candidate.
+SECONDS_BETWEEN_POINTS = 3.0
+# MLflow takes 100 parameters in a request; Azure ML takes 250 metric values.
+MOST_PARAMS, MOST_POINTS = 100, 250
+# A table of many columns makes a pipeline of many parameters; Azure ML takes so many for a run.
+AZURE_PARAMS = 200
+LONGEST_ERROR, LONGEST_NAME = 1000, 250
+
+
+def candidate_id(candidate: Candidate) -> str:
+    """Identify a candidate by its parameters, whatever their order."""
+    text = json.dumps(candidate, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def name_of(candidate: Candidate) -> str:
+    """Name a child run by what sets it apart: `n_estimators=2, max_depth=3`."""
+    words = (f"{name.rpartition('__')[2]}={value}" for name, value in candidate.items())
+    return ", ".join(words)[:LONGEST_NAME]
+
+
+class ChildRuns:
+    """Writes the child runs of one search; the parent's own progress too.
+
+    `tags` are the parent's, its step key among them.
+    Use it as a context: what is on its way is sent before the block ends. An error of the store
+    ends the search with the next candidate. Child runs that the block leaves unended (an error,
+    Ctrl-C) end FAILED or KILLED.
+    """
+
+    def __init__(
+        self,
+        run: StepRun,
+        tags: Mapping[str, str],
+        estimator: Any,
+        candidates: Sequence[Candidate],
+        metric: str,
+        bar: Progress,
+    ) -> None:
+        self._run, self._client, self._bar = run, run.client, bar
+        self._candidates, self._metric = candidates, metric
+        uri = mlflow.get_tracking_uri()
+        self._remote, self._azure = is_remote(uri), uri.startswith(AZURE)
+        self._parameters = record.pipeline_parameters(estimator)
+        self._tags = {
+            PARENT: run.id,
+            CANDIDATE_OF: tags[runs.KEY],
+            **record.estimator_tags(estimator),
+            **_origin(tags),
+        }
+        self._pool = ThreadPoolExecutor(
+            REMOTE_THREADS if self._remote else LOCAL_THREADS, thread_name_prefix="children"
+        )
+        self._sent: deque[Future[Any]] = deque()
+        self._ids: dict[int, Future[str]] = {}
+        self._ended: set[int] = set()
+        self._points: list[Metric] = []
+        self._points_sent = 0.0
+        self._done, self._best = 0, -math.inf
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._pool:
+            if error is None:
+                self._send_points()
+                self.wait()
+            else:
+                self._abandon(KILLED if isinstance(error, KeyboardInterrupt) else FAILED)
+
+    def started(self, index: int, at: float) -> None:
+        """Create the run of a candidate."""
+        self._create(index, at, {})
+
+    def finished(self, index: int, outcome: Outcome, span: Span) -> None:
+        """Write a candidate's scores and end its run."""
+        self._end(index, outcome, span.ended)
+        self._count(outcome)
+        if outcome.error:
+            console.warn(f"{name_of(self._candidates[index])} failed: {outcome.error}")
+
+    def adopt(self, index: int, outcome: Outcome, span: Span, origin: str) -> None:
+        """Write a run for a candidate that an earlier, interrupted search has finished.
+
+        It is a copy, with the times of its `origin`: the earlier search keeps its record.
+        """
+        self._create(index, span.started, {COPY_OF: origin})
+        self._end(index, outcome, span.ended)
+        self._count(outcome)
+
+    def rank(self, search: Search) -> None:
+        """Add the ranks, which autolog's child runs have too, where that costs no request.
+
+        They are known only at the end, so on a server they would be a fourth request for each
+        candidate; there they are in cv_results.csv alone.
+        """
+        if not self._remote:
+            for index in range(len(self._candidates)):
+                self._send(self._write_ranks, index, record.ranks(search, index))
+
+    def wait(self) -> None:
+        """Wait until all is written; raise the first error."""
+        while self._sent:
+            self._sent.popleft().result()
+
+    # --- what the search's thread hands over -------------------------------------------------
+
+    def _send(self, write: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future = self._pool.submit(write, *arguments)
+        self._sent.append(future)
+        while self._sent[0].done() or len(self._sent) > MOST_WAITING:
+            self._sent.popleft().result()
+            if not self._sent:
+                break
+        return future
+
+    def _create(self, index: int, at: float, tags: Mapping[str, str]) -> None:
+        candidate = self._candidates[index]
+        mine = {**self._tags, CANDIDATE: candidate_id(candidate), **tags}
+        self._ids[index] = self._send(self._write_start, name_of(candidate), at, mine)
+
+    def _end(self, index: int, outcome: Outcome, at: float) -> None:
+        self._ended.add(index)
+        parameters = record.texts(self._candidates[index]) | self._shared(index)
+        self._send(self._write_end, self._ids[index], parameters, outcome, at)
+
+    def _shared(self, index: int) -> dict[str, str]:
+        """Give the parameters that all candidates share, as many as the store takes."""
+        own = self._candidates[index]
+        shared = {name: text for name, text in self._parameters.items() if name not in own}
+        if not self._azure:
+            return shared
+        # The imputers' go last: they are the many, and all alike.
+        ordered = sorted(shared.items(), key=lambda item: item[0].startswith("fillna__"))
+        return dict(ordered[: AZURE_PARAMS - len(own)])
+
+    def _count(self, outcome: Outcome) -> None:
+        self._done += 1
+        now = int(time.time() * 1000)
+        self._points.append(Metric("candidates_done", self._done, now, self._done))
+        score = record.child_metrics(outcome)[f"mean_test_{self._metric}"]
+        # A score that is not a number is not better than any.
+        if score > self._best:
+            self._best = score
+        if math.isfinite(self._best):
+            self._points.append(Metric("best_cv_score_so_far", self._best, now, self._done))
+        note = f"best {self._metric} {self._best:.4f}" if math.isfinite(self._best) else ""
+        self._bar.update(1, note)
+        if time.monotonic() - self._points_sent >= SECONDS_BETWEEN_POINTS:
+            self._send_points()
+
+    def _send_points(self) -> None:
+        self._points_sent = time.monotonic()
+        points, self._points = self._points, []
+        for first in range(0, len(points), MOST_POINTS):
+            self._send(self._write_points, points[first : first + MOST_POINTS])
+
+    def _abandon(self, status: str) -> None:
+        # The error that got us here is the one to report, not one of these writes.
+        with suppress(MlflowException):
+            self.wait()
+        for index in self._ids.keys() - self._ended:
+            with suppress(MlflowException):
+                self._client.set_terminated(self._ids[index].result(), status)
+
+    # --- what the pool's threads do ----------------------------------------------------------
+
+    def _write_start(self, name: str, at: float, tags: dict[str, str]) -> str:
+        made = self._client.create_run(self._run.experiment_id, int(at * 1000), tags, name)
+        return str(made.info.run_id)
+
+    def _write_end(
+        self, made: Future[str], parameters: Mapping[str, str], outcome: Outcome, at: float
+    ) -> None:
+        run_id, milliseconds = made.result(), int(at * 1000)
+        params = [Param(name, value) for name, value in parameters.items()]
+        for first in range(MOST_PARAMS, len(params), MOST_PARAMS):
+            self._client.log_batch(run_id, params=params[first : first + MOST_PARAMS])
+        metrics = [
+            Metric(name, value, milliseconds, 0)
+            for name, value in record.child_metrics(outcome).items()
+            if math.isfinite(value)
+        ]
+        tags = {FOLDS + name: json.dumps(scores) for name, scores in outcome.scores.items()}
+        if outcome.error:
+            tags[ERROR] = outcome.error[:LONGEST_ERROR]
+        self._client.log_batch(
+            run_id, metrics, params[:MOST_PARAMS], [RunTag(*item) for item in tags.items()]
+        )
+        # Last: a FINISHED run is one whose scores are there.
+        self._client.set_terminated(run_id, FAILED if outcome.error else FINISHED, milliseconds)
+
+    def _write_points(self, points: Sequence[Metric]) -> None:
+        self._client.log_batch(self._run.id, points)
+
+    def _write_ranks(self, index: int, ranks: Mapping[str, float]) -> None:
+        now = int(time.time() * 1000)
+        run_id = self._ids[index].result()
+        self._client.log_batch(run_id, [Metric(*item, now, 0) for item in ranks.items()])
+
+
+def _origin(tags: Mapping[str, str]) -> dict[str, str]:
+    """Pick who and what made the parent run: its child runs say so too."""
+    return {
+        name: value
+        for name, value in tags.items()
+        if name == "mlflow.user" or name.startswith("mlflow.source.")
+    }

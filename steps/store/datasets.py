@@ -1,0 +1,48 @@
+"""The prepared data of a preprocess run, read back from its artifacts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from steps.data.schema import Schema
+from steps.data.split import DATA, PROFILE, SCHEMA, TEST, TRAIN
+from steps.store.runs import download
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test rows with their schema and profile."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    schema: Schema
+    profile: dict[str, Any]
+
+    def features(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Give the feature columns of some rows, all float64."""
+        return rows[list(self.schema.features)]
+
+    def labels(self, rows: pd.DataFrame) -> np.ndarray:
+        """Give the original labels of some rows."""
+        labels: np.ndarray = rows[self.schema.target].to_numpy()
+        return labels
+
+
+def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
+    """Download the data of a preprocess run."""
+    data = download(client, run_id, DATA, folder)
+    return Dataset(
+        train=pd.read_parquet(data / TRAIN),
+        test=pd.read_parquet(data / TEST),
+        schema=Schema.from_json((data / SCHEMA).read_text(encoding="utf-8")),
+        profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
+    )

@@ -1,0 +1,154 @@
+"""Open the runs of steps, log to them, read them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.tracking import MlflowClient
+
+from steps.base.errors import StepError
+from steps.base.parameters import as_recorded, from_recorded
+from steps.base.record import Record
+from steps.store.uploads import upload
+
+STEP = "step"
+KEY = "step.key"
+UPSTREAM = "step.upstream_run_id"
+OUTPUT = "step.output_digest"
+
+FINISHED = RunStatus.to_string(RunStatus.FINISHED)
+NO_SUCH_RUN = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """The open run of a step."""
+
+    client: MlflowClient
+    id: str
+    experiment_id: str
+
+    def log(self, record: Record) -> None:
+        """Log parameters, metrics and tags in one request, then the files."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            self.id,
+            metrics=[Metric(name, value, now, 0) for name, value in record.metrics.items()],
+            params=[Param(name, value) for name, value in record.params.items()],
+            tags=[RunTag(name, value) for name, value in record.tags.items()],
+        )
+        for path, folder in record.files:
+            upload(self.client, self.id, path, folder)
+
+
+@contextmanager
+def open_run(
+    step: str, parameters: Mapping[str, str], *, nested: bool = False
+) -> Iterator[StepRun]:
+    """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
+
+    The run shows all of the step's parameters, in the form in which `mlflow run` records them,
+    and ends FINISHED, or FAILED if the block raises. A run that was not made here keeps its name.
+    """
+    name = None if "MLFLOW_RUN_ID" in os.environ else step
+    with mlflow.start_run(run_name=name, nested=nested) as active:
+        run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id)
+        shown = active.data.params
+        missing = {name: as_recorded(text) for name, text in parameters.items()}
+        run.log(
+            Record(
+                params={name: text for name, text in missing.items() if name not in shown},
+                tags={STEP: step},
+            )
+        )
+        yield run
+
+
+def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
+    """Give the parameters, of those named, with which a step's run was launched."""
+    params = run.data.params
+    return {name: from_recorded(params[name]) for name in names if name in params}
+
+
+def newest(
+    client: MlflowClient, experiment_id: str, step: str, *, key: str | None = None
+) -> Run | None:
+    """Find the newest FINISHED run of a step in an experiment, with the given key if any."""
+    return next(finished(client, experiment_id, step, key=key), None)
+
+
+def finished(
+    client: MlflowClient, experiment_id: str, step: str, *, key: str | None = None
+) -> Iterator[Run]:
+    """Yield the FINISHED runs of a step in an experiment, newest first."""
+    wanted = f"tags.`{STEP}` = '{step}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
+    # Status is compared here: servers differ in the words that a filter may use for it.
+    for run in search(client, experiment_id, wanted):
+        if run.info.status == FINISHED:
+            yield run
+
+
+def search(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
+    """Yield the runs of an experiment that a filter string finds, newest first."""
+    token = None
+    while True:
+        try:
+            page = client.search_runs(
+                [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
+            )
+        except ValueError as error:
+            # MLflow writes a run's files in place: a kill in that moment leaves an empty one.
+            raise StepError(
+                f"expected readable runs in {mlflow.get_tracking_uri()}, found a damaged one "
+                f"({error}); a folder of runs does not survive every kill: use a database "
+                "(MLFLOW_TRACKING_URI=sqlite:///mlflow.db), or delete the run last killed"
+            ) from error
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def get_run(client: MlflowClient, run_id: str, step: str) -> Run:
+    """Read a run and check that it is one of the given step."""
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in NO_SUCH_RUN:
+            raise
+        raise StepError(
+            f"expected the id of a {step} run in {mlflow.get_tracking_uri()}, found no run "
+            f"{run_id}; list them with: mlflow runs list --experiment-id <id>"
+        ) from error
+    found = run.data.tags.get(STEP)
+    if found != step:
+        what = f"a run of {found}" if found else "a run of another program"
+        raise StepError(f"expected the id of a {step} run, found {what} ({run_id})")
+    return run
+
+
+def download(client: MlflowClient, run_id: str, artifact: str, folder: Path) -> Path:
+    """Download one artifact (a file or a folder) of a run."""
+    # Only the root can be listed on Azure ML; it tells a run without the artifact from a failure.
+    top = artifact.partition("/")[0]
+    if top not in {item.path for item in client.list_artifacts(run_id)}:
+        raise StepError(
+            f"expected the artifact {artifact} in run {run_id}, found no {top} there; "
+            "use a run whose step finished"
+        )
+    # By its own address: asked by run id, MLflow goes on to look for logged models, which Azure ML
+    # does not have, and hides what went wrong before.
+    address = f"{client.get_run(run_id).info.artifact_uri}/{artifact}"
+    path = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder)))
+    if not path.exists():
+        raise StepError(f"expected the artifact {artifact} in run {run_id}, found nothing")
+    return path

@@ -1,0 +1,99 @@
+"""The Dask cluster: none, one on this machine, one elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+
+from steps.base import dask_cluster as cluster
+from steps.base.errors import StepError
+
+
+def test_scheduler_is_none_local_or_an_address() -> None:
+    assert cluster.scheduler("none") is None
+    assert cluster.scheduler("local") == "local"
+    assert cluster.scheduler("tcp://10.0.0.4:8786") == "tcp://10.0.0.4:8786"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "dask", "tcp://", "tcp://host", "http://host:80", "tcp://h:x"]
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="none, local or the address"):
+        cluster.scheduler(text)
+
+
+@pytest.mark.slow
+def test_local_cluster_runs_the_projects_functions() -> None:
+    with cluster.dask_client("local", workers=1) as client:
+        assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+
+
+@pytest.mark.slow
+def test_nobody_at_the_address_is_said_in_one_line(unused_port: int) -> None:
+    address = f"tcp://127.0.0.1:{unused_port}"
+    with (
+        pytest.raises(StepError, match=f"expected a Dask scheduler at {address}"),
+        cluster.dask_client(address),
+    ):
+        raise AssertionError("connected to nobody")
+
+
+@pytest.mark.slow
+def test_cluster_elsewhere_gets_the_projects_code(elsewhere: str) -> None:
+    for _ in range(2):
+        with cluster.dask_client(elsewhere) as client:
+            assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+
+
+@pytest.mark.slow
+def test_a_cluster_of_this_process_keeps_its_modules() -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as own,
+        cluster.dask_client(own.scheduler_address) as client,
+    ):
+        assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+    assert sys.modules["steps.base.dask_cluster"] is cluster
+    assert not any(entry.endswith(".zip") and "steps-" in entry for entry in sys.path)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    async def find() -> int:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        port: int = server.sockets[0].getsockname()[1]
+        server.close()
+        await server.wait_closed()
+        return port
+
+    return asyncio.run(find())
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, unused_port: int) -> Iterator[str]:
+    """Address of a scheduler with one worker, started where `steps` cannot be imported."""
+    address = f"tcp://127.0.0.1:{unused_port}"
+    where = ["--no-dashboard"]
+    commands = [
+        ["scheduler", "--host", "127.0.0.1", "--port", str(unused_port), *where],
+        ["worker", address, "--nthreads", "1", "--local-directory", str(tmp_path), *where],
+    ]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "dask", *command],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command in commands
+    ]
+    yield address
+    for process in reversed(started):
+        process.terminate()
+        process.wait(timeout=30)

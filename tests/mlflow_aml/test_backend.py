@@ -1,0 +1,254 @@
+"""The backend `aml` against the loopback workspace, which really runs what is submitted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.entities import Run
+
+from loopback.jobs import Job
+from loopback.workspace import LoopbackWorkspace
+from tests.loopback.laptop import SMALL, Done, Laptop, azure_runs, finish, new_laptop, server
+
+pytestmark = pytest.mark.slow
+COMPUTE = {"compute": "cpu-cluster"}
+# Another project than this one: nothing here knows of steps, tables or models.
+TOY = """
+name: toy
+conda_env: conda.yaml
+entry_points:
+  greet:
+    parameters:
+      name: {type: string, default: world}
+      code: {type: int, default: 0}
+      seconds: {type: float, default: 0}
+      table: {type: path, default: none}
+    command: >-
+      python greet.py {name} {code} {seconds} {table}
+"""
+GREET = """
+import os, sys, time
+name, code, seconds, table = sys.argv[1:]
+print("hello", name, "of", os.environ.get("PLACE"), "with", table, flush=True)
+time.sleep(float(seconds))
+print("ends with", code)
+sys.exit(int(code))
+"""
+
+
+@pytest.fixture
+def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Laptop:
+    return new_laptop(loopback_workspace, tmp_path / "laptop")
+
+
+@pytest.fixture
+def toy(laptop: Laptop, loopback_workspace: LoopbackWorkspace) -> Laptop:
+    folder = laptop.folder.with_name("toy")
+    folder.mkdir()
+    (folder / "MLproject").write_text(TOY)
+    (folder / "conda.yaml").write_text(
+        "dependencies: [python=3.11, pip, {pip: [azureml-mlflow]}]\n"
+    )
+    (folder / "greet.py").write_text(GREET)
+    loopback_workspace.write_config(folder)
+    return Laptop(loopback_workspace, folder, laptop.env)
+
+
+def submit(
+    laptop: Laptop, step: str, *parameters: str, config: dict[str, Any] | None = None, **env: str
+) -> Done:
+    return finish(start(laptop, step, *parameters, config=config, **env))
+
+
+def start(
+    laptop: Laptop, step: str, *parameters: str, config: dict[str, Any] | None = None, **env: str
+) -> subprocess.Popen[str]:
+    options = [part for given in parameters for part in ("-P", given.removeprefix("--"))]
+    given = json.dumps(COMPUTE | (config or {}))
+    return laptop.start("mlflow", "run", ".", "-e", step, "-b", "aml", "-c", given, *options, **env)
+
+
+def last_job(workspace: LoopbackWorkspace) -> Job:
+    return list(workspace.jobs.values())[-1]
+
+
+def uploaded(workspace: LoopbackWorkspace) -> set[str]:
+    """Names of the files that the last submission sent."""
+    return set(workspace.snapshots.all[last_job(workspace).snapshot].uploaded)
+
+
+def described(run: Run) -> dict[str, str]:
+    """Pick the tags that say what a run is, not where it ran."""
+    words = ("mlflow.source", "mlflow.project.entryPoint", "mlflow.user", "step", "mlflow.gitRepo")
+    own = ("step.upstream_run_id", "mlflow.source.git.repoURL")
+    return {
+        name: value
+        for name, value in run.data.tags.items()
+        if name.startswith(words) and name not in own
+    }
+
+
+def test_remote_and_local_steps_build_on_each_other(
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    make_repository(laptop.folder)
+    env = {"MLFLOW_EXPERIMENT_NAME": "remote"}
+    remote = submit(laptop, "preprocess", **env)
+    assert remote.code == 0, remote.err
+    job = last_job(loopback_workspace)
+    assert f"job {job.run} completed: https://ml.azure.com/runs/{job.run}?" in remote.out
+    assert "preprocess: 768 rows" in remote.out
+    remote_run = server(loopback_workspace).get_run(job.run)
+
+    # The same step here: the same parameters and tags, and so the same key.
+    local = laptop.mlflow_run("preprocess", **env)
+    assert local.code == 0, local.err
+    local_run = azure_runs(loopback_workspace, step="preprocess")[0]
+    assert local_run.info.run_id != remote_run.info.run_id
+    assert local_run.data.params == remote_run.data.params
+    assert described(local_run) == described(remote_run)
+    assert "mlflow.source.git.commit" in described(remote_run)
+    assert remote_run.data.tags["mlflow.project.backend"] == "aml"
+
+    # main there: its steps are nested runs, and preprocess is the one that was made here.
+    chained = submit(laptop, "main", *SMALL, **env)
+    assert chained.code == 0, chained.err
+    assert f"preprocess: reusing run {local_run.info.run_id}" in chained.out
+    job = last_job(loopback_workspace)
+    nested = azure_runs(loopback_workspace, **{"mlflow.parentRunId": job.run})
+    assert {run.data.tags["step"] for run in nested} == {"train", "batch_score"}
+    assert {run.info.status for run in nested} == {"FINISHED"}
+
+    # A model trained there is scored here.
+    scored = laptop.run("steps.batch_score", "--model=latest", **env)
+    assert scored.code == 0, scored.err
+    trained = next(run for run in nested if run.data.tags["step"] == "train")
+    assert f"train: reusing run {trained.info.run_id}" in scored.out
+    assert (laptop.folder / "predictions.csv").exists()
+
+
+def make_repository(folder: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "-q"], ["add", "MLproject"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *arguments], cwd=folder, check=True)
+
+
+def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    for name in (".env", "mlflow.db", "mlruns/0/meta.yaml", ".venv/bin/python", ".git/HEAD"):
+        path = toy.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a secret")
+    (toy.folder / "patients.csv").symlink_to("/etc/hostname")
+    assert submit(toy, "greet").code == 0
+    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
+    # Only what changed, then nothing.
+    (toy.folder / "new.txt").write_text("new")
+    assert submit(toy, "greet").code == 0
+    assert uploaded(loopback_workspace) == {"new.txt"}
+    first = last_job(loopback_workspace).snapshot
+    again = submit(toy, "greet", config={"tags": {"team": "x"}})
+    assert last_job(loopback_workspace).snapshot == first
+    assert "already in the workspace" in again.out
+    names = [name for name in loopback_workspace.environments if name.startswith("toy-")]
+    assert len(names) == 1
+
+
+def test_parameters_reach_the_command_as_they_are(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    table = toy.folder / "data" / "t.csv"
+    table.parent.mkdir()
+    table.write_text("a")
+    config = {
+        "environment_variables": {"PLACE": "Azure"},
+        "tags": {"team": "x"},
+        "max_run_minutes": 2,
+    }
+    done = submit(toy, "greet", "name=it's; exit 7 $(id)", f"table={table}", config=config)
+    assert done.code == 0, done.err
+    assert "hello it's; exit 7 $(id) of Azure with data/t.csv" in done.out
+    job = last_job(loopback_workspace)
+    assert job.configuration["maxRunDurationSeconds"] == 120
+    run = server(loopback_workspace).get_run(job.run)
+    assert run.data.tags["mlflow.project.entryPoint"] == "greet"
+    assert run.data.params["name"] == "'it'\"'\"'s; exit 7 $(id)'"
+
+
+def test_a_job_that_fails(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    done = submit(toy, "greet", "code=3")
+    assert done.code == 1
+    assert "ends with 3" in done.err
+    assert f"https://ml.azure.com/runs/{last_job(loopback_workspace).run}?" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_ctrl_c_cancels_the_job(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    # A shell's background jobs ignore Ctrl-C, and so would what this suite starts if it is one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = set(loopback_workspace.jobs)
+    process = start(toy, "greet", "seconds=120")
+    deadline = time.monotonic() + 60
+    while not any(
+        job.status == "Running" for run, job in loopback_workspace.jobs.items() if run not in before
+    ):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, finish(process).err
+        time.sleep(0.2)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    done = finish(process, 60)
+    assert done.code != 0
+    job = last_job(loopback_workspace)
+    assert f"job {job.run}: asked Azure to cancel it" in done.out
+    while job.ended is None:
+        assert time.monotonic() < deadline + 30
+        time.sleep(0.2)
+    assert job.canceled
+
+
+def test_without_waiting(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    done = submit(toy, "greet", "seconds=60", config={"wait": False})
+    assert done.code == 0, done.err
+    job = last_job(loopback_workspace)
+    assert f"job {job.run} submitted: https://ml.azure.com/runs/{job.run}?" in done.out
+    assert job.ended is None
+    loopback_workspace.runner.cancel(job.run)
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters", "words"),
+    [
+        ({"compute": "nope"}, (), "no compute 'nope'; it has cpu-cluster, gpu-cluster"),
+        ({"COMPUTE": "x"}, (), "unknown key COMPUTE; the keys are compute, wait,"),
+        ({"environment": "nope"}, (), "the workspace has no environment 'nope'"),
+        ({}, ("name=/etc/hostname",), "parameter name: '/etc/hostname' is not on the cluster"),
+    ],
+)
+def test_what_is_refused_before_submission(
+    toy: Laptop,
+    loopback_workspace: LoopbackWorkspace,
+    config: dict[str, Any],
+    parameters: tuple[str, ...],
+    words: str,
+) -> None:
+    before = len(loopback_workspace.jobs)
+    done = submit(toy, "greet", *parameters, config=config)
+    assert done.code == 1
+    assert words in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    assert len(loopback_workspace.jobs) == before
+
+
+def test_a_project_without_conda_env_and_one_without_workspace(toy: Laptop) -> None:
+    (toy.folder / "config.json").unlink()
+    assert "expected config.json of an Azure ML workspace" in submit(toy, "greet").err
+    (toy.folder / "MLproject").write_text(TOY.replace("conda_env: conda.yaml", ""))
+    (toy.folder / "conda.yaml").unlink()
+    toy.workspace.write_config(toy.folder)
+    assert "MLproject: expected a conda_env" in submit(toy, "greet").err

@@ -1,0 +1,240 @@
+"""A search gives what GridSearchCV gives, to the last bit, wherever candidates are fitted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.model_selection import RandomizedSearchCV
+
+from steps.base.errors import StepError
+from steps.model import fitting
+from steps.model.executors import Executor, LocalExecutor, parse_jobs
+from steps.model.fitting import Outcome, check_folds, fit_candidate, prepare
+from steps.model.results import Search, cv_results, refitted, unfitted_search
+from steps.model.search import fit_all
+from tests.model.searches import Case, Heard, assert_same_results, make_case
+
+
+def run(
+    case: Case, executor: Executor | None = None, known: Any = None, heard: Heard | None = None
+) -> tuple[Search, Heard]:
+    """Search a case from end to end."""
+    heard, candidates = heard or Heard(), case.settings.candidates()
+    with executor or LocalExecutor(case.work, 1) as fitted_by:
+        outcomes = fit_all(candidates, fitted_by, heard, known)
+    search = unfitted_search(case.work.estimator, case.settings)
+    return refitted(search, case.work, candidates, outcomes), heard
+
+
+def assert_same_search(case: Case, ours: Search) -> None:
+    """Compare a search with scikit-learn's own of the same settings."""
+    theirs = case.scikit_learn().fit(case.work.features, case.work.labels)
+    assert_same_results(ours.cv_results_, theirs.cv_results_)
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.best_score_ == theirs.best_score_
+    assert set(vars(theirs)) - set(vars(ours)) <= {"_checked_cv_orig"}
+    features = case.work.features
+    assert np.array_equal(ours.predict_proba(features), theirs.predict_proba(features))
+    assert ours.score(features, case.work.labels) == theirs.score(features, case.work.labels)
+
+
+@pytest.mark.parametrize("kind", ["int", "bool", "str"])
+@pytest.mark.parametrize("metric", ["roc_auc", "f1"])
+def test_equal_to_grid_search(kind: str, metric: str) -> None:
+    case = make_case(kind, metric=metric)
+    assert_same_search(case, run(case)[0])
+
+
+def test_equal_where_the_grid_touches_other_steps() -> None:
+    case = make_case().with_grid(
+        {"fillna__columns_0__strategy": ["mean", "median"], "clf__n_estimators": [1, 2]}
+    )
+    assert not case.work.prefix
+    assert_same_search(case, run(case)[0])
+
+
+def test_equal_with_data_too_large_to_keep(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "MOST_BYTES_KEPT", 1000)
+    assert not prepare(case.work).kept
+    assert_same_search(case, run(case)[0])
+
+
+def test_equal_to_randomized_search(case: Case) -> None:
+    settings = replace(case.settings, search="random", n_iter=3)
+    ours, _ = run(replace(case, settings=settings))
+    theirs = RandomizedSearchCV(
+        case.work.estimator, settings.grid, n_iter=3, random_state=42, cv=settings.folds,
+        scoring=settings.scoring, refit=settings.metric,
+    ).fit(case.work.features, case.work.labels)  # fmt: skip
+    assert_same_results(ours.cv_results_, theirs.cv_results_)
+    assert type(ours) is type(theirs)
+
+
+@pytest.mark.parametrize(("kind", "positive"), [("int", "1"), ("bool", "True"), ("str", "yes")])
+def test_a_class_needs_a_row_for_each_fold(kind: str, positive: str) -> None:
+    work = make_case(kind).work
+    check_folds(replace(work, folds=268))
+    with pytest.raises(StepError, match=f"cv_folds=269 training rows .* 268 of {positive};"):
+        check_folds(replace(work, folds=269))
+
+
+# scikit-learn's own search, run to compare with, warns of what ours tells its listener.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_failing_candidate_is_told_and_passed_over() -> None:
+    case = make_case().with_grid({"clf__n_estimators": [1], "clf__max_depth": [2, -1, 3]})
+    ours, heard = run(case)
+    assert [bool(heard.outcomes[index].error) for index in range(3)] == [False, True, False]
+    assert "max_depth" in str(heard.outcomes[1].error)
+    assert np.isnan(ours.cv_results_["mean_test_f1"][1])
+    assert_same_search(case, ours)
+
+
+def test_all_candidates_failing_is_an_error() -> None:
+    case = make_case().with_grid({"clf__max_depth": [-1, -2]})
+    with pytest.raises(StepError, match=r"all 2 failed; the first error: .*max_depth"):
+        run(case)
+
+
+def test_known_candidates_are_not_fitted_again(case: Case) -> None:
+    fresh, heard = run(case)
+    resumed, again = run(case, known={0: heard.outcomes[0], 2: heard.outcomes[2]})
+    assert sorted(again.outcomes) == [1, 3]
+    assert_same_results(resumed.cv_results_, fresh.cv_results_)
+    assert resumed.cv_results_["mean_fit_time"][2] == fresh.cv_results_["mean_fit_time"][2]
+
+
+def test_one_after_the_other_in_this_process(case: Case) -> None:
+    before = time.time()
+    _, heard = run(case)
+    assert heard.most_at_once == 1
+    ends = [before, *(heard.spans[index].ended for index in range(4))]
+    for index in range(4):
+        span = heard.spans[index]
+        assert ends[index] <= span.started < span.ended
+
+
+def with_workers(case: Case) -> LocalExecutor:
+    """Make an executor that has two worker processes from the start."""
+    executor = LocalExecutor(case.work, 2, seconds_worth_workers=-1.0)
+    executor.slots(1)
+    assert executor._ready is not None
+    executor._ready.result(timeout=120)
+    return executor
+
+
+@pytest.mark.slow
+def test_worker_processes_give_the_same(case: Case) -> None:
+    ours, heard = run(case, with_workers(case))
+    assert heard.most_at_once == 2
+    assert_same_search(case, ours)
+
+
+@pytest.mark.slow
+def test_turns_to_workers_once_they_are_up(case: Case) -> None:
+    executor = LocalExecutor(case.work, 2, seconds_worth_workers=0.0)
+    candidate = case.settings.candidates()[0]
+    with executor:
+        assert executor.slots(3) == 1
+        executor.submit(candidate).result()
+        slots = executor.slots(3)
+        deadline = time.monotonic() + 120
+        while slots == 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            slots = executor.slots(3)
+        assert slots == 2
+
+
+def test_few_candidates_start_no_workers(case: Case) -> None:
+    _, heard = run(case, LocalExecutor(case.work, 2))
+    assert heard.most_at_once == 1
+
+
+class Lossy:
+    """An executor whose workers die with some candidates, a given number of times."""
+
+    lost = (ConnectionError,)
+
+    def __init__(self, case: Case, losses: dict[int, int]) -> None:
+        self.work, self.losses, self.recovered = case.work, losses, 0
+
+    def __enter__(self) -> Lossy:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def slots(self, remaining: int) -> int:
+        return 2
+
+    def recover(self) -> None:
+        self.recovered += 1
+
+    def submit(self, parameters: Any) -> Any:
+        key = parameters["clf__n_estimators"]
+        self.losses[key] = self.losses.get(key, 0) - 1
+        lost = self.losses[key] >= 0
+        return Settled(None if lost else fit_candidate(self.work, parameters))
+
+
+class Settled:
+    """A future that is done."""
+
+    def __init__(self, outcome: Outcome | None) -> None:
+        self.outcome = outcome
+
+    def result(self) -> Outcome:
+        if self.outcome is None:
+            raise ConnectionError("worker lost")
+        return self.outcome
+
+    def add_done_callback(self, fn: Any) -> None:
+        fn(self)
+
+
+def test_lost_candidates_are_fitted_again(case: Case) -> None:
+    executor = Lossy(case, {1: 2})
+    ours, heard = run(case, executor)
+    assert executor.recovered == 2
+    assert len(heard.started_at) == len(heard.outcomes) == 4
+    assert_same_search(case, ours)
+
+
+def test_a_candidate_that_kills_every_worker_ends_the_search(case: Case) -> None:
+    with pytest.raises(StepError, match="3 were lost"):
+        run(case, Lossy(case, {2: 99}))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_process_costs_nothing(case: Case) -> None:
+    case = case.with_grid({"clf__n_estimators": [1, 2, 3], "clf__max_depth": [2, 3]})
+    executor = with_workers(case)
+
+    class Killer(Heard):
+        def finished(self, index: int, outcome: Outcome, span: Any) -> None:
+            super().finished(index, outcome, span)
+            if len(self.outcomes) == 2 and executor._pool is not None:
+                os.kill(next(iter(executor._pool._processes)), signal.SIGKILL)
+
+    heard, candidates = Killer(), case.settings.candidates()
+    with executor:
+        outcomes = fit_all(candidates, executor, heard)
+    theirs = case.scikit_learn().fit(case.work.features, case.work.labels)
+    names = list(case.work.scorers)
+    assert_same_results(cv_results(candidates, outcomes, names), theirs.cv_results_)
+
+
+@pytest.mark.parametrize(("text", "jobs"), [("-1", -1), ("1", 1), ("4", 4)])
+def test_jobs(text: str, jobs: int) -> None:
+    assert parse_jobs(text) == jobs
+
+
+@pytest.mark.parametrize("text", ["0", "-2", "two", ""])
+def test_what_is_no_number_of_jobs(text: str) -> None:
+    with pytest.raises(ValueError, match="at least 1, or -1"):
+        parse_jobs(text)
