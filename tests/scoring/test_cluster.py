@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from steps.base.errors import StepError
+from tests.base.test_dask_cluster import elsewhere, unused_port  # noqa: F401 - fixtures
 from tests.scoring.conftest import Score, assert_same, expected, read, rows
 
 pytestmark = pytest.mark.slow
