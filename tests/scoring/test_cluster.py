@@ -64,7 +64,7 @@ def test_one_file_is_written_on_this_machine(score: Score, tmp_path: Path) -> No
 
 
 def test_cluster_that_does_not_know_the_project(
-    elsewhere: str,
+    elsewhere: str,  # noqa: F811
     score: Score,
     tmp_path: Path,
 ) -> None:
