@@ -14,7 +14,7 @@ from steps.model.importances import importances
 from steps.model.pipeline import build_pipeline
 from steps.model.scorers import SCORERS
 from steps.model.scores import METRICS, scores
-from steps.report.findings import findings
+from steps.report.sentences import key_findings
 from tests.conftest import DIABETES
 from tests.model.trained import train
 
@@ -71,7 +71,7 @@ def test_findings_say_when_the_simpler_model_is_better(evaluation: Evaluation) -
     found = evaluation
     assert found.details is not None
     assert found.gain.high < 0
-    said = findings(found, found.details.folds)
+    said = key_findings(found, found.details.folds)
     assert any("the simpler model is better" in line for line in said)
     assert said[0].startswith("On 192 held-out rows, 67 of them positive")
 
