@@ -25,7 +25,7 @@ NAME = "drift.html"
 MISSING = "missing"
 MOST_NAMES = 10
 # In units of the SVG, about pixels. A character is about 5.4 wide.
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, CHARACTER = 320, 180, 30, 6, 40, 5.4
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, CHARACTER = 320, 188, 30, 6, 48, 5.4
 FLOOR = HEIGHT - BOTTOM
 Y_STEPS, MOST_Y_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25), 4
 
