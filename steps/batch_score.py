@@ -29,7 +29,7 @@ from steps.cli import run_script
 from steps.data import tables
 from steps.data.sources import location, scheme
 from steps.data.split import DATA, PROFILE, TEST
-from steps.report import drift_page as drift_report
+from steps.report import drift_page
 from steps.scoring import drift, engine, inputs, plan, quarantine, sinks, summary
 from steps.scoring.predictor import Predictor
 from steps.store import choice, models, runs
@@ -114,9 +114,11 @@ def execute(
         Record(
             metrics=summary.metrics(result),
             tags={"input.digest": result.digest, "drift": "yes" if warning else "no"},
-            files=_drift_page(result, chosen, run, session),
         )
     )
+    if result.drift:
+        folder, written = session.folder / run.id, result.totals.written
+        run.log(drift_page.write(folder, result.drift, chosen.drift_threshold, written))
     run.log(_predictions(chosen, result.totals.rejected))
     if warning:
         console.warn(warning)
@@ -177,19 +179,6 @@ def _location(given: str, model: LoadedModel, session: Session) -> str:
     if scheme(given) in OF_MLFLOW:
         return mlflow.artifacts.download_artifacts(given, dst_path=str(session.folder))
     return given
-
-
-def _drift_page(
-    result: engine.Result, chosen: BatchScoreParameters, run: StepRun, session: Session
-) -> tuple[tuple[Path, str], ...]:
-    if not result.drift:
-        return ()
-    title = f"Drift of {result.totals.written:,} scored rows"
-    path = session.folder / run.id / "drift.html"
-    path.parent.mkdir(exist_ok=True)
-    page = drift_report.page(result.drift, chosen.drift_threshold, title)
-    path.write_text(page, encoding="utf-8")
-    return ((path, ""),)
 
 
 def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from steps.data.schema import Schema
-
-MODEL_TITLE = "Random forest"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
         found = bootstrap.intervals(truth, probability, threshold, seed)
         return Scored(title, probability, threshold, found)
 
-    model = scored(MODEL_TITLE, trained.estimator, float(threshold))
+    model = scored(title(trained.estimator), trained.estimator, float(threshold))
     fitted = fit_baselines(trained.estimator, trained.train[features], train_labels, seed)
     baselines = {name: scored(TITLES[name], fitted[name], PREDICT) for name in fitted}
     return Evaluation(
@@ -86,6 +85,12 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
             importances=importances(trained.estimator, trained.test[features], test_labels, seed),
         ),
     )
+
+
+def title(estimator: Pipeline) -> str:
+    """Name the kind of model in words: `RandomForestClassifier` is a random forest."""
+    name = type(estimator[-1]).__name__.removesuffix("Classifier").removesuffix("Regressor")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def estimator_tags(estimator: Any) -> dict[str, str]:
     }
 
 
-def texts(parameters: Mapping[str, Any]) -> dict[str, str]:
+def parameter_texts(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Write parameters as MLflow keeps them, cut where it would refuse them."""
     return {name: _cut(str(value)) for name, value in parameters.items()}
 
@@ -46,10 +46,10 @@ def _cut(text: str) -> str:
 
 def pipeline_parameters(estimator: Any) -> dict[str, str]:
     """Give all parameters of the pipeline; a child run has them with its candidate's instead."""
-    return texts(estimator.get_params(deep=True))
+    return parameter_texts(estimator.get_params(deep=True))
 
 
-def child_metrics(outcome: Outcome) -> dict[str, float]:
+def candidate_metrics(outcome: Outcome) -> dict[str, float]:
     """Give mean and standard deviation over the folds, of times (seconds) and test scores."""
     found = {}
     for name, scores in outcome.scores.items():
@@ -62,7 +62,7 @@ def child_metrics(outcome: Outcome) -> dict[str, float]:
     return found
 
 
-def ranks(search: Search, index: int) -> dict[str, float]:
+def candidate_ranks(search: Search, index: int) -> dict[str, float]:
     """Give the ranks of one candidate, which only the end of the search can tell."""
     return {
         name: float(values[index])
@@ -71,22 +71,22 @@ def ranks(search: Search, index: int) -> dict[str, float]:
     }
 
 
-def before(search: Search) -> Record:
+def search_settings(search: Search) -> Record:
     """Tell what is known before the first fit: the search and its settings."""
     described = search.get_params(deep=False)
     # A random search's is a parameter of the step as well, and the run has it already.
     described.pop("n_iter", None)
-    return Record(params=texts(described), tags=estimator_tags(search))
+    return Record(params=parameter_texts(described), tags=estimator_tags(search))
 
 
-def after(search: Search, work: Work, folder: Path) -> Record:
+def search_results(search: Search, work: Work, folder: Path) -> Record:
     """Tell how the search ended; its files are written into `folder`."""
     best = {f"best_{name}": value for name, value in search.best_params_.items()}
     scores = {"best_cv_score": float(search.best_score_), **training_metrics(search, work)}
     pd.DataFrame.from_dict(search.cv_results_).to_csv(folder / "cv_results.csv", index=False)
-    (folder / "estimator.html").write_text(_page(search), encoding="utf-8")
-    _draw_all(search, work, folder)
-    return Record(params=texts(best), metrics=scores, files=((folder, ""),))
+    (folder / "estimator.html").write_text(_estimator_page(search), encoding="utf-8")
+    _draw_training_plots(search, work, folder)
+    return Record(params=parameter_texts(best), metrics=scores, files=((folder, ""),))
 
 
 def training_metrics(search: Search, work: Work) -> dict[str, float]:
@@ -110,14 +110,14 @@ def training_metrics(search: Search, work: Work) -> dict[str, float]:
     return {f"training_{name}": float(value) for name, value in found.items()}
 
 
-def _page(search: Search) -> str:
+def _estimator_page(search: Search) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="UTF-8"/></head>\n<body>\n'
         f"{estimator_html_repr(search)}\n</body>\n</html>\n"
     )
 
 
-def _draw_all(search: Search, work: Work, folder: Path) -> None:
+def _draw_training_plots(search: Search, work: Work, folder: Path) -> None:
     estimator = search.best_estimator_
     predicted = estimator.predict(work.features)
     scores = estimator.predict_proba(work.features)[:, 1]

@@ -64,12 +64,11 @@ def conclude(
     run.log(Record(tags=decision.tags))
     if wishes.report:
         # Its templates and figures cost a train without a report half a second of imports.
-        from steps.report import report
-        from steps.report.content import Origin
+        from steps.report import train_report
 
         runs = {"train run": run.id, "preprocess run": prepared.info.run_id}
-        origin = Origin(trained.schema, profile, trained.seed, runs)
-        run.log(report.write(session.folder / "report", evaluation, decision, origin))
+        origin = train_report.Origin(trained.schema, profile, trained.seed, runs)
+        run.log(train_report.write(session.folder / "report", evaluation, decision, origin))
     return Outcome(_lines(evaluation, decision), OK if decision.passed else GATE)
 
 

@@ -151,7 +151,7 @@ class ChildRuns:
         """
         if not self._remote:
             for index in range(len(self._candidates)):
-                self._send(self._write_ranks, index, record.ranks(search, index))
+                self._send(self._write_ranks, index, record.candidate_ranks(search, index))
 
     def wait(self) -> None:
         """Wait until all is written; raise the first error."""
@@ -176,7 +176,7 @@ class ChildRuns:
 
     def _end(self, index: int, outcome: Outcome, at: float) -> None:
         self._ended.add(index)
-        parameters = record.texts(self._candidates[index]) | self._shared(index)
+        parameters = record.parameter_texts(self._candidates[index]) | self._shared(index)
         self._send(self._write_end, self._ids[index], parameters, outcome, at)
 
     def _shared(self, index: int) -> dict[str, str]:
@@ -193,7 +193,7 @@ class ChildRuns:
         self._done += 1
         now = int(time.time() * 1000)
         self._points.append(Metric("candidates_done", self._done, now, self._done))
-        score = record.child_metrics(outcome)[f"mean_test_{self._metric}"]
+        score = record.candidate_metrics(outcome)[f"mean_test_{self._metric}"]
         # A score that is not a number is not better than any.
         if score > self._best:
             self._best = score
@@ -233,7 +233,7 @@ class ChildRuns:
             self._client.log_batch(run_id, params=params[first : first + MOST_PARAMS])
         metrics = [
             Metric(name, value, milliseconds, 0)
-            for name, value in record.child_metrics(outcome).items()
+            for name, value in record.candidate_metrics(outcome).items()
             if math.isfinite(value)
         ]
         tags = {FOLDS + name: json.dumps(scores) for name, scores in outcome.scores.items()}

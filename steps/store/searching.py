@@ -43,7 +43,7 @@ def search(
     candidates = settings.candidates()
     console.say(f"search: {len(candidates)} candidates, {settings.folds} folds each")
     described = unfitted_search(work.estimator, settings)
-    run.log(record.before(described))
+    run.log(record.search_settings(described))
     tags = run.client.get_run(run.id).data.tags
     _log_training_data(run, work, tags)
     known = finished_candidates(run, tags[KEY], candidates) if execution.resume else {}
@@ -63,7 +63,7 @@ def search(
         # Drawn while the last child runs are on their way.
         files = folder / "search"
         files.mkdir()
-        run.log(record.after(found, work, files))
+        run.log(record.search_results(found, work, files))
     return found
 
 

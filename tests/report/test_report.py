@@ -18,10 +18,10 @@ from steps.model.bootstrap import Interval
 from steps.model.evaluated import Evaluation
 from steps.model.evaluation import Trained, evaluate, read_search
 from steps.model.gate import Decision, Duel
-from steps.report import charts as plots
-from steps.report import comparison, figures_search, report, search_view
+from steps.report import charts, comparison, search_figures, search_layout
+from steps.report import train_report as report
 from steps.report.charts import shortened
-from steps.report.content import Origin
+from steps.report.train_report import Origin
 from tests.model.trained import train
 
 FIGURES = {
@@ -106,7 +106,7 @@ def test_figures_are_png_files_too(written: Path) -> None:
     files = {path.stem: path for path in (written / report.PLOTS).iterdir()}
     assert set(files) == FIGURES
     for path in files.values():
-        assert matplotlib.image.imread(path).shape[1] == plots.WIDTH * plots.PNG_DOTS_PER_INCH
+        assert matplotlib.image.imread(path).shape[1] == charts.WIDTH * charts.PNG_DOTS_PER_INCH
 
 
 def test_figures_follow_the_theme(written: Path) -> None:
@@ -165,10 +165,10 @@ def test_the_search_has_a_figure_for_each_number_of_parameters(
     grid: dict[str, list[object]], expected: str
 ) -> None:
     search = read_search(searched(grid), "roc_auc", 5)
-    assert search_view.kind(search) == expected
-    with plots.style():
-        drawn = [figures_search.candidates(search), figures_search.hyper_parameters(search)]
-        shown = [plots.to_svg(figure, "search") for figure in drawn if figure is not None]
+    assert search_layout.kind(search) == expected
+    with charts.style():
+        drawn = [search_figures.candidates(search), search_figures.hyper_parameters(search)]
+        shown = [charts.to_svg(figure, "search") for figure in drawn if figure is not None]
     assert len(shown) == 2 - (expected == "nothing")
     assert max(map(len, shown)) < 600_000
 
@@ -176,21 +176,21 @@ def test_the_search_has_a_figure_for_each_number_of_parameters(
 def test_candidates_of_another_grid_have_the_pipelines_default() -> None:
     grid = [{"clf__max_depth": [2, None]}, {"clf__class_weight": [{0: 1, 1: 10}]}]
     search = read_search(searched(grid), "roc_auc", 5)
-    assert search_view.descriptions(search, search.candidates) == [
+    assert search_layout.descriptions(search, search.candidates) == [
         "max_depth 2, class_weight default",
         "max_depth none, class_weight default",
         "max_depth default, class_weight {0: 1, 1: 10}",
     ]
-    assert search_view.is_wide(search), "or the end of the longest name would be lost"
+    assert search_layout.is_wide(search), "or the end of the longest name would be lost"
 
 
 def test_of_thousands_of_candidates_it_is_said_which_are_shown() -> None:
     few = read_search(searched({"clf__max_depth": [*range(1, 21)]}), "roc_auc", 5)
-    assert search_view.candidates_note(few) == ""
+    assert search_layout.candidates_note(few) == ""
     grid = {"clf__max_depth": [*range(1, 61)], "clf__max_features": [*range(1, 31)]}
     many = read_search(searched(grid), "roc_auc", 5)
-    assert "all 1,800 by rank; below, the best 20" in search_view.candidates_note(many)
-    assert search_view.caption(many).endswith("The best 300 of 1,800.")
+    assert "all 1,800 by rank; below, the best 20" in search_layout.candidates_note(many)
+    assert search_layout.caption(many).endswith("The best 300 of 1,800.")
 
 
 def searched(grid: dict[str, list[object]] | list[dict[str, list[object]]]) -> dict[str, object]:

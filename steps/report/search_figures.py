@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from steps.report import charts as plots
+from steps.report import charts
 from steps.report.charts import GREY, INK, MODEL, MUTED, PAPER, SECOND, shortened
-from steps.report.figures_scores import TITLES
-from steps.report.search_view import (
+from steps.report.page import metric_title
+from steps.report.search_layout import (
     LONGEST,
     LONGEST_WIDE,
     MOST_CANDIDATES,
@@ -48,7 +48,7 @@ def candidates(search: Search) -> Figure:
     width = _width(search)
     height = max(1.6, 0.23 * len(shown) + 0.75)
     if len(shown) == len(ordered):
-        figure, axes = plots.canvas(width, height)
+        figure, axes = charts.canvas(width, height)
     else:
         figure = Figure(figsize=(width, height + OVERVIEW_HEIGHT))
         overview, axes = figure.subplots(2, 1, height_ratios=(OVERVIEW_HEIGHT, height))
@@ -68,7 +68,7 @@ def _named(axes: Axes, shown: Sequence[Candidate], search: Search) -> None:
     axes.set_yticks(range(len(shown)), labels)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"{_title(search)}, mean ± deviation of {search.folds} folds")
+    axes.set_xlabel(f"{metric_title(search.metric)}, mean ± deviation of {search.folds} folds")
 
 
 def _by_rank(axes: Axes, ordered: Sequence[Candidate], search: Search) -> None:
@@ -77,7 +77,9 @@ def _by_rank(axes: Axes, ordered: Sequence[Candidate], search: Search) -> None:
     std = np.array([ordered[rank].std[search.metric] for rank in ranks])
     axes.fill_between(ranks + 1, mean - std, mean + std, color=MODEL, alpha=0.15, linewidth=0)
     axes.plot(ranks + 1, mean, color=MODEL)
-    axes.set(xlabel="candidates by rank", ylabel=_title(search), xlim=(1, len(ordered)))
+    axes.set(
+        xlabel="candidates by rank", ylabel=metric_title(search.metric), xlim=(1, len(ordered))
+    )
 
 
 def hyper_parameters(search: Search) -> Figure | None:
@@ -96,7 +98,7 @@ def hyper_parameters(search: Search) -> Figure | None:
 
 def _line(search: Search, name: str) -> Figure:
     tried, place = values(search, name), places(search, name)
-    figure, axes = plots.canvas(_width(search))
+    figure, axes = charts.canvas(_width(search))
     ordered = sorted(search.candidates, key=place)
     x = np.array([place(c) for c in ordered])
     mean = np.array([c.mean[search.metric] for c in ordered])
@@ -108,7 +110,7 @@ def _line(search: Search, name: str) -> Figure:
     )
     step = 1 + (len(tried) - 1) // MOST_VALUES
     axes.set_xticks(range(0, len(tried), step), [_tick(v) for v in tried[::step]])
-    axes.set(xlabel=short(name), ylabel=_title(search))
+    axes.set(xlabel=short(name), ylabel=metric_title(search.metric))
     return figure
 
 
@@ -117,7 +119,7 @@ def _heat_map(search: Search, across: str, down: str) -> Figure:
     column_of, row_of = places(search, across), places(search, down)
     means = [c.mean[search.metric] for c in search.candidates]
     lowest, spread = min(means), (max(means) - min(means)) or 1.0
-    figure, axes = plots.canvas(_width(search), min(5.0, 0.5 * len(rows) + 1.1))
+    figure, axes = charts.canvas(_width(search), min(5.0, 0.5 * len(rows) + 1.1))
     size = 9.5 if len(columns) <= 6 else 7
     for candidate in search.candidates:
         x, y = column_of(candidate), row_of(candidate)
@@ -156,7 +158,7 @@ def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
     means = [c.mean[search.metric] for c in shown]
     lowest, highest = min(means), max(means)
     spread = (highest - lowest) or 1.0
-    figure, axes = plots.canvas(_width(search), 3.6)
+    figure, axes = charts.canvas(_width(search), 3.6)
     for candidate in reversed(shown):
         heights = [
             place(candidate) / (len(found) - 1) for place, found in zip(placed, tried, strict=True)
@@ -179,7 +181,7 @@ def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
     axes.axvline(len(varied), color=INK, linewidth=0.8, zorder=2)
     for share in (0, 0.5, 1):
         _beside(axes, len(varied), share, f"{lowest + share * spread:.3f}", INK)
-    axes.set_xticks(range(len(varied) + 1), [*map(short, varied), _title(search)])
+    axes.set_xticks(range(len(varied) + 1), [*map(short, varied), metric_title(search.metric)])
     axes.set(xlim=(-0.3, len(varied) + 0.3), ylim=(-0.06, 1.06), yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -202,12 +204,8 @@ def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def _title(search: Search) -> str:
-    return TITLES.get(search.metric, search.metric)
-
-
 def _width(search: Search) -> float:
-    return plots.WIDTH * (2 if is_wide(search) else 1)
+    return charts.WIDTH * (2 if is_wide(search) else 1)
 
 
 def _tick(value: object) -> str:

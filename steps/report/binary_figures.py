@@ -1,8 +1,8 @@
-"""Figures of how a model does on the held-out rows. All are drawn inside `plots.style`."""
+"""Figures of a classifier of two classes on its held-out rows; drawn inside `charts.style`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,58 +10,28 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from steps.model.bootstrap import Interval
 from steps.model.scorers import decide
-from steps.report import charts as plots
-from steps.report.charts import GREY, INK, LINE, MODEL, MUTED, PAPER, SECOND, SERIES, THIRD
+from steps.report import charts
+from steps.report.charts import GREY, INK, LINE, MODEL, MUTED, SECOND, THIRD
+from steps.report.page import COLOURS, METRIC_TITLES, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from steps.data.schema import Label
-    from steps.model.evaluated import Scored, Spread
-    from steps.model.importances import Importances
+    from steps.model.evaluated import Scored
     from steps.model.threshold import Curves
 
 # As many names as a plot has room for beside its curves.
 MOST_INSIDE, LONGEST_INSIDE = 3, 24
-MOST_IMPORTANCES = 20
-# By their names in CSS.
-DASHES: dict[str, Any] = {"solid": "-", "dashed": (0, (4, 1.5)), "dotted": (0, (1, 1.2))}
-# Those from 0 to 1, and better when higher.
-COMPARED = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy")
-TITLES = {
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-    "accuracy": "Accuracy",
-    "brier": "Brier score",
-    "log_loss": "Log loss",
-}
-
-
-def cross_validation(folds: Mapping[str, Spread], scores: Mapping[str, Interval]) -> Figure:
-    """Show cross-validated scores (mean ± deviation of the folds) above held-out ones (95 %)."""
-    figure, axes = plots.canvas(height=0.46 * len(COMPARED) + 0.85)
-    for row, name in enumerate(COMPARED):
-        mean, std = folds[name].mean, folds[name].std
-        held_out = scores[name]
-        _whisker(axes, row - 0.14, mean, mean - std, mean + std, GREY)
-        _whisker(axes, row + 0.14, held_out.value, held_out.low, held_out.high, MODEL)
-    axes.set_yticks(range(len(COMPARED)), [TITLES[name] for name in COMPARED])
-    axes.set_ylim(len(COMPARED) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel("score")
-    _key(axes, [("cross-validation, ± deviation of folds", GREY), ("held-out, 95 %", MODEL)])
-    return figure
+# Scores from 0 to 1, better when higher: those that one axis can show.
+UNIT_SCORES = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy")
 
 
 def roc(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
     """Draw true against false positive rate; the first model is on top."""
-    figure, axes = plots.canvas()
+    figure, axes = charts.canvas()
     for position, model in enumerate(models):
         false_rate, true_rate, _ = roc_curve(truth, model.probability)
         axes.plot(false_rate, true_rate, **_line(position, model, "roc_auc"))
@@ -70,14 +40,14 @@ def roc(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
         axes.legend(loc="lower right")
         return figure
     # Many names, or long ones, would cover the curves.
-    figure.set_figheight(plots.HEIGHT + 0.19 * len(models))
+    figure.set_figheight(charts.HEIGHT + 0.19 * len(models))
     axes.legend(loc="upper left", bbox_to_anchor=(-0.15, -0.15))
     return figure
 
 
 def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
     """Draw precision against recall; a model that knows nothing has the share of positives."""
-    figure, axes = plots.canvas()
+    figure, axes = charts.canvas()
     for position, model in enumerate(models):
         look = _line(position, model, "pr_auc")
         if _knows_nothing(model):
@@ -96,7 +66,7 @@ def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
 def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, Label]) -> Figure:
     """Show rows by their class and by the model's decision, shaded by the share of the class."""
     counts = confusion_matrix(truth, decide(model.probability, model.threshold))
-    figure, axes = plots.canvas(height=3.0)
+    figure, axes = charts.canvas(height=3.0)
     for row, column in np.ndindex(2, 2):
         count, share = counts[row, column], counts[row, column] / counts[row].sum()
         axes.add_patch(
@@ -127,7 +97,7 @@ def calibration(truth: np.ndarray, model: Scored, bins: int = 8) -> Figure:
     """
     edges = np.unique(np.quantile(model.probability, np.linspace(0, 1, bins + 1)[1:-1]))
     bin_of = np.searchsorted(edges, model.probability, side="left")
-    figure, axes = plots.canvas()
+    figure, axes = charts.canvas()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (3, 3)))
     points = []
     for position in np.unique(bin_of):
@@ -148,7 +118,7 @@ def calibration(truth: np.ndarray, model: Scored, bins: int = 8) -> Figure:
 
 def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> Figure:
     """Draw precision, recall and F1 of the decisions at each threshold."""
-    figure, axes = plots.canvas(height=3.0)
+    figure, axes = charts.canvas(height=3.0)
     for name, colour in (("precision", SECOND), ("recall", THIRD), ("f1", MODEL)):
         for curves, width, alpha in ((held_out, 0.9, 0.55), (cross_validated, 1.6, 1.0)):
             # Without any positive decision there is no precision to show.
@@ -160,38 +130,13 @@ def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> F
                 linewidth=width,
                 alpha=alpha,
                 linestyle="-" if curves is cross_validated else (0, (2, 2)),
-                label=TITLES[name] if curves is cross_validated else None,
+                label=METRIC_TITLES[name] if curves is cross_validated else None,
                 drawstyle="steps-mid",
             )
     axes.axvline(threshold, color=INK, linewidth=1)
     _unit_square(axes, "threshold", "score", square=False)
-    _legend_above(axes, 3)
+    charts.legend_above(axes, 3)
     return figure
-
-
-def importances(found: Importances) -> Figure:
-    """Show the mean drop of ROC AUC by feature (bar), and each shuffle's drop (dots)."""
-    names, drops = found.features[:MOST_IMPORTANCES], found.drops[:MOST_IMPORTANCES]
-    figure, axes = plots.canvas(height=0.27 * len(names) + 0.75)
-    rows = np.arange(len(names))
-    axes.barh(rows, drops.mean(axis=1), height=0.62, color=MODEL, alpha=0.3)
-    axes.plot(drops, rows, "o", color=MODEL, markersize=2.6, markeredgewidth=0, alpha=0.7)
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_yticks(rows, [plots.shortened(name) for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel("drop of ROC AUC when shuffled")
-    return figure
-
-
-def dash(position: int) -> str:
-    """Name the line of the model at a position: each colour is used with each of them."""
-    return list(DASHES)[position // len(SERIES) % len(DASHES)]
-
-
-def _whisker(axes: Axes, row: float, value: float, low: float, high: float, c: str) -> None:
-    axes.plot([low, high], [row, row], color=c, linewidth=2.2, alpha=0.55)
-    axes.plot([value], [row], "o", color=c, markersize=6, markeredgecolor=PAPER)
 
 
 def _wilson(positives: int, rows: int) -> tuple[float, float, float]:
@@ -211,23 +156,14 @@ def _unit_square(axes: Axes, x: str, y: str, *, square: bool = True) -> None:
         axes.spines[["left", "bottom"]].set_color(LINE)
 
 
-def _key(axes: Axes, entries: Sequence[tuple[str, str]]) -> None:
-    for label, colour in entries:
-        axes.plot([], [], "o-", color=colour, markersize=5, label=label)
-    _legend_above(axes, len(entries))
-
-
-def _legend_above(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderpad=0.2)
-
-
 def _line(position: int, model: Scored, metric: str) -> dict[str, Any]:
     # A label that begins with an underscore is left out of a legend.
     name = f" {model.title}" if model.title.startswith("_") else model.title
+    colour, dash = charts.series(position)
     look: dict[str, Any] = {
-        "label": f"{plots.shortened(name, 32)}  {with_interval(model.scores[metric])}",
-        "color": SERIES[position % len(SERIES)],
-        "linestyle": DASHES[dash(position)],
+        "label": f"{charts.shortened(name, 32)}  {with_interval(model.scores[metric])}",
+        "color": COLOURS[colour][0],
+        "linestyle": charts.DASHES[dash],
         "zorder": 30 - position,
     }
     if _knows_nothing(model):
@@ -237,10 +173,3 @@ def _line(position: int, model: Scored, metric: str) -> dict[str, Any]:
 
 def _knows_nothing(model: Scored) -> bool:
     return bool(np.ptp(model.probability) == 0)
-
-
-def with_interval(found: Interval) -> str:
-    """Write a value and its interval; a value that does not vary has none."""
-    if found.low == found.high:
-        return f"{found.value:.3f}"
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"

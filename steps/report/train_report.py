@@ -1,23 +1,29 @@
-"""What the report's template is filled with: every number as the text a reader sees."""
+"""`report.html`: one file that says what a model is worth, and its figures as PNGs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steps.base.record import Record
 from steps.model.bootstrap import resamples
 from steps.model.scores import METRICS
-from steps.report import findings, search_view
-from steps.report.figures_scores import MOST_IMPORTANCES, TITLES
-from steps.report.findings import signed
+from steps.report import binary_figures, charts, search_figures, search_layout, sentences
+from steps.report.page import metric_title, score, signed, write_page
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from steps.data.schema import Schema
+    from steps.model.bootstrap import Interval
     from steps.model.evaluated import Details, Evaluation, Scored
     from steps.model.gate import Decision
 
+NAME, PLOTS = "report.html", "plots"
 MOST_FEATURES = 40
+TILES = ("roc_auc", "pr_auc", "f1", "brier")
 
 
 @dataclass(frozen=True)
@@ -33,41 +39,73 @@ class Origin:
     provenance: Mapping[str, str]
 
 
-def models(evaluation: Evaluation) -> list[Scored]:
-    """List the model and its baselines, the order of tables and curves."""
+def write(folder: Path, evaluation: Evaluation, decision: Decision, origin: Origin) -> Record:
+    """Write the report and its figures into `folder`; give what is to be logged."""
+    details = evaluation.details
+    if details is None:
+        raise ValueError("the report needs the details of the evaluation")
+    folder.mkdir(exist_ok=True)
+    with charts.style():
+        svg = charts.write_figures(_figures(evaluation, details), folder / PLOTS)
+    page = folder / NAME
+    filled = _content(evaluation, details, decision, origin)
+    write_page(page, "report.html.j2", {**filled, "svg": {"hyper_parameters": "", **svg}})
+    return Record(files=((page, ""), (folder / PLOTS, PLOTS)))
+
+
+def _figures(evaluation: Evaluation, details: Details) -> dict[str, Figure]:
+    truth, model = evaluation.truth, evaluation.model
+    figures = {
+        "roc": binary_figures.roc(truth, _models(evaluation)),
+        "precision_recall": binary_figures.precision_recall(truth, _models(evaluation)),
+        "cross_validation": charts.cross_validation(
+            binary_figures.UNIT_SCORES, details.folds, model.scores
+        ),
+        "calibration": binary_figures.calibration(truth, model),
+        "confusion": binary_figures.confusion(truth, model, evaluation.classes),
+        "thresholds": binary_figures.thresholds(
+            details.cross_validated, details.held_out, model.threshold
+        ),
+        "importances": charts.importances(details.importances, "roc_auc"),
+        "candidates": search_figures.candidates(evaluation.search),
+    }
+    varied = search_figures.hyper_parameters(evaluation.search)
+    return figures if varied is None else {**figures, "hyper_parameters": varied}
+
+
+def _models(evaluation: Evaluation) -> list[Scored]:
     baselines = evaluation.baselines
     return [evaluation.model, *(baselines[name] for name in sorted(baselines))]
 
 
-def content(
+def _content(
     evaluation: Evaluation, details: Details, decision: Decision, origin: Origin
 ) -> dict[str, Any]:
-    """Gather all that `report.html.j2` names, but for the figures."""
     schema, search = origin.schema, evaluation.search
     threshold = f"{evaluation.threshold:.3g}"
     return {
         "title": f"Predicting {schema.target} = {schema.positive}",
-        "subtitle": f"A {evaluation.model.title.lower()} on {len(schema.features)} features, "
+        "subtitle": f"{evaluation.model.title} on {len(schema.features):,} features, "
         f"trained on {origin.profile['rows']:,} rows",
         "decision": decision,
         "outcome": _outcome(decision),
         "tiles": _tiles(evaluation),
-        "findings": findings.findings(evaluation, details.folds),
-        "models": models(evaluation),
+        "findings": sentences.key_findings(evaluation, details.folds),
+        "models": _models(evaluation),
         "score_rows": _score_rows(evaluation, details),
         "rows_test": f"{len(evaluation.truth):,}",
         "threshold": threshold,
-        "threshold_sentence": findings.threshold(evaluation),
+        "threshold_sentence": sentences.threshold_origin(evaluation),
         "search": search,
-        "metric_title": TITLES.get(search.metric, search.metric),
+        "metric_title": metric_title(search.metric),
         "candidates_count": f"{len(search.candidates):,}",
         "chosen": [
-            (search_view.short(name), search_view.value_text(value))
+            (search_layout.short(name), search_layout.value_text(value))
             for name, value in search.best.params.items()
         ],
-        "wide_search": search_view.is_wide(search),
-        "candidates_note": search_view.candidates_note(search),
-        "hyper_caption": search_view.caption(search),
+        "wide_search": search_layout.is_wide(search),
+        "candidates_note": search_layout.candidates_note(search),
+        "hyper_caption": search_layout.caption(search),
         "importances_note": _importances_note(len(details.importances.features)),
         "provenance": list(origin.provenance.items()),
         "resamples": resamples(len(evaluation.truth)),
@@ -86,33 +124,37 @@ def _tiles(evaluation: Evaluation) -> list[dict[str, str]]:
     scores, gain = evaluation.model.scores, evaluation.gain
     tiles = [
         {
-            "name": TITLES[name],
-            "value": f"{scores[name].value:.3f}",
-            "range": f"{scores[name].low:.3f} to {scores[name].high:.3f}",
+            "name": metric_title(name),
+            "value": score(scores[name].value),
+            "range": _ends(scores[name], score),
         }
-        for name in ("roc_auc", "pr_auc", "f1", "brier")
+        for name in TILES
     ]
     against = {
         "name": "ROC AUC vs. logistic",
         "value": signed(gain.value),
-        "range": f"{signed(gain.low)} to {signed(gain.high)}",
+        "range": _ends(gain, signed),
     }
     return [tiles[0], against, *tiles[1:]]
+
+
+def _ends(interval: Interval, number: Callable[[float], str]) -> str:
+    return f"{number(interval.low)} to {number(interval.high)}"
 
 
 def _score_rows(evaluation: Evaluation, details: Details) -> list[dict[str, Any]]:
     return [
         {
-            "title": TITLES[name],
+            "title": metric_title(name),
             "cross_validation": str(details.folds[name]),
-            "cells": [model.scores[name] for model in models(evaluation)],
+            "cells": [model.scores[name] for model in _models(evaluation)],
         }
         for name in METRICS
     ]
 
 
 def _importances_note(features: int) -> str:
-    most = MOST_IMPORTANCES
+    most = charts.MOST_IMPORTANCES
     return f" The {most} most important of {features:,} features." if features > most else ""
 
 
@@ -132,11 +174,11 @@ def _data(evaluation: Evaluation, origin: Origin) -> dict[str, Any]:
         "feature_rows": [
             {
                 "name": name,
-                "missing": f"{found['missing']:.1%}",
-                "width": round(100 * found["missing"], 1),
-                **{key: f"{found[key]:,.4g}" for key in ("mean", "std", "min", "max")},
+                "missing": f"{values['missing']:.1%}",
+                "width": round(100 * values["missing"], 1),
+                **{key: f"{values[key]:,.4g}" for key in ("mean", "std", "min", "max")},
             }
-            for name, found in features[:MOST_FEATURES]
+            for name, values in features[:MOST_FEATURES]
         ],
         "features_left": max(0, len(features) - MOST_FEATURES),
     }
