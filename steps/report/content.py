@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steps.model.bootstrap import resamples
-from steps.model.scores import METRICS
+from steps.model.metrics import METRICS
 from steps.report import findings, search_view
 from steps.report.figures_scores import MOST_IMPORTANCES, TITLES
 from steps.report.findings import signed
 
 if TYPE_CHECKING:
     from steps.data.schema import Schema
-    from steps.model.evaluated import Details, Evaluation, Scored
+    from steps.model.evaluation import Details, Evaluation, Scored
     from steps.model.gate import Decision
 
 MOST_FEATURES = 40

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from steps.model.bootstrap import Interval
-from steps.model.scorers import decide
+from steps.model.metrics import decide
 from steps.report import charts as plots
 from steps.report.charts import GREY, INK, LINE, MODEL, MUTED, PAPER, SECOND, SERIES, THIRD
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from steps.data.schema import Label
-    from steps.model.evaluated import Scored, Spread
+    from steps.model.evaluation import Scored, Spread
     from steps.model.importances import Importances
     from steps.model.threshold import Curves
 

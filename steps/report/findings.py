@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from steps.model.baselines import LOGISTIC
-from steps.model.scorers import decide
+from steps.model.metrics import decide
+from steps.model.task import LOGISTIC
 from steps.report.figures_scores import TITLES
 
 if TYPE_CHECKING:
     from steps.model.bootstrap import Interval
-    from steps.model.evaluated import Evaluation, Spread
+    from steps.model.evaluation import Evaluation, Spread
 
 
 def findings(evaluation: Evaluation, folds: Mapping[str, Spread]) -> list[str]:

@@ -17,7 +17,7 @@ from steps.report.content import Origin, content, models
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from steps.model.evaluated import Details, Evaluation
+    from steps.model.evaluation import Details, Evaluation
     from steps.model.gate import Decision
 
 NAME, PLOTS = "report.html", "plots"
