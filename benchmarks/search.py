@@ -46,9 +46,9 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
     import mlflow.sklearn
     from sklearn.model_selection import GridSearchCV
 
-    from steps.model.fitting import Work
-    from steps.model.results import Settings
-    from steps.model.scorers import SCORERS, scorers
+    from steps.model.fitting import plan_work
+    from steps.model.grid import SearchSettings
+    from steps.model.metrics import SCORERS
     from steps.store import runs
     from steps.store.searching import Execution, search
 
@@ -65,8 +65,8 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
             bare.fit(features, labels)
 
     def fit_live() -> None:
-        settings = Settings(grid, "grid", 1, 42, "roc_auc", 5, list(SCORERS))
-        work = Work(pipeline, features, labels, 5, scorers(schema), "clf__")
+        settings = SearchSettings(grid, "grid", 1, 42, "roc_auc", 5)
+        work = plan_work(settings, schema, features, labels)
         with runs.open_run("train", {}) as run:
             run.client.set_tag(run.id, runs.KEY, "benchmark")
             search(settings, work, Execution(jobs=1, resume=False), run, folder)
@@ -129,7 +129,7 @@ SCRIPT = """
 import sys, mlflow, pandas as pd
 from sklearn.model_selection import GridSearchCV
 from benchmarks.search import GRIDS, _data
-from steps.model.scorers import SCORERS
+from steps.model.metrics import SCORERS
 pipeline, _, features, labels = _data()
 grid = {f"clf__{name}": list(values) for name, values in GRIDS[9].items()}
 mlflow.sklearn.autolog()

@@ -20,12 +20,11 @@ from steps.data.sources import location
 from steps.model import gate
 from steps.model.evaluation import Trained, evaluate
 from steps.model.executors import parse_jobs
-from steps.model.fitting import Work, check_folds
-from steps.model.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
-from steps.model.pipeline import build_pipeline
-from steps.model.results import Search, Settings
-from steps.model.scorers import SCORERS, scorers, scoring
-from steps.model.threshold import Rule, rule
+from steps.model.fitted_search import FittedSearch
+from steps.model.fitting import plan_work
+from steps.model.grid import Grid, SearchSettings, forest_grid, parse_grid
+from steps.model.metrics import SCORERS
+from steps.model.threshold import Rule, parse_threshold
 from steps.store import datasets, models, runs
 from steps.store.assessment import conclude
 from steps.store.chain import Outcome, Session, Source, Step, upstream
@@ -57,7 +56,9 @@ class TrainParameters:
     scheduler: str | None = parameter(
         cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
     )
-    threshold: Rule = parameter(rule, "probability from which a row is positive, f1, or youden")
+    threshold: Rule = parameter(
+        parse_threshold, "probability from which a row is positive, f1, or youden"
+    )
     report: bool = parameter(boolean, "make report.html and plots/")
     registered_model: str | None = parameter(
         model_name, "name to register the model under, or none"
@@ -116,28 +117,17 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
     return conclude(evaluation, trained, (source.upstream, data.profile), chosen, run, session)
 
 
-def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> Search:
-    pipeline = build_pipeline(data.schema, chosen.seed)
-    grid = chosen.grid or forest_grid(chosen.n_estimators, chosen.max_depth)
-    check_names(grid, pipeline.get_params())
-    settings = Settings(
-        grid=grid,
+def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+    settings = SearchSettings(
+        grid=chosen.grid or forest_grid(chosen.n_estimators, chosen.max_depth),
         search=chosen.search,
         n_iter=chosen.n_iter,
         seed=chosen.seed,
         metric=chosen.metric,
         folds=chosen.cv_folds,
-        scoring=scoring(data.schema),
     )
-    work = Work(
-        estimator=pipeline,
-        features=data.features(data.train),
-        labels=data.labels(data.train),
-        folds=chosen.cv_folds,
-        scorers=scorers(data.schema),
-        prefix=common_prefix(grid, "clf"),
-    )
-    check_folds(work)
+    train = data.train
+    work = plan_work(settings, data.schema, data.features(train), data.labels(train))
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)
 

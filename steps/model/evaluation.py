@@ -1,29 +1,28 @@
-"""Evaluate a trained model on rows it has not seen."""
+"""Evaluate a trained model on rows it has not seen, for metrics, gate, figures and report."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
 from steps.model import bootstrap
-from steps.model.baselines import LOGISTIC, TITLES, fit_baselines
-from steps.model.evaluated import Candidate, Details, Evaluation, Scored, Search, Spread
-from steps.model.importances import importances
-from steps.model.scorers import PREDICT
-from steps.model.scores import scores
-from steps.model.threshold import Curves, Rule, choose, curves, out_of_fold
+from steps.model.bootstrap import Interval
+from steps.model.fitted_search import SearchSummary, summarize_search
+from steps.model.importances import Importances, importances
+from steps.model.metrics import DEFAULT_THRESHOLD, scores
+from steps.model.task import BASELINE_TITLES, LOGISTIC, task_of
+from steps.model.threshold import Curves, Rule, choose_threshold, curves, out_of_fold
 
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from steps.data.schema import Schema
+    from steps.data.schema import Label, Schema
 
 
 @dataclass(frozen=True)
@@ -43,58 +42,76 @@ class Trained:
     seed: int
 
 
-def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
-    """Score the model and two baselines on the held-out rows.
+@dataclass(frozen=True)
+class Scored:
+    """A model's probabilities of the held-out rows, its threshold, and its scores."""
 
-    `rule` gives or chooses the threshold. Without `details` only what metrics and gate need is
-    computed.
-    """
-    schema, seed = trained.schema, trained.seed
-    features = list(schema.features)
-    train_labels = trained.train[schema.target].to_numpy()
-    test_labels = trained.test[schema.target].to_numpy()
-    truth = test_labels == schema.positive
-
-    folds: Folds | None = None
-    if details or isinstance(rule, str):
-        folds = _folds(trained, features, train_labels)
-    threshold = rule if folds is None or not isinstance(rule, str) else choose(rule, folds.curves)
-
-    def scored(title: str, estimator: Pipeline, threshold: float) -> Scored:
-        probability = estimator.predict_proba(trained.test[features])[:, 1]
-        found = bootstrap.intervals(truth, probability, threshold, seed)
-        return Scored(title, probability, threshold, found)
-
-    model = scored(title(trained.estimator), trained.estimator, float(threshold))
-    fitted = fit_baselines(trained.estimator, trained.train[features], train_labels, seed)
-    baselines = {name: scored(TITLES[name], fitted[name], PREDICT) for name in fitted}
-    return Evaluation(
-        truth=truth,
-        classes=schema.classes,
-        model=model,
-        baselines=baselines,
-        gain=difference("roc_auc", truth, model, baselines[LOGISTIC], seed),
-        rule=rule,
-        search=read_search(trained.cv_results, trained.metric, trained.cv_folds),
-        details=None
-        if folds is None or not details
-        else Details(
-            folds=folds.scores(float(threshold)),
-            cross_validated=folds.curves,
-            held_out=curves(truth, model.probability),
-            importances=importances(trained.estimator, trained.test[features], test_labels, seed),
-        ),
-    )
-
-
-def title(estimator: Pipeline) -> str:
-    """Name the kind of model in words: `RandomForestClassifier` is a random forest."""
-    name = type(estimator[-1]).__name__.removesuffix("Classifier").removesuffix("Regressor")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
+    title: str
+    probability: np.ndarray
+    threshold: float
+    scores: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
-class Folds:
+class Spread:
+    """Mean and deviation of a score over the folds."""
+
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.std:.3f}"
+
+
+@dataclass(frozen=True)
+class Details:
+    """What only the report needs.
+
+    `folds` has every metric's score over the folds, with decisions at the model's threshold.
+    """
+
+    folds: Mapping[str, Spread]
+    cross_validated: Curves
+    held_out: Curves
+    importances: Importances
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is known about one trained model on its held-out rows.
+
+    `gain` is the model's ROC AUC less that of the logistic regression, on the same rows.
+    """
+
+    truth: np.ndarray
+    classes: tuple[Label, Label]
+    model: Scored
+    baselines: Mapping[str, Scored]
+    gain: Interval
+    rule: Rule
+    search: SearchSummary
+    details: Details | None
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which a row is decided positive."""
+        return self.model.threshold
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What is logged to the run."""
+        logged = {}
+        for name, interval in self.model.scores.items():
+            logged[f"test_{name}"] = interval.value
+            logged[f"test_{name}_low"] = interval.low
+            logged[f"test_{name}_high"] = interval.high
+        for name, baseline in self.baselines.items():
+            logged[f"baseline_{name}_roc_auc"] = baseline.scores["roc_auc"].value
+        return logged
+
+
+@dataclass(frozen=True)
+class OutOfFold:
     """Predictions of the training rows, each by a model that was fitted without its fold."""
 
     truth: np.ndarray
@@ -108,54 +125,79 @@ class Folds:
 
     def scores(self, threshold: float) -> dict[str, Spread]:
         """Score each fold on its own; at 0.5 these are the search's scores of the candidate."""
-        found = [
+        folds = [
             scores(self.truth[rows], self.probability[rows], threshold) for rows in self.members
         ]
-        values = {name: np.array([fold[name] for fold in found]) for name in found[0]}
+        values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
         return {name: Spread(float(v.mean()), float(v.std())) for name, v in values.items()}
 
 
-def _folds(trained: Trained, features: list[str], labels: np.ndarray) -> Folds:
-    rows = trained.train[features]
+def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
+    """Score the model and two baselines on the held-out rows.
+
+    `rule` gives or chooses the threshold. Without `details` only what metrics and gate need is
+    computed.
+    """
+    schema, seed, task = trained.schema, trained.seed, task_of(trained.schema)
+    features = list(schema.features)
+    train_labels = trained.train[schema.target].to_numpy()
+    test_labels = trained.test[schema.target].to_numpy()
+    truth = task.truth(test_labels)
+
+    # Fits a model for each fold: once, and only where it is asked for.
+    unseen = cache(partial(_out_of_fold, trained))
+    threshold = choose_threshold(rule, unseen().curves) if isinstance(rule, str) else rule
+
+    def scored(title: str, estimator: Pipeline, threshold: float) -> Scored:
+        probability = task.predict(estimator, trained.test[features])
+        intervals = task.intervals(truth, probability, threshold, seed)
+        return Scored(title, probability, threshold, intervals)
+
+    model = scored(title(trained.estimator), trained.estimator, threshold)
+    fitted = task.fit_baselines(trained.estimator, trained.train[features], train_labels, seed)
+    baselines = {
+        name: scored(BASELINE_TITLES[name], fitted[name], DEFAULT_THRESHOLD) for name in fitted
+    }
+    logistic = baselines[LOGISTIC]
+    return Evaluation(
+        truth=truth,
+        classes=schema.classes,
+        model=model,
+        baselines=baselines,
+        gain=bootstrap.difference(
+            "roc_auc",
+            truth,
+            (model.probability, model.threshold),
+            (logistic.probability, logistic.threshold),
+            seed,
+        ),
+        rule=rule,
+        search=summarize_search(trained.cv_results, trained.metric, trained.cv_folds),
+        details=Details(
+            folds=unseen().scores(threshold),
+            cross_validated=unseen().curves,
+            held_out=curves(truth, model.probability),
+            importances=importances(trained.estimator, trained.test[features], test_labels, seed),
+        )
+        if details
+        else None,
+    )
+
+
+def _out_of_fold(trained: Trained) -> OutOfFold:
+    task = task_of(trained.schema)
+    rows = trained.train[list(trained.schema.features)]
+    labels = trained.train[trained.schema.target].to_numpy()
     # The folds of the search.
-    splits = list(StratifiedKFold(trained.cv_folds).split(rows, labels))
-    return Folds(
-        truth=labels == trained.schema.positive,
-        probability=out_of_fold(trained.estimator, rows, labels, splits),
+    splits = task.splits(labels, trained.cv_folds)
+    return OutOfFold(
+        truth=task.truth(labels),
+        probability=out_of_fold(task, trained.estimator, rows, labels, splits),
         members=[members for _, members in splits],
     )
 
 
-def difference(
-    metric: str, truth: np.ndarray, ours: Scored, theirs: Scored, seed: int
-) -> bootstrap.Interval:
-    """Score of `ours` less that of `theirs`, with its interval."""
-    return bootstrap.difference(
-        metric,
-        truth,
-        (ours.probability, ours.threshold),
-        (theirs.probability, theirs.threshold),
-        seed,
-    )
-
-
-def read_search(cv_results: Mapping[str, Any], metric: str, folds: int) -> Search:
-    """Read scikit-learn's `cv_results_`; candidates that failed have no score and are counted."""
-    prefix = "mean_test_"
-    metrics = [name.removeprefix(prefix) for name in cv_results if name.startswith(prefix)]
-    candidates = [
-        Candidate(
-            params=params,
-            mean={name: float(cv_results[f"mean_test_{name}"][position]) for name in metrics},
-            std={name: float(cv_results[f"std_test_{name}"][position]) for name in metrics},
-        )
-        for position, params in enumerate(cv_results["params"])
-    ]
-    scored = tuple(found for found in candidates if np.isfinite(found.mean[metric]))
-    return Search(
-        metric=metric,
-        folds=folds,
-        candidates=scored,
-        best=max(scored, key=lambda found: found.mean[metric]),
-        failed=len(candidates) - len(scored),
-    )
+def title(estimator: Pipeline) -> str:
+    """Name the kind of model in words: `RandomForestClassifier` is a random forest."""
+    name = type(estimator[-1]).__name__.removesuffix("Classifier").removesuffix("Regressor")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()

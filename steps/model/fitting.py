@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold, cross_validate
+from sklearn.model_selection import cross_validate
 
-from steps.base.errors import StepError
+from steps.model.grid import Candidate, SearchSettings, check_names, common_prefix
+from steps.model.pipeline import build_pipeline
+from steps.model.task import Split, Task, task_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from steps.data.schema import Schema
 
 TIMES = ("fit_time", "score_time")
 TEST = "test_"
@@ -36,23 +43,23 @@ class Fold:
 
 @dataclass(frozen=True)
 class Work:
-    """What all candidates of a search share; `scorers` by the names of their metrics.
+    """What all candidates of a search share.
 
     `prefix` is that of the last step's parameters (`clf__`) if the candidates differ in no
-    other, else empty. `kept` are the folds after the steps before the last one.
+    other, else empty. `transformed` are the folds after the steps before the last one.
     """
 
     estimator: Any
-    features: Any
+    features: pd.DataFrame
     labels: np.ndarray
     folds: int
-    scorers: Mapping[str, Any]
+    task: Task
     prefix: str = ""
-    kept: tuple[Fold, ...] = ()
+    transformed: tuple[Fold, ...] = ()
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CandidateResult:
     """Result of one candidate.
 
     `scores` holds one number per fold for each of `fit_time` and `score_time` (seconds) and
@@ -63,17 +70,21 @@ class Outcome:
     error: str | None = None
 
 
-def check_folds(work: Work) -> None:
-    """Raise a StepError if a class has fewer rows than there are folds."""
-    labels, counts = np.unique(work.labels, return_counts=True)
-    if counts.min() < work.folds:
-        raise StepError(
-            f"expected at least cv_folds={work.folds} training rows of each class, found "
-            f"{counts.min()} of {labels[counts.argmin()]}; use fewer folds or more data"
-        )
+def plan_work(
+    settings: SearchSettings, schema: Schema, features: pd.DataFrame, labels: np.ndarray
+) -> Work:
+    """Plan a search of the pipeline's parameters on the training rows.
+
+    Raises StepError for a parameter that the pipeline does not have, and for too few rows.
+    """
+    estimator, task = build_pipeline(schema, settings.seed), task_of(schema)
+    check_names(settings.grid, estimator.get_params())
+    task.check_folds(labels, settings.folds)
+    prefix = common_prefix(settings.grid, "clf")
+    return Work(estimator, features, labels, settings.folds, task, prefix)
 
 
-def prepare(work: Work) -> Work:
+def fit_shared_steps(work: Work) -> Work:
     """Do once what every candidate would do again: the steps that are the same for all.
 
     scikit-learn fits the whole pipeline for each candidate and fold. Where only the last step
@@ -83,31 +94,33 @@ def prepare(work: Work) -> Work:
     too_much = work.folds * work.features.size * 8 > MOST_BYTES_KEPT
     if not work.prefix or too_much:
         return work
-    return replace(work, kept=tuple(_keep(work, *fold) for fold in _splits(work)))
+    splits = work.task.splits(work.labels, work.folds)
+    return replace(work, transformed=tuple(_transform(work, split) for split in splits))
 
 
-def fit_candidate(work: Work, parameters: Mapping[str, Any]) -> Outcome:
+def fit_candidates(work: Work, candidates: Sequence[Candidate]) -> list[CandidateResult]:
+    """Fit and score the candidates of one task."""
+    return [_fit_candidate(work, candidate) for candidate in candidates]
+
+
+def _fit_candidate(work: Work, candidate: Candidate) -> CandidateResult:
     """Fit and score one candidate on every fold; an error of the estimator is a result too."""
     rows: list[dict[str, float]] = []
     error = None
-    for fold in work.kept or _whole(work):
+    for fold in work.transformed or _untransformed(work):
         started = time.perf_counter()
         try:
-            rows.append(_validate(work, parameters, fold))
+            rows.append(_validate(work, candidate, fold))
         except Exception as raised:  # noqa: BLE001 - an estimator may raise anything
             error = error or f"{type(raised).__name__}: {raised}"
-            failed = {TEST + metric: float("nan") for metric in work.scorers}
+            failed = {TEST + metric: float("nan") for metric in work.task.scorers}
             seconds = time.perf_counter() - started
             rows.append({"fit_time": seconds, "score_time": 0.0, **failed})
-    return Outcome({name: tuple(row[name] for row in rows) for name in rows[0]}, error)
+    return CandidateResult({name: tuple(row[name] for row in rows) for name in rows[0]}, error)
 
 
-def _splits(work: Work) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    # The folds that GridSearchCV(cv=<number>) makes for a classifier.
-    yield from StratifiedKFold(work.folds).split(work.features, work.labels)
-
-
-def _keep(work: Work, train: np.ndarray, test: np.ndarray) -> Fold:
+def _transform(work: Work, split: Split) -> Fold:
+    train, test = split
     shared = clone(work.estimator)[:-1]
     times = [time.perf_counter()]
     seen = shared.fit_transform(work.features.iloc[train], work.labels[train])
@@ -122,28 +135,28 @@ def _keep(work: Work, train: np.ndarray, test: np.ndarray) -> Fold:
     )
 
 
-def _whole(work: Work) -> Iterator[Fold]:
-    for train, test in _splits(work):
+def _untransformed(work: Work) -> Iterator[Fold]:
+    for train, test in work.task.splits(work.labels, work.folds):
         rows = np.concatenate([train, test])
         yield Fold(work.features.iloc[rows], work.labels[rows], len(train))
 
 
-def _validate(work: Work, parameters: Mapping[str, Any], fold: Fold) -> dict[str, float]:
+def _validate(work: Work, candidate: Candidate, fold: Fold) -> dict[str, float]:
     estimator, prefix = work.estimator, ""
-    if work.kept:
+    if work.transformed:
         estimator, prefix = work.estimator[-1], work.prefix
-    own = {name.removeprefix(prefix): value for name, value in parameters.items()}
+    own = {name.removeprefix(prefix): value for name, value in candidate.items()}
     rows = np.arange(len(fold.labels))
-    found = cross_validate(
+    validated = cross_validate(
         # A value may be an estimator: each fit gets its own, as in GridSearchCV.
         clone(estimator).set_params(**clone(own, safe=False)),
         fold.features,
         fold.labels,
         cv=[(rows[: fold.train_rows], rows[fold.train_rows :])],
-        scoring=dict(work.scorers),
+        scoring=work.task.scorers,
         error_score="raise",
     )
-    row = {name: float(values[0]) for name, values in found.items()}
+    row = {name: float(values[0]) for name, values in validated.items()}
     for name, seconds in zip(TIMES, fold.seconds, strict=True):
         row[name] += seconds
     return row

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from steps.base.parameters import NONE
 from steps.model.bootstrap import Interval
-from steps.model.scores import LOWER_IS_BETTER, METRICS
+from steps.model.metrics import LOWER_IS_BETTER, METRICS
 
 _SCORES = [f"test_{name}" for name in METRICS if name not in LOWER_IS_BETTER]
 # "Even the low end of its interval must reach the minimum" is the stricter thing to ask.

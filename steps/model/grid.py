@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,13 @@ def parse_grid(text: str) -> Grid | None:
     except (OSError, ValueError) as error:
         raise ValueError(f"{EXPECTED} ({type(error).__name__} on reading it)") from None
     # JSON is read as such first: YAML takes 1e-3 for a text.
-    found = _json(source)
-    if found is None:
-        found = _yaml(source)
-    grids = found if isinstance(found, list) else [found]
-    if not grids or not all(_is_grid(grid) for grid in grids):
+    grid = _json(source)
+    if grid is None:
+        grid = _yaml(source)
+    grids = grid if isinstance(grid, list) else [grid]
+    if not grids or not all(_is_grid(one) for one in grids):
         raise ValueError(EXPECTED)
-    return found  # type: ignore[no-any-return]
+    return grid  # type: ignore[no-any-return]
 
 
 def _json(text: str) -> Any:
@@ -106,16 +107,26 @@ def common_prefix(grid: Grid, step: str) -> str:
     return prefix if all(name.startswith(prefix) for name in names(grid)) else ""
 
 
-def candidates(grid: Grid, search: str, n_iter: int, seed: int) -> list[Candidate]:
-    """List the candidates in scikit-learn's order: all of them, or `n_iter` drawn with `seed`.
+@dataclass(frozen=True)
+class SearchSettings:
+    """How to search: `search` is grid or random; the rest is named as in scikit-learn or train."""
 
-    Candidates are drawn without repetition; a grid smaller than `n_iter` is tried whole.
-    """
-    space = ParameterGrid(grid)
-    if search == "grid":
-        return list(space)
-    drawn = min(n_iter, size(grid))
-    return list(ParameterSampler(grid, drawn, random_state=seed))
+    grid: Grid
+    search: str
+    n_iter: int
+    seed: int
+    metric: str
+    folds: int
+
+    def candidates(self) -> list[Candidate]:
+        """List the candidates in scikit-learn's order: all, or `n_iter` drawn with `seed`.
+
+        Candidates are drawn without repetition; a grid smaller than `n_iter` is tried whole.
+        """
+        if self.search == "grid":
+            return list(ParameterGrid(self.grid))
+        drawn = min(self.n_iter, size(self.grid))
+        return list(ParameterSampler(self.grid, drawn, random_state=self.seed))
 
 
 def size(grid: Grid) -> int:

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from steps.model.scorers import decide
+from steps.model.metrics import decide
 from steps.report import charts
 from steps.report.charts import GREY, INK, LINE, MODEL, MUTED, SECOND, THIRD
 from steps.report.page import COLOURS, METRIC_TITLES, with_interval
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from steps.data.schema import Label
-    from steps.model.evaluated import Scored
+    from steps.model.evaluation import Scored
     from steps.model.threshold import Curves
 
 # As many names as a plot has room for beside its curves.

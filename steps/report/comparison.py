@@ -14,8 +14,8 @@ import pandas as pd
 
 from steps.base.record import Record
 from steps.model import bootstrap
-from steps.model.evaluated import Scored
-from steps.model.scores import LOWER_IS_BETTER, METRICS
+from steps.model.evaluation import Scored
+from steps.model.metrics import LOWER_IS_BETTER, METRICS
 from steps.report import binary_figures, charts
 from steps.report.page import metric_title, signed, with_interval, write_page
 

@@ -31,14 +31,14 @@ from steps.report.search_layout import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from steps.model.evaluated import Candidate, Search
+    from steps.model.fitted_search import ScoredCandidate, SearchSummary
 
 # Of thousands of candidates these many show the same curve.
 MOST_RANKS = 400
 OVERVIEW_HEIGHT = 1.6
 
 
-def candidates(search: Search) -> Figure:
+def candidates(search: SearchSummary) -> Figure:
     """Show mean and deviation over the folds of the best candidates, best first.
 
     If there are more than can be named, all are shown by their rank above these.
@@ -57,7 +57,7 @@ def candidates(search: Search) -> Figure:
     return figure
 
 
-def _named(axes: Axes, shown: Sequence[Candidate], search: Search) -> None:
+def _named(axes: Axes, shown: Sequence[ScoredCandidate], search: SearchSummary) -> None:
     for row, candidate in enumerate(shown):
         mean, std = candidate.mean[search.metric], candidate.std[search.metric]
         colour = SECOND if candidate is search.best else MODEL
@@ -71,7 +71,7 @@ def _named(axes: Axes, shown: Sequence[Candidate], search: Search) -> None:
     axes.set_xlabel(f"{metric_title(search.metric)}, mean ± deviation of {search.folds} folds")
 
 
-def _by_rank(axes: Axes, ordered: Sequence[Candidate], search: Search) -> None:
+def _by_rank(axes: Axes, ordered: Sequence[ScoredCandidate], search: SearchSummary) -> None:
     ranks = np.unique(np.linspace(0, len(ordered) - 1, MOST_RANKS).astype(int))
     mean = np.array([ordered[rank].mean[search.metric] for rank in ranks])
     std = np.array([ordered[rank].std[search.metric] for rank in ranks])
@@ -82,7 +82,7 @@ def _by_rank(axes: Axes, ordered: Sequence[Candidate], search: Search) -> None:
     )
 
 
-def hyper_parameters(search: Search) -> Figure | None:
+def hyper_parameters(search: SearchSummary) -> Figure | None:
     """Score over what was varied; None when nothing was."""
     varied = search.varied
     match kind(search):
@@ -96,7 +96,7 @@ def hyper_parameters(search: Search) -> Figure | None:
             return None
 
 
-def _line(search: Search, name: str) -> Figure:
+def _line(search: SearchSummary, name: str) -> Figure:
     tried, place = values(search, name), places(search, name)
     figure, axes = charts.canvas(_width(search))
     ordered = sorted(search.candidates, key=place)
@@ -114,7 +114,7 @@ def _line(search: Search, name: str) -> Figure:
     return figure
 
 
-def _heat_map(search: Search, across: str, down: str) -> Figure:
+def _heat_map(search: SearchSummary, across: str, down: str) -> Figure:
     columns, rows = values(search, across), values(search, down)
     column_of, row_of = places(search, across), places(search, down)
     means = [c.mean[search.metric] for c in search.candidates]
@@ -151,7 +151,7 @@ def _heat_map(search: Search, across: str, down: str) -> Figure:
     return figure
 
 
-def _parallel(search: Search, varied: tuple[str, ...]) -> Figure:
+def _parallel(search: SearchSummary, varied: tuple[str, ...]) -> Figure:
     placed = [places(search, name) for name in varied]
     tried = [values(search, name) for name in varied]
     shown = ranked(search)[:MOST_LINES]
@@ -204,7 +204,7 @@ def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def _width(search: Search) -> float:
+def _width(search: SearchSummary) -> float:
     return charts.WIDTH * (2 if is_wide(search) else 1)
 
 

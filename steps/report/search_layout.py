@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from steps.model.evaluated import UNSET
+from steps.model.fitted_search import UNSET
 
 if TYPE_CHECKING:
-    from steps.model.evaluated import Candidate, Search
+    from steps.model.fitted_search import ScoredCandidate, SearchSummary
 
 MOST_CANDIDATES = 20
 # More lines than this hide one another, and make the page heavy.
@@ -29,7 +29,7 @@ _CAPTIONS: dict[Kind, str] = {
 }
 
 
-def kind(search: Search) -> Kind:
+def kind(search: SearchSummary) -> Kind:
     """Choose the figure by what was varied.
 
     One parameter: its values against the score. Two: a heat map. More, or too many values for a
@@ -43,14 +43,14 @@ def kind(search: Search) -> Kind:
     return "parallel"
 
 
-def caption(search: Search) -> str:
+def caption(search: SearchSummary) -> str:
     """Say how the figure of the hyper-parameters is to be read."""
     chosen, count = kind(search), len(search.candidates)
     left_out = chosen == "parallel" and count > MOST_LINES
     return _CAPTIONS[chosen] + (f" The best {MOST_LINES} of {count:,}." if left_out else "")
 
 
-def candidates_note(search: Search) -> str:
+def candidates_note(search: SearchSummary) -> str:
     """Say which candidates are named, if not all."""
     count = len(search.candidates)
     if count <= MOST_CANDIDATES:
@@ -58,12 +58,12 @@ def candidates_note(search: Search) -> str:
     return f"Above, all {count:,} by rank; below, the best {MOST_CANDIDATES}."
 
 
-def ranked(search: Search) -> list[Candidate]:
+def ranked(search: SearchSummary) -> list[ScoredCandidate]:
     """Candidates from the best to the worst mean score."""
     return sorted(search.candidates, key=lambda c: -c.mean[search.metric])
 
 
-def descriptions(search: Search, shown: Sequence[Candidate]) -> list[str]:
+def descriptions(search: SearchSummary, shown: Sequence[ScoredCandidate]) -> list[str]:
     """Name candidates by the values of what was varied."""
     names = search.varied or tuple(search.best.params)
     return [
@@ -72,7 +72,7 @@ def descriptions(search: Search, shown: Sequence[Candidate]) -> list[str]:
     ]
 
 
-def is_wide(search: Search) -> bool:
+def is_wide(search: SearchSummary) -> bool:
     """Whether the figures of the search need the page's whole width."""
     named = descriptions(search, ranked(search)[:MOST_CANDIDATES])
     return kind(search) == "parallel" or max(map(len, named)) > LONGEST
@@ -90,7 +90,7 @@ def value_text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def values(search: Search, name: str) -> list[object]:
+def values(search: SearchSummary, name: str) -> list[object]:
     """List the tried values of a parameter: numbers, others, at last None (no limit)."""
     tried = (candidate.params.get(name, UNSET) for candidate in search.candidates)
     found = {repr(value): value for value in tried}
@@ -103,7 +103,7 @@ def values(search: Search, name: str) -> list[object]:
     return sorted(found.values(), key=order)
 
 
-def places(search: Search, name: str) -> Callable[[Candidate], int]:
+def places(search: SearchSummary, name: str) -> Callable[[ScoredCandidate], int]:
     """Give the function that finds a candidate's place among the values of a parameter."""
     # By its text: True and 1 are different values, and not every value can be a key.
     place = {repr(value): position for position, value in enumerate(values(search, name))}

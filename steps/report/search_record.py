@@ -20,8 +20,8 @@ from sklearn import metrics
 from sklearn.utils import estimator_html_repr
 
 from steps.base.record import Record
-from steps.model.fitting import Outcome, Work
-from steps.model.results import Search
+from steps.model.fitted_search import FittedSearch
+from steps.model.fitting import CandidateResult, Work
 
 LONGEST_PARAMETER = 6000
 
@@ -49,7 +49,7 @@ def pipeline_parameters(estimator: Any) -> dict[str, str]:
     return parameter_texts(estimator.get_params(deep=True))
 
 
-def candidate_metrics(outcome: Outcome) -> dict[str, float]:
+def candidate_metrics(outcome: CandidateResult) -> dict[str, float]:
     """Give mean and standard deviation over the folds, of times (seconds) and test scores."""
     found = {}
     for name, scores in outcome.scores.items():
@@ -62,7 +62,7 @@ def candidate_metrics(outcome: Outcome) -> dict[str, float]:
     return found
 
 
-def candidate_ranks(search: Search, index: int) -> dict[str, float]:
+def candidate_ranks(search: FittedSearch, index: int) -> dict[str, float]:
     """Give the ranks of one candidate, which only the end of the search can tell."""
     return {
         name: float(values[index])
@@ -71,7 +71,7 @@ def candidate_ranks(search: Search, index: int) -> dict[str, float]:
     }
 
 
-def search_settings(search: Search) -> Record:
+def search_settings(search: FittedSearch) -> Record:
     """Tell what is known before the first fit: the search and its settings."""
     described = search.get_params(deep=False)
     # A random search's is a parameter of the step as well, and the run has it already.
@@ -79,7 +79,7 @@ def search_settings(search: Search) -> Record:
     return Record(params=parameter_texts(described), tags=estimator_tags(search))
 
 
-def search_results(search: Search, work: Work, folder: Path) -> Record:
+def search_results(search: FittedSearch, work: Work, folder: Path) -> Record:
     """Tell how the search ended; its files are written into `folder`."""
     best = {f"best_{name}": value for name, value in search.best_params_.items()}
     scores = {"best_cv_score": float(search.best_score_), **training_metrics(search, work)}
@@ -89,7 +89,7 @@ def search_results(search: Search, work: Work, folder: Path) -> Record:
     return Record(params=parameter_texts(best), metrics=scores, files=((folder, ""),))
 
 
-def training_metrics(search: Search, work: Work) -> dict[str, float]:
+def training_metrics(search: FittedSearch, work: Work) -> dict[str, float]:
     """Score the refitted model on the rows it was trained on, averaged over the classes.
 
     High values say little: they are here because autolog logs them.
@@ -110,14 +110,14 @@ def training_metrics(search: Search, work: Work) -> dict[str, float]:
     return {f"training_{name}": float(value) for name, value in found.items()}
 
 
-def _estimator_page(search: Search) -> str:
+def _estimator_page(search: FittedSearch) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="UTF-8"/></head>\n<body>\n'
         f"{estimator_html_repr(search)}\n</body>\n</html>\n"
     )
 
 
-def _draw_training_plots(search: Search, work: Work, folder: Path) -> None:
+def _draw_training_plots(search: FittedSearch, work: Work, folder: Path) -> None:
     estimator = search.best_estimator_
     predicted = estimator.predict(work.features)
     scores = estimator.predict_proba(work.features)[:, 1]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steps.model.baselines import LOGISTIC
-from steps.model.scorers import decide
+from steps.model.metrics import decide
+from steps.model.task import LOGISTIC
 from steps.report.page import interval_in_words, metric_title, score, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from steps.model.evaluated import Evaluation, Spread
+    from steps.model.evaluation import Evaluation, Spread
 
 _RULES = {"f1": "F1", "youden": "Youden's J (recall less false positive rate)"}
 

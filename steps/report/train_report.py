@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from steps.base.record import Record
 from steps.model.bootstrap import resamples
-from steps.model.scores import METRICS
+from steps.model.metrics import METRICS
 from steps.report import binary_figures, charts, search_figures, search_layout, sentences
 from steps.report.page import metric_title, score, signed, write_page
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from steps.data.schema import Schema
     from steps.model.bootstrap import Interval
-    from steps.model.evaluated import Details, Evaluation, Scored
+    from steps.model.evaluation import Details, Evaluation, Scored
     from steps.model.gate import Decision
 
 NAME, PLOTS = "report.html", "plots"

@@ -15,8 +15,7 @@ from steps.store.registry import CHAMPION
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from steps.model.evaluated import Evaluation
-    from steps.model.evaluation import Trained
+    from steps.model.evaluation import Evaluation, Trained
     from steps.store.chain import Session
     from steps.store.runs import StepRun
 

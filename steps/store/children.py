@@ -24,10 +24,10 @@ from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.base.console import Progress
-from steps.model.fitting import Outcome
+from steps.model.fitted_search import FittedSearch
+from steps.model.fitting import CandidateResult
 from steps.model.grid import Candidate
-from steps.model.results import Search
-from steps.model.search import Span
+from steps.model.search_loop import Span
 from steps.report import search_record as record
 from steps.store import runs
 from steps.store.destination import AZURE, is_remote
@@ -127,14 +127,14 @@ class ChildRuns:
         """Create the run of a candidate."""
         self._create(index, at, {})
 
-    def finished(self, index: int, outcome: Outcome, span: Span) -> None:
+    def finished(self, index: int, outcome: CandidateResult, span: Span) -> None:
         """Write a candidate's scores and end its run."""
         self._end(index, outcome, span.ended)
         self._count(outcome)
         if outcome.error:
             console.warn(f"{name_of(self._candidates[index])} failed: {outcome.error}")
 
-    def adopt(self, index: int, outcome: Outcome, span: Span, origin: str) -> None:
+    def adopt(self, index: int, outcome: CandidateResult, span: Span, origin: str) -> None:
         """Write a run for a candidate that an earlier, interrupted search has finished.
 
         It is a copy, with the times of its `origin`: the earlier search keeps its record.
@@ -143,7 +143,7 @@ class ChildRuns:
         self._end(index, outcome, span.ended)
         self._count(outcome)
 
-    def rank(self, search: Search) -> None:
+    def rank(self, search: FittedSearch) -> None:
         """Add the ranks, which autolog's child runs have too, where that costs no request.
 
         They are known only at the end, so on a server they would be a fourth request for each
@@ -174,7 +174,7 @@ class ChildRuns:
         mine = {**self._tags, CANDIDATE: candidate_id(candidate), **tags}
         self._ids[index] = self._send(self._write_start, name_of(candidate), at, mine)
 
-    def _end(self, index: int, outcome: Outcome, at: float) -> None:
+    def _end(self, index: int, outcome: CandidateResult, at: float) -> None:
         self._ended.add(index)
         parameters = record.parameter_texts(self._candidates[index]) | self._shared(index)
         self._send(self._write_end, self._ids[index], parameters, outcome, at)
@@ -189,7 +189,7 @@ class ChildRuns:
         ordered = sorted(shared.items(), key=lambda item: item[0].startswith("fillna__"))
         return dict(ordered[: AZURE_PARAMS - len(own)])
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: CandidateResult) -> None:
         self._done += 1
         now = int(time.time() * 1000)
         self._points.append(Metric("candidates_done", self._done, now, self._done))
@@ -225,7 +225,7 @@ class ChildRuns:
         return str(made.info.run_id)
 
     def _write_end(
-        self, made: Future[str], parameters: Mapping[str, str], outcome: Outcome, at: float
+        self, made: Future[str], parameters: Mapping[str, str], outcome: CandidateResult, at: float
     ) -> None:
         run_id, milliseconds = made.result(), int(at * 1000)
         params = [Param(name, value) for name, value in parameters.items()]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-    from steps.model.evaluated import Evaluation
+    from steps.model.evaluation import Evaluation
     from steps.store.chain import Session
     from steps.store.models import LoadedModel
     from steps.store.runs import StepRun

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run
 
-from steps.model.fitting import Outcome
+from steps.model.fitting import CandidateResult
 from steps.model.grid import Candidate
-from steps.model.search import Span
+from steps.model.search_loop import Span
 from steps.store import runs
 from steps.store.children import CANDIDATE, CANDIDATE_OF, FOLDS, PARENT, candidate_id
 from steps.store.runs import FINISHED, StepRun
@@ -21,7 +21,7 @@ class Earlier:
     """A candidate that has been fitted before: by which run, when, with which result."""
 
     run_id: str
-    outcome: Outcome
+    outcome: CandidateResult
     span: Span
 
 
@@ -57,4 +57,4 @@ def _read(child: Run) -> Earlier:
         if name.startswith(FOLDS)
     }
     span = Span(child.info.start_time / 1000, child.info.end_time / 1000)
-    return Earlier(child.info.run_id, Outcome(scores), span)
+    return Earlier(child.info.run_id, CandidateResult(scores), span)

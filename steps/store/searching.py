@@ -15,9 +15,10 @@ from mlflow.exceptions import MlflowException
 from steps.base import console
 from steps.model.dask_executor import ClusterExecutor
 from steps.model.executors import Executor, LocalExecutor
+from steps.model.fitted_search import FittedSearch, refitted, unfitted_search
 from steps.model.fitting import Work
-from steps.model.results import Search, Settings, refitted, unfitted_search
-from steps.model.search import fit_all
+from steps.model.grid import SearchSettings
+from steps.model.search_loop import fit_all
 from steps.report import search_record as record
 from steps.store.children import ChildRuns
 from steps.store.resume import finished_candidates
@@ -34,15 +35,15 @@ class Execution:
 
 
 def search(
-    settings: Settings, work: Work, execution: Execution, run: StepRun, folder: Path
-) -> Search:
+    settings: SearchSettings, work: Work, execution: Execution, run: StepRun, folder: Path
+) -> FittedSearch:
     """Search, logging to `run` and its child runs all that autolog would; files go by `folder`.
 
     Gives scikit-learn's search object as after its own `fit`.
     """
     candidates = settings.candidates()
     console.say(f"search: {len(candidates)} candidates, {settings.folds} folds each")
-    described = unfitted_search(work.estimator, settings)
+    described = unfitted_search(work, settings)
     run.log(record.search_settings(described))
     tags = run.client.get_run(run.id).data.tags
     _log_training_data(run, work, tags)

@@ -10,12 +10,11 @@ from sklearn.inspection import permutation_importance
 from sklearn.pipeline import Pipeline
 
 from steps.data.schema import Schema
-from steps.model.evaluated import Evaluation
-from steps.model.evaluation import Trained, evaluate, read_search, title
+from steps.model.evaluation import Evaluation, Trained, evaluate, title
+from steps.model.fitted_search import summarize_search
 from steps.model.importances import importances
+from steps.model.metrics import METRICS, SCORERS, scores
 from steps.model.pipeline import build_pipeline
-from steps.model.scorers import SCORERS
-from steps.model.scores import METRICS, scores
 from steps.report.sentences import key_findings
 from tests.conftest import DIABETES
 from tests.model.trained import train
@@ -117,7 +116,7 @@ def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> 
 def test_a_failed_candidate_is_counted_and_left_out(trained: Trained) -> None:
     results = {name: np.array(values, dtype=object) for name, values in trained.cv_results.items()}
     results["mean_test_roc_auc"][0] = np.nan
-    search = read_search(results, "roc_auc", 5)
+    search = summarize_search(results, "roc_auc", 5)
     assert (len(search.candidates), search.failed) == (3, 1)
     assert search.best.mean["roc_auc"] == max(c.mean["roc_auc"] for c in search.candidates)
 

@@ -15,8 +15,8 @@ from sklearn.model_selection import ParameterGrid
 
 from steps.data.profile import profile
 from steps.model.bootstrap import Interval
-from steps.model.evaluated import Evaluation
-from steps.model.evaluation import Trained, evaluate, read_search
+from steps.model.evaluation import Evaluation, Trained, evaluate
+from steps.model.fitted_search import summarize_search
 from steps.model.gate import Decision, Duel
 from steps.report import charts, comparison, search_figures, search_layout
 from steps.report import train_report as report
@@ -164,7 +164,7 @@ def test_names_from_the_data_cannot_break_the_page(tmp_path: Path) -> None:
 def test_the_search_has_a_figure_for_each_number_of_parameters(
     grid: dict[str, list[object]], expected: str
 ) -> None:
-    search = read_search(searched(grid), "roc_auc", 5)
+    search = summarize_search(searched(grid), "roc_auc", 5)
     assert search_layout.kind(search) == expected
     with charts.style():
         drawn = [search_figures.candidates(search), search_figures.hyper_parameters(search)]
@@ -175,7 +175,7 @@ def test_the_search_has_a_figure_for_each_number_of_parameters(
 
 def test_candidates_of_another_grid_have_the_pipelines_default() -> None:
     grid = [{"clf__max_depth": [2, None]}, {"clf__class_weight": [{0: 1, 1: 10}]}]
-    search = read_search(searched(grid), "roc_auc", 5)
+    search = summarize_search(searched(grid), "roc_auc", 5)
     assert search_layout.descriptions(search, search.candidates) == [
         "max_depth 2, class_weight default",
         "max_depth none, class_weight default",
@@ -185,10 +185,10 @@ def test_candidates_of_another_grid_have_the_pipelines_default() -> None:
 
 
 def test_of_thousands_of_candidates_it_is_said_which_are_shown() -> None:
-    few = read_search(searched({"clf__max_depth": [*range(1, 21)]}), "roc_auc", 5)
+    few = summarize_search(searched({"clf__max_depth": [*range(1, 21)]}), "roc_auc", 5)
     assert search_layout.candidates_note(few) == ""
     grid = {"clf__max_depth": [*range(1, 61)], "clf__max_features": [*range(1, 31)]}
-    many = read_search(searched(grid), "roc_auc", 5)
+    many = summarize_search(searched(grid), "roc_auc", 5)
     assert "all 1,800 by rank; below, the best 20" in search_layout.candidates_note(many)
     assert search_layout.caption(many).endswith("The best 300 of 1,800.")
 

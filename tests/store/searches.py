@@ -11,7 +11,7 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from steps.model.results import Search
+from steps.model.fitted_search import FittedSearch
 from steps.store import runs
 from steps.store.children import candidate_id
 from steps.store.runs import StepRun
@@ -31,7 +31,7 @@ def step_run(key: str = "key") -> Iterator[StepRun]:
 
 def run_search(
     case: Case, folder: Path, key: str = "key", **execution: Any
-) -> tuple[Search, Run, list[Run]]:
+) -> tuple[FittedSearch, Run, list[Run]]:
     """Search a case; give the search, its run and its child runs in the candidates' order."""
     with step_run(key) as run:
         files = folder / run.id

@@ -7,8 +7,7 @@ import pytest
 from sklearn import metrics as sk
 
 from steps.model.evaluation import Trained
-from steps.model.scorers import decide
-from steps.model.scores import METRICS, scores
+from steps.model.metrics import METRICS, decide, scores
 
 TRUTH = np.array([True, False, True, False, False, True])
 PROBABILITY = np.array([0.9, 0.8, 0.5, 0.5, 0.1, 0.2])
