@@ -66,7 +66,7 @@ class BatchScoreParameters:
     output: str = parameter(
         output,
         "predictions.csv",
-        "`.csv`, `.csv.gz`, `.parquet`, or a folder for a partitioned Parquet set",
+        "where the predictions go: `.csv`, `.csv.gz`, `.parquet`, or a folder for a Parquet set",
     )
     keep: tuple[str, ...] | None = parameter(
         plan.keep, "all", "input columns to keep: `all`, `none`, or a list"
