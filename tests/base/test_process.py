@@ -22,9 +22,16 @@ finally:
 """
 
 
+def hear_hang_up() -> None:
+    """Undo a `nohup` under which the tests may run."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def wait(seconds: float, *before: str) -> subprocess.Popen[str]:
     command = [*before, sys.executable, "-c", WAIT, str(seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=PROJECT, preexec_fn=hear_hang_up
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process

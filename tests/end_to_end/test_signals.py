@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.base.test_process import hear_hang_up
 from tests.conftest import PROJECT, RunStep, all_runs, tracking
 
 
@@ -28,7 +29,7 @@ def test_a_signal_during_a_search(
         command = [sys.executable, "-m", "steps.train", "--n_estimators=500,501,502", "--jobs=1"]
         environment = os.environ | {"PYTHONPATH": str(PROJECT), "TMPDIR": str(temporary)}
         with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, text=True
+            command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=hear_hang_up
         ) as process:
             assert process.stdout is not None
             assert any(line.startswith("search: ") for line in process.stdout)
