@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
-# Before MLflow: skops, which reads the model, looks for each function of numpy and scipy in every
-# module loaded so far, in order.
-import sklearn.base  # noqa: F401
-
-# isort: split
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +14,14 @@ from typing import Any
 
 import mlflow.artifacts
 
+from steps import shared
 from steps.base import console
-from steps.base import dask_cluster as cluster
 from steps.base.errors import DRIFT, OK, StepError
 from steps.base.files import file_digest, files_digest
-from steps.base.parameters import boolean, number, one_of, parameter
+from steps.base.parameters import parameter
+from steps.base.parsers import LATEST, boolean, number, one_of
 from steps.base.record import Record
 from steps.cli import run_script
-from steps.data import tables
 from steps.data.sources import location, scheme
 from steps.data.split import DATA, PROFILE, TEST
 from steps.report import drift_page
@@ -37,15 +32,10 @@ from steps.store.chain import Outcome, Session, Source, Step
 from steps.store.models import LoadedModel
 from steps.store.runs import StepRun
 
-HOLDOUT, AUTO = "holdout", "auto"
+HOLDOUT = "holdout"
 MEGABYTE = 1_000_000
 PREDICTIONS = "predictions"
 OF_MLFLOW = ("runs", "mlflow-artifacts", "models")
-
-
-def delimiter(value: str) -> str | None:
-    """Read the parameter `delimiter`: that of the training data (auto, None) or a character."""
-    return None if value == AUTO else tables.delimiter(value)
 
 
 def output(value: str) -> str:
@@ -61,33 +51,54 @@ class BatchScoreParameters:
     """Parameters of the entry point `batch_score`."""
 
     model: str = parameter(
-        location, "latest, a train run id, runs:/…, models:/…, or a local model path"
+        location,
+        LATEST,
+        "`latest`, a train run id, `runs:/…`, `models:/…` (`models:/diabetes@champion`, "
+        "`models:/diabetes/3`, `models:/diabetes/latest`), or the folder of a saved model",
     )
     input: str = parameter(
         location,
-        "holdout (the test rows), or file, folder, glob or URI of CSV (also .gz) or Parquet",
+        HOLDOUT,
+        "`holdout` (the test rows of the model's own preprocess run), or a file, folder, glob or "
+        "URI of CSV (also `.csv.gz`) or Parquet",
     )
-    delimiter: str | None = parameter(
-        delimiter, "of a CSV input: auto (that of the training data), a character, or tab"
-    )
+    delimiter: str | None = shared.delimiter_of_new_rows()
     output: str = parameter(
-        output, "where the predictions go: .csv, .csv.gz, .parquet, or a folder of Parquet files"
+        output,
+        "predictions.csv",
+        "where the predictions go: `.csv`, `.csv.gz`, `.parquet`, or a folder for a Parquet set",
     )
-    keep: tuple[str, ...] | None = parameter(plan.keep, "input columns to keep: all, none, a list")
-    probabilities: str = parameter(one_of("positive", "all"), "whose probability: positive or all")
+    keep: tuple[str, ...] | None = parameter(
+        plan.keep, "all", "input columns to keep: `all`, `none`, or a list"
+    )
+    probabilities: str = parameter(
+        one_of("positive", "all"),
+        "positive",
+        "`positive`: of the positive class; `all`: `probability_<class>` for each class",
+    )
     on_bad_rows: str = parameter(
-        one_of("fail", "quarantine"), "bad rows: fail, or quarantine to <output>.rejected.csv"
+        one_of("fail", "quarantine"),
+        "fail",
+        "`fail`, or `quarantine`: bad rows go to `<output>.rejected.csv` with their reason",
     )
-    on_drift: str = parameter(one_of("warn", "fail"), "drifted data: warn or fail (exit code 3)")
-    drift_threshold: float = parameter(number(0, 100), "population stability index that is drift")
-    log_predictions_up_to: float = parameter(number(0, 1e6), "MB of predictions to log")
-    strict: bool = parameter(boolean, "refuse another scikit-learn than the model's")
-    scheduler: str | None = parameter(
-        cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
+    on_drift: str = parameter(
+        one_of("warn", "fail"),
+        "warn",
+        "when the data have drifted: `warn`, or `fail` with exit code 3; the predictions are kept",
     )
-    workspace: str = parameter(
-        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+    drift_threshold: float = parameter(
+        number(0, 100), "0.2", "population stability index from which a feature has drifted"
     )
+    log_predictions_up_to: float = parameter(
+        number(0, 1e6), "100", "MB of predictions to log as an artifact"
+    )
+    strict: bool = parameter(
+        boolean,
+        "false",
+        "`true`: refuse a scikit-learn minor version other than the model's",
+    )
+    scheduler: str | None = shared.scheduler()
+    workspace: str = shared.workspace()
 
 
 def find_source(chosen: BatchScoreParameters, session: Session) -> Source:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import tempfile
 import traceback
@@ -17,22 +16,23 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
 from mlflow_aml.errors import AzureMLError
-from steps.base import console, parameters, script
+from steps.base import console, parameters, process
+from steps.base.command_line import read_command_line
 from steps.base.errors import FAILURE, INTERRUPTED, StepError
 from steps.store import chain, destination, runs
 
 
 def run_script(step: chain.Step[Any]) -> NoReturn:
     """Run a step as the script of this process, and end the process with the exit code."""
-    script.end_imports()
+    process.end_imports()
     sys.exit(launch(step))
 
 
 def launch(step: chain.Step[Any], argv: Sequence[str] | None = None) -> int:
     """Run a step from its command line; give the exit code (see steps.base.errors)."""
     _quieten()
-    signal.signal(signal.SIGTERM, _terminated)
-    line = parameters.read_command_line(step.name, step.parameters, step.description, argv)
+    process.end_on_signals()
+    line = read_command_line(step.name, step.parameters, step.description, argv)
     try:
         return _launch(step, line.texts)
     except KeyboardInterrupt:
@@ -67,11 +67,6 @@ def _quieten() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _terminated(number: int, frame: object) -> NoReturn:
-    # As an exception, so that runs end FAILED and temporary files go.
-    raise SystemExit(128 + number)
 
 
 def _one_line(error: BaseException) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
 import hashlib
 from contextlib import suppress
@@ -14,14 +14,15 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from steps import shared
 from steps.base.errors import StepError
-from steps.base.parameters import defaults, integer, parameter
+from steps.base.parameters import names, parameter
+from steps.base.parsers import LATEST, integer
 from steps.cli import run_script
-from steps.data.sources import location
 from steps.report import comparison
 from steps.report.comparison import Entry, digest, group
 from steps.store import datasets, models, runs
-from steps.store.chain import LATEST, Outcome, Session, Source, Step
+from steps.store.chain import Outcome, Session, Source, Step, load
 from steps.store.datasets import Dataset
 from steps.store.runs import StepRun
 
@@ -52,11 +53,12 @@ class CompareParameters:
     """Parameters of the entry point `compare`."""
 
     runs: int | tuple[str, ...] = parameter(
-        wanted_runs, "run ids of train separated by commas, or latest:<count>"
+        wanted_runs,
+        f"{LATEST}:5",
+        "train run ids separated by commas, or `latest:<count>`; the first is what the others "
+        "are compared with",
     )
-    workspace: str = parameter(
-        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
-    )
+    workspace: str = shared.workspace()
 
 
 def find_source(chosen: CompareParameters, session: Session) -> Source:
@@ -113,7 +115,7 @@ def _runs(chosen: CompareParameters, session: Session) -> list[Run]:
 
 def _params(trained: Run) -> dict[str, str]:
     """Give what was searched and what was chosen."""
-    own = [name for name in defaults("train") if name not in NOT_SHOWN]
+    own = [name for name in names(load("train").parameters) if name not in NOT_SHOWN]
     best = {
         name.rpartition("__")[2]: value
         for name, value in sorted(trained.data.params.items())

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
 from dataclasses import field, fields, make_dataclass, replace
 from typing import Any
 
 from steps.base import parameters
 from steps.base.errors import GATE
+from steps.base.parsers import LATEST
 from steps.batch_score import BatchScoreParameters
 from steps.cli import run_script
 from steps.preprocess import PreprocessParameters
 from steps.store.chain import (
-    LATEST,
     Outcome,
     Session,
     Source,
@@ -33,13 +33,13 @@ CHAINED = {"preprocess_run_id": LATEST, "model": LATEST}
 
 
 def main_parameters() -> type[Any]:
-    """Make the union of the steps' parameters, each under its one name."""
-    union = {
-        item.name: (item.name, item.type, field(metadata=item.metadata))
-        for kind in (BatchScoreParameters, TrainParameters, PreprocessParameters)
-        for item in fields(kind)
-        if item.name not in CHAINED
-    }
+    """Make the union of the steps' parameters; of two with one name the earlier step's counts."""
+    union: dict[str, Any] = {}
+    for kind in (PreprocessParameters, TrainParameters, BatchScoreParameters):
+        for item in fields(kind):
+            union.setdefault(item.name, (item.name, item.type, field(metadata=item.metadata)))
+    for name in CHAINED:
+        del union[name]
     return make_dataclass("MainParameters", union.values(), frozen=True)
 
 
@@ -58,7 +58,7 @@ def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> Outc
     if trained.data.tags.get("gate") == "failed":
         return Outcome(("main: the model missed its gate, nothing is scored",), GATE)
     session = replace(session, settled={"preprocess": prepared, "train": trained})
-    auto = parameters.defaults("batch_score")["delimiter"]
+    auto = parameters.defaults(BatchScoreParameters)["delimiter"]
     _, scored = perform_nested("batch_score", texts | {"delimiter": auto}, session)
     return Outcome(exit_code=scored.exit_code)
 

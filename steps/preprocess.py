@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
 from dataclasses import dataclass
 
+from steps import shared
 from steps.base.files import file_digest, files_digest
-from steps.base.parameters import integer, number, parameter, text, words
+from steps.base.parameters import parameter
+from steps.base.parsers import number, text, words
 from steps.base.record import Record
 from steps.cli import run_script
 from steps.data import sources, tables
@@ -24,19 +26,30 @@ from steps.store.runs import StepRun
 class PreprocessParameters:
     """Parameters of the entry point `preprocess`."""
 
-    data: str = parameter(sources.location, "the table: path or URI of a CSV or Parquet file")
+    data: str = parameter(
+        sources.location,
+        "data/diabetes.csv",
+        "the table: path or URI of a CSV (also `.csv.gz`) or Parquet file",
+    )
     delimiter: str = parameter(
-        tables.delimiter, "what separates the columns of a CSV file; tab for a tabulator"
+        tables.delimiter,
+        ",",
+        "what separates the columns of a CSV file; `tab` for a tabulator",
     )
-    target: str = parameter(text, "the column to predict: 0/1, booleans or two strings")
+    target: str = parameter(
+        text,
+        "Outcome",
+        "the column to predict: 0/1, booleans or two strings; the last class in sort order is "
+        "the positive one",
+    )
     zero_as_missing: tuple[str, ...] = parameter(
-        words, "columns in which zero means missing, comma-separated, or none"
+        words,
+        "Glucose,BloodPressure,SkinThickness,Insulin,BMI",
+        "columns in which zero means missing, separated by commas, or `none`",
     )
-    test_size: float = parameter(number(0, 1, open_ends=True), "share of the rows held out")
-    seed: int = parameter(integer(0, 2**32 - 1), "seed of the split")
-    workspace: str = parameter(
-        sources.location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
-    )
+    test_size: float = parameter(number(0, 1, open_ends=True), "0.25", "share of the rows held out")
+    seed: int = shared.seed()
+    workspace: str = shared.workspace()
 
 
 def find_source(chosen: PreprocessParameters, session: Session) -> Source:

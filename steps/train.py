@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
 import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from steps.base import dask_cluster as cluster
+from steps import shared
 from steps.base.errors import StepError
-from steps.base.parameters import boolean, integer, integers, one_of, parameter, text
+from steps.base.parameters import parameter
+from steps.base.parsers import LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.cli import run_script
-from steps.data.sources import location
 from steps.model import gate
 from steps.model.evaluation import Trained, evaluate
 from steps.model.executors import parse_jobs
@@ -38,40 +38,64 @@ from steps.store.searching import Execution, search
 class TrainParameters:
     """Parameters of the entry point `train`."""
 
-    preprocess_run_id: str = parameter(text, "run id of the preprocess run, or latest")
-    n_estimators: tuple[int, ...] = parameter(integers(1), "numbers of trees to try")
+    preprocess_run_id: str = parameter(text, LATEST, "run id of the preprocess run, or `latest`")
+    n_estimators: tuple[int | None, ...] = parameter(
+        integers(1), "1,2,3", "numbers of trees to try"
+    )
     max_depth: tuple[int | None, ...] = parameter(
-        integers(1, none_allowed=True), "depths of trees to try; none is unlimited"
+        integers(1, none_allowed=True), "2,3,4", "depths of trees to try; `none` is unlimited"
     )
     grid: Grid | None = parameter(
-        parse_grid, "grid of pipeline parameters: JSON, a JSON/YAML file, or none"
+        parse_grid,
+        NONE,
+        "another grid, of any parameters of the pipeline, instead of the two above: JSON, or a "
+        "`.json` or `.yaml` file; a list of grids is tried one after the other",
     )
-    search: str = parameter(one_of("grid", "random"), "how to search the grid: grid or random")
-    n_iter: int = parameter(integer(1), "candidates of a random search")
-    metric: str = parameter(one_of(*SCORERS), "metric that chooses the best candidate")
-    cv_folds: int = parameter(integer(2), "folds of the cross-validation")
-    seed: int = parameter(integer(0, 2**32 - 1), "seed of the forest")
-    jobs: int = parameter(parse_jobs, "processes to fit with; -1 is all cores", in_key=False)
-    resume: bool = parameter(boolean, "take over finished candidates of a run", in_key=False)
-    scheduler: str | None = parameter(
-        cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
+    search: str = parameter(
+        one_of("grid", "random"),
+        "grid",
+        "`grid` tries all combinations, `random` draws `n_iter` of them with `seed`",
     )
+    n_iter: int = parameter(integer(1), "10", "candidates of a random search")
+    metric: str = parameter(one_of(*SCORERS), "roc_auc", "what chooses the best candidate")
+    cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
+    seed: int = shared.seed()
+    jobs: int = parameter(
+        parse_jobs,
+        "-1",
+        "processes to fit with, `-1` is all cores; they are started only if more than 15 s of "
+        "work is left after the first candidates",
+        in_key=False,
+    )
+    resume: bool = parameter(
+        boolean,
+        "true",
+        "take over the finished candidates of an interrupted run; `false` fits all again",
+        in_key=False,
+    )
+    scheduler: str | None = shared.scheduler()
     threshold: Rule = parameter(
-        parse_threshold, "probability from which a row is positive, f1, or youden"
+        parse_threshold,
+        "0.5",
+        "probability from which a row is positive; `f1` or `youden` choose it on the training rows",
     )
-    report: bool = parameter(boolean, "make report.html and plots/")
+    report: bool = parameter(boolean, "true", "make `report.html` and `plots/`")
     registered_model: str | None = parameter(
-        model_name, "name to register the model under, or none"
+        model_name, NONE, "name to register the model under, or `none`"
     )
     minimum: dict[str, float] = parameter(
-        gate.minimum, "metrics the model must reach (test_roc_auc=0.8,test_recall=0.5), or none"
+        gate.minimum,
+        NONE,
+        "what the model must reach to be registered, such as "
+        "`test_roc_auc=0.80,test_recall=0.5`, or `none`",
     )
     must_beat: str = parameter(
-        one_of("none", "champion"), "what the model must beat: none, champion"
+        one_of(NONE, CHAMPION),
+        NONE,
+        "`champion`: register nothing unless the model is better than the present champion; or "
+        "`none`",
     )
-    workspace: str = parameter(
-        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
-    )
+    workspace: str = shared.workspace()
 
     def __post_init__(self) -> None:
         if self.must_beat == CHAMPION and self.registered_model is None:

@@ -1,19 +1,22 @@
-"""One contract: MLproject, the scripts' --help, the README's tables and the pinned environment."""
+"""One contract: the parameters, the scripts' --help, the README and the pinned environment."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import fields
 
 import pytest
 import yaml
 
-from steps.base.parameters import defaults, project_file
+from docs.reference import ENTRY_POINTS
+from steps.base import parameters
 from steps.store.chain import load
 from tests.conftest import PROJECT
 
-ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
+
+def defaults(name: str) -> dict[str, str]:
+    return parameters.defaults(load(name).parameters)
+
 
 # What scikit-learn's searches are called with, and MLflow's autologging records: a parameter of
 # the same name with another text makes MLflow drop the whole batch. `n_iter` is the same value.
@@ -22,19 +25,6 @@ AUTOLOGGED = {
     "pre_dispatch", "refit", "return_train_score", "scoring", "verbose", "random_state",
     "best_clf__n_estimators", "best_clf__max_depth", "memory", "steps", "transform_input",
 }  # fmt: skip
-
-
-def test_entry_points() -> None:
-    assert set(project_file()["entry_points"]) == set(ENTRY_POINTS)
-
-
-@pytest.mark.parametrize("name", ENTRY_POINTS)
-def test_script_takes_what_mlproject_gives(name: str) -> None:
-    entry = project_file()["entry_points"][name]
-    words = entry["command"].split()
-    assert words[:3] == ["python", "-m", f"steps.{name}"]
-    assert words[3:] == [f"--{parameter}={{{parameter}}}" for parameter in entry["parameters"]]
-    assert {item.name for item in fields(load(name).parameters)} == set(entry["parameters"])
 
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
@@ -46,15 +36,6 @@ def test_help_shows_each_default(name: str, capsys: pytest.CaptureFixture[str]) 
     shown = " ".join(capsys.readouterr().out.split())
     for parameter, default in defaults(name).items():
         assert re.search(rf"--{parameter} … .*?\(default: {re.escape(default)}\)", shown), parameter
-
-
-@pytest.mark.parametrize("name", [name for name in ENTRY_POINTS if name != "main"])
-def test_readme_table(name: str) -> None:
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    section = re.search(rf"^### `{name}`\n(.*?)(?=^##)", readme, re.MULTILINE | re.DOTALL)
-    assert section, f"the README has no section on {name}"
-    rows = dict(re.findall(r"^\| `(\w+)` \| `([^|]*)` \|", section[1], re.MULTILINE))
-    assert rows == defaults(name)
 
 
 def test_main_is_the_union() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from steps.base.errors import FAILURE, StepError
+from steps.base.parsers import NONE
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,7 +31,7 @@ SAME_EVERYWHERE = ("python", "sklearn", "numpy")
 
 def scheduler(value: str) -> str | None:
     """Parse the parameter `scheduler`: none, `local`, or the address of a running scheduler."""
-    if value == "none":
+    if value == NONE:
         return None
     if value == LOCAL or _is_address(value):
         return value

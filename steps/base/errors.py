@@ -6,7 +6,9 @@
 2    bad input: a parameter, a file or a run is not what the step needs
 3    the scored data drifted and ``on_drift=fail`` was asked; predictions kept
 4    the model missed its gate; the run is FINISHED, nothing was registered
+129  ended by SIGHUP: the terminal was closed
 130  interrupted with Ctrl-C
+143  ended by SIGTERM
 ===  =======================================================================
 """
 
@@ -34,3 +36,9 @@ class StepError(Exception):
 
 class Unreadable(StepError):
     """An input that cannot be reached from this machine."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of what an error says; its type's name if it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from steps.base.errors import StepError, Unreadable
+from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import whole_file
-from steps.base.parameters import text
+from steps.base.parsers import text
 
 # Of Linux, and no less than those of other systems.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
@@ -84,8 +84,9 @@ def _download(location: str, folder: Path) -> Path:
         ):
             shutil.copyfileobj(source, file)
     except (ImportError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Unreadable(f"could not read {without_query(location)}: {reason}") from error
+        raise Unreadable(
+            f"could not read {without_query(location)}: {first_line(error)}"
+        ) from error
     return target
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from steps.base.parameters import NONE
+from steps.base.parsers import NONE
 from steps.model.bootstrap import Interval
 from steps.model.metrics import LOWER_IS_BETTER, METRICS
 

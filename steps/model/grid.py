@@ -14,7 +14,7 @@ import yaml
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from steps.base.errors import StepError
-from steps.base.parameters import NONE
+from steps.base.parsers import NONE
 
 # One grid, or several that are tried one after the other, as scikit-learn has it.
 Grid = dict[str, list[Any]] | list[dict[str, list[Any]]]

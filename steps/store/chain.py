@@ -13,12 +13,11 @@ from mlflow.tracking import MlflowClient
 
 from steps.base import console, parameters
 from steps.base.errors import OK, Unreadable
+from steps.base.parsers import LATEST
 from steps.base.record import Record
 from steps.store import runs
 from steps.store.keys import code_digest, step_key
 from steps.store.runs import StepRun
-
-LATEST = "latest"
 
 P = TypeVar("P", bound=parameters.Dataclass)
 
@@ -132,9 +131,9 @@ def latest(name: str, session: Session) -> Run:
     found = runs.newest(session.client, session.experiment_id, name)
     if found is None:
         console.say(f"{name}: no run in this experiment yet, running it with its defaults")
-        return perform_nested(name, parameters.defaults(name), session)[0]
+        return perform_nested(name, parameters.defaults(load(name).parameters), session)[0]
     step = load(name)
-    default = parameters.defaults(name)
+    default = parameters.defaults(step.parameters)
     texts = default | runs.recorded_parameters(found, default)
     try:
         source = step.find_source(parameters.parse(step.parameters, texts), session)

@@ -12,9 +12,10 @@ from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.base.errors import FAILURE, StepError
+from steps.base.parsers import LATEST
 from steps.data import sources
 from steps.store import registry
-from steps.store.chain import LATEST, Session, upstream
+from steps.store.chain import Session, upstream
 from steps.store.models import BEST_ESTIMATOR
 from steps.store.runs import download, get_run
 

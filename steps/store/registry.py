@@ -24,7 +24,7 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
 from steps.base import console
 from steps.base.errors import StepError
-from steps.base.parameters import NONE
+from steps.base.parsers import LATEST, NONE
 from steps.store.models import BEST_ESTIMATOR
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 # The alias of the best version, and the tag that says the same.
 CHAMPION = "champion"
 PENDING, YES, NO = "pending", "true", "false"
-LATEST = "latest"
 # A training is pending for a few requests, and for scoring a champion at most.
 PATIENCE_SECONDS = 60.0
 SECONDS_BETWEEN_LOOKS = 0.3
