@@ -72,7 +72,7 @@ def champions(registry: Registry) -> list[str]:
 def test_versions_are_registered_from_a_run(registry: Registry, run: StepRun) -> None:
     assert registry.versions() == []
     assert registry.named(CHAMPION) is None
-    first, second = (registry.register(run, {"why": "test"}) for _ in range(2))
+    first, second = (registry.register(run.id) for _ in range(2))
     assert [str(v.version) for v in registry.versions()] == ["2", "1"]
     assert second.run_id == run.id
     assert first.source.endswith("/best_estimator")
@@ -84,7 +84,7 @@ def test_versions_are_registered_from_a_run(registry: Registry, run: StepRun) ->
 
 
 def test_one_champion_at_a_time(registry: Registry, run: StepRun) -> None:
-    first, second, third = (registry.register(run, {}) for _ in range(3))
+    first, second, third = (registry.register(run.id) for _ in range(3))
     registry.crown(first)
     assert champions(registry) == ["1"]
     registry.crown(third)
@@ -96,7 +96,7 @@ def test_one_champion_at_a_time(registry: Registry, run: StepRun) -> None:
 def test_of_two_tagged_versions_the_highest_is_the_champion(
     registry: Registry, run: StepRun
 ) -> None:
-    versions = [registry.register(run, {}) for _ in range(2)]
+    versions = [registry.register(run.id) for _ in range(2)]
     for version in versions:
         registry.tag(version, {CHAMPION: "true"})
     assert str(registry.named(CHAMPION).version) == "2"
@@ -105,7 +105,7 @@ def test_of_two_tagged_versions_the_highest_is_the_champion(
 
 
 def test_trainings_take_turns_by_version(registry: Registry, run: StepRun) -> None:
-    first, second = (registry.register(run, {}) for _ in range(2))
+    first, second = (registry.register(run.id) for _ in range(2))
     events = []
 
     def decide_second() -> None:
@@ -126,7 +126,7 @@ def test_a_training_that_died_is_waited_for_once(
     registry: Registry, run: StepRun, capfd: pytest.CaptureFixture[str]
 ) -> None:
     impatient = Registry(registry.client, registry.name, patience=0.5)
-    _, second, third = (registry.register(run, {}) for _ in range(3))
+    _, second, third = (registry.register(run.id) for _ in range(3))
     impatient.wait_for_turn(second)
     assert "version 1 was never decided, passing it over" in capfd.readouterr().err
     impatient.crown(second)
@@ -137,7 +137,7 @@ def test_a_training_that_died_is_waited_for_once(
 
 
 def test_many_crowned_at_once_leave_one_champion(registry: Registry, run: StepRun) -> None:
-    versions = [registry.register(run, {}) for _ in range(4)]
+    versions = [registry.register(run.id) for _ in range(4)]
     together = threading.Barrier(len(versions))
 
     def crown(version: object) -> None:
@@ -153,7 +153,7 @@ def test_many_crowned_at_once_leave_one_champion(registry: Registry, run: StepRu
 
 
 def test_uris(registry: Registry, run: StepRun) -> None:
-    for version in [registry.register(run, {}) for _ in range(3)][:2]:
+    for version in [registry.register(run.id) for _ in range(3)][:2]:
         registry.crown(version)
     found = {
         end: str(resolve(f"models:/{registry.name}{end}", registry.client).version)
