@@ -204,6 +204,7 @@ STEP = Step(
         code=("train.py", "data", "model"),
         libraries=("scikit-learn", "numpy", "scipy", "pandas", "pyarrow"),
         artifacts=artifacts,
+        upstream_artifacts=datasets.ARTIFACTS,
         conclude=conclude_again,
     ),
 )

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import mlflow.artifacts
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
-from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import StepError
 from steps.store.destination import AZURE
 
+NO_SUCH_RUN = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
 TOO_MANY_REQUESTS = 429
 ATTEMPTS = 5
 SECONDS_LONGEST = 60.0
@@ -82,12 +84,17 @@ def fetch(uri: str, folder: Path) -> Path:
     return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
-def holds(client: MlflowClient, run: Run, wanted: Iterable[str]) -> bool:
-    """Tell whether a run still has all of these artifacts, given by their paths.
+def holds(client: MlflowClient, run_id: str, wanted: Iterable[str]) -> bool:
+    """Tell whether a run is there and still has all of these artifacts, given by their paths.
 
     On Azure ML only the root is looked at: azureml-mlflow 1.62 lists no folder for MLflow 3.
     """
-    top = _listed(client, run.info.run_id)
+    try:
+        top = _listed(client, run_id)
+    except MlflowException as error:
+        if error.error_code not in NO_SUCH_RUN:
+            raise
+        return False
     inside: dict[str, set[str]] = {}
     for path in wanted:
         folder, slash, _ = path.rpartition("/")
@@ -95,7 +102,7 @@ def holds(client: MlflowClient, run: Run, wanted: Iterable[str]) -> bool:
             return False
         if slash and not mlflow.get_tracking_uri().startswith(AZURE):
             if folder not in inside:
-                inside[folder] = _listed(client, run.info.run_id, folder)
+                inside[folder] = _listed(client, run_id, folder)
             if path not in inside[folder]:
                 return False
     return True

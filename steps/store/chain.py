@@ -72,13 +72,15 @@ class Reuse(Generic[P]):
 
     Its key must be the same: `code` names the folders and modules of `steps`, and `libraries` the
     packages, that decide the result beside parameters and input. The run must still have the
-    `artifacts` that these parameters ask for. `conclude` does what is due on a reused run: what
+    `artifacts` that these parameters ask for, and the run it was built on its
+    `upstream_artifacts`. `conclude` does what is due on a reused run: what
     depends on more than the key.
     """
 
     code: tuple[str, ...]
     libraries: tuple[str, ...]
     artifacts: Callable[[P], Sequence[str]]
+    upstream_artifacts: Sequence[str] = ()
     conclude: Callable[[P, Run, Session], StepResult] = _nothing_left
 
 
@@ -205,6 +207,16 @@ def _reusable(call: Call[P, S], source: S, session: Session) -> Run | None:
     key = call.key(source)
     if call.step.reuse is None or key is None:
         return None
-    wanted = call.step.reuse.artifacts(call.chosen)
-    same = runs.finished(session.client, session.experiment_id, call.step.name, key=key)
-    return next((run for run in same if artifacts.holds(session.client, run, wanted)), None)
+    wanted, of_upstream = (
+        call.step.reuse.artifacts(call.chosen),
+        call.step.reuse.upstream_artifacts,
+    )
+    for run in runs.finished(session.client, session.experiment_id, call.step.name, key=key):
+        built_on = run.data.tags.get(runs.UPSTREAM)
+        # The run that `source` names has just been made, or looked at.
+        known = built_on in (None, source.upstream_run_id)
+        if artifacts.holds(session.client, run.info.run_id, wanted) and (
+            known or artifacts.holds(session.client, built_on, of_upstream)
+        ):
+            return run
+    return None

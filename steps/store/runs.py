@@ -12,13 +12,12 @@ import mlflow
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.entities import Run as Run  # scripts name its type, and import no MLflow
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import StepError
 from steps.base.parameters import as_recorded, from_recorded
 from steps.base.record import Record
-from steps.store.artifacts import upload
+from steps.store.artifacts import NO_SUCH_RUN, upload
 
 STEP = "step"
 KEY = "step.key"
@@ -26,7 +25,6 @@ UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
-NO_SUCH_RUN = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
 
 
 @dataclass(frozen=True)

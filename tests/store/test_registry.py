@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, PERMISSION_DENIED
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import StepError
@@ -22,10 +23,17 @@ class WithoutAliases(MlflowClient):
     """A client of a store that has no aliases, as Azure ML may be."""
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        raise MlflowException("API request failed with error code 404")
+        raise MlflowException("failed with error code 404", error_code=ENDPOINT_NOT_FOUND)
 
     def get_model_version_by_alias(self, name: str, alias: str) -> None:
-        raise MlflowException("API request failed with error code 404")
+        raise MlflowException("failed with error code 404", error_code=ENDPOINT_NOT_FOUND)
+
+
+class Refused(MlflowClient):
+    """A client that may read versions, but no aliases."""
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> None:
+        raise MlflowException("you may not", error_code=PERMISSION_DENIED)
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +85,25 @@ def test_versions_are_registered_from_a_run(registry: Registry, run: StepRun) ->
     assert second.run_id == run.id
     assert first.source.endswith("/best_estimator")
     assert not first.source.startswith("runs:")
-    assert registry.version("1").tags == {"why": "test", CHAMPION: "pending"}
+    assert registry.version("1").tags == {"train_run_id": run.id, CHAMPION: "pending"}
     assert registry.named(CHAMPION) is None
     registry.withdraw(second)
     assert [str(v.version) for v in registry.versions()] == ["1"]
+
+
+def test_a_refusal_is_not_taken_for_a_store_without_aliases(
+    registry: Registry, run: StepRun
+) -> None:
+    registry.crown(registry.register(run.id))
+    with pytest.raises(MlflowException, match="you may not"):
+        Registry(Refused(), registry.name).named(CHAMPION)
+
+
+def test_the_version_of_a_run_is_found(registry: Registry, run: StepRun) -> None:
+    assert registry.version_of(run.id) is None
+    versions = [registry.register(run.id) for _ in range(2)]
+    assert registry.version_of(run.id).version == versions[1].version
+    assert registry.version_of("0" * 32) is None
 
 
 def test_one_champion_at_a_time(registry: Registry, run: StepRun) -> None:
