@@ -1,4 +1,4 @@
-"""Run preprocess, train and batch_score as nested runs, reusing what has not changed."""
+"""Run preprocess, train and batch_score; reuse what has not changed of the first two."""
 
 from __future__ import annotations
 
