@@ -50,7 +50,7 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
     from steps.model.grid import SearchSettings
     from steps.model.metrics import SCORERS
     from steps.store import runs
-    from steps.store.searching import Execution, search
+    from steps.store.recorded_search import Execution, search
 
     pipeline, schema, features, labels = _data()
     grid = {f"clf__{name}": list(values) for name, values in GRIDS[candidates].items()}

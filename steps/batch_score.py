@@ -10,9 +10,6 @@ if __name__ == "__main__":
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import mlflow.artifacts
 
 from steps import shared
 from steps.base import console
@@ -27,10 +24,11 @@ from steps.data.split import DATA, PROFILE, TEST
 from steps.report import drift_page
 from steps.scoring import drift, engine, inputs, plan, quarantine, sinks, summary
 from steps.scoring.predictor import Predictor
-from steps.store import choice, models, runs
-from steps.store.chain import Outcome, Session, Source, Step
+from steps.store import artifacts, models, runs
+from steps.store.chain import Session, Source, Step, StepResult
 from steps.store.models import LoadedModel
 from steps.store.runs import StepRun
+from steps.store.scoring_model import ScoringModel, download_model, settle_model
 
 HOLDOUT = "holdout"
 MEGABYTE = 1_000_000
@@ -101,20 +99,27 @@ class BatchScoreParameters:
     workspace: str = shared.workspace()
 
 
-def find_source(chosen: BatchScoreParameters, session: Session) -> Source:
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(Source):
+    """The model to score with."""
+
+    model: ScoringModel
+
+
+def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
     """Settle the model to score with."""
-    model = choice.choose(chosen.model, session)
-    tags = model.train_run.data.tags if model.train_run else {}
-    return Source(tags.get(runs.KEY, model.uri), model.train_run, model.uri)
+    model = settle_model(chosen.model, session)
+    train_run = model.train_run.info.run_id if model.train_run else None
+    return ModelSource(model=model, upstream_run_id=train_run)
 
 
 def execute(
-    chosen: BatchScoreParameters, source: Source, run: StepRun, session: Session
-) -> Outcome:
+    chosen: BatchScoreParameters, source: ModelSource, run: StepRun, session: Session
+) -> StepResult:
     """Score the input, write the predictions, and log what came of it."""
-    model = models.load(choice.fetch(choice.ModelChoice(source.location, source.upstream), session))
+    model = models.load(download_model(source.model, session))
     engine.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
-    run.log(Record(tags=_model_tags(source, model, session)))
+    run.log(Record(tags=_model_tags(source.model, model)))
     bins = _training_bins(chosen, model, session)
     files = inputs.find_files(_location(chosen.input, model, session))
     request = _request(chosen, model)
@@ -135,7 +140,7 @@ def execute(
         console.warn(warning)
     failed = warning and chosen.on_drift == "fail"
     lines = summary.lines(result, Path(chosen.output))
-    return Outcome(lines, DRIFT if failed else OK, result.digest)
+    return StepResult(lines, DRIFT if failed else OK)
 
 
 def _request(chosen: BatchScoreParameters, model: LoadedModel) -> plan.Request:
@@ -155,12 +160,12 @@ def _request(chosen: BatchScoreParameters, model: LoadedModel) -> plan.Request:
     return request
 
 
-def _model_tags(source: Source, model: LoadedModel, session: Session) -> dict[str, str]:
-    tags = {"model.uri": source.location}
+def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
+    tags = {"model.uri": settled.uri}
     if train_run := model.metadata.get("train_run_id"):
         tags["model.run_id"] = str(train_run)
-    if version := choice.registered_version(source.location):
-        tags["model.version"] = version
+    if settled.version:
+        tags["model.version"] = settled.version
     return tags
 
 
@@ -181,14 +186,14 @@ def _training_bins(
 def _prepared(name: str, model: LoadedModel, session: Session) -> Path:
     run_id = model.metadata["preprocess_run_id"]
     runs.get_run(session.client, run_id, "preprocess")
-    return runs.download(session.client, run_id, f"{DATA}/{name}", session.folder)
+    return artifacts.download(session.client, run_id, f"{DATA}/{name}", session.folder)
 
 
 def _location(given: str, model: LoadedModel, session: Session) -> str:
     if given == HOLDOUT:
         return str(_prepared(TEST, model, session))
     if scheme(given) in OF_MLFLOW:
-        return mlflow.artifacts.download_artifacts(given, dst_path=str(session.folder))
+        return str(artifacts.fetch(given, session.folder))
     return given
 
 
@@ -209,7 +214,7 @@ def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:
     return Record(tags=tags, files=tuple(files))
 
 
-STEP: Step[Any] = Step(
+STEP = Step(
     name="batch_score",
     description=__doc__,
     parameters=BatchScoreParameters,

@@ -8,6 +8,7 @@ if __name__ == "__main__":
     begin_imports()
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from steps import shared
 from steps.base.files import file_digest, files_digest
@@ -17,8 +18,8 @@ from steps.base.record import Record
 from steps.cli import run_script
 from steps.data import sources, tables
 from steps.data import split as prepare
-from steps.store import runs
-from steps.store.chain import Outcome, Session, Source, Step
+from steps.store import datasets, runs
+from steps.store.chain import Reuse, Session, Source, Step, StepResult
 from steps.store.runs import StepRun
 
 
@@ -30,6 +31,7 @@ class PreprocessParameters:
         sources.location,
         "data/diabetes.csv",
         "the table: path or URI of a CSV (also `.csv.gz`) or Parquet file",
+        in_key=False,
     )
     delimiter: str = parameter(
         tables.delimiter,
@@ -52,17 +54,24 @@ class PreprocessParameters:
     workspace: str = shared.workspace()
 
 
-def find_source(chosen: PreprocessParameters, session: Session) -> Source:
+@dataclass(frozen=True, kw_only=True)
+class Table(Source):
+    """The local file with the table."""
+
+    path: Path
+
+
+def find_source(chosen: PreprocessParameters, session: Session) -> Table:
     """Fetch the table."""
-    return Source(file_digest(sources.fetch(chosen.data, session.folder)))
+    path = sources.fetch(chosen.data, session.folder)
+    return Table(digest=file_digest(path), path=path)
 
 
 def execute(
-    chosen: PreprocessParameters, source: Source, run: StepRun, session: Session
-) -> Outcome:
+    chosen: PreprocessParameters, source: Table, run: StepRun, session: Session
+) -> StepResult:
     """Prepare the table and log the split."""
-    path = sources.fetch(chosen.data, session.folder)
-    raw = tables.read_table(path, chosen.delimiter, sources.without_query(chosen.data))
+    raw = tables.read_table(source.path, chosen.delimiter, sources.without_query(chosen.data))
     frame, schema = tables.prepare(raw, chosen.target, chosen.zero_as_missing, chosen.delimiter)
     train, test = prepare.split(frame, schema, chosen.test_size, chosen.seed)
     folder = session.folder / run.id
@@ -76,7 +85,7 @@ def execute(
             files=((folder, prepare.DATA),),
         )
     )
-    return Outcome(
+    return StepResult(
         (
             f"preprocess: {len(frame):,} rows, {len(train):,} to train on and {len(test):,} held "
             f"out; {record.metrics['positive_rate']:.1%} are {schema.target}={schema.positive}",
@@ -90,6 +99,11 @@ STEP = Step(
     parameters=PreprocessParameters,
     find_source=find_source,
     execute=execute,
+    reuse=Reuse(
+        code=("preprocess.py", "data"),
+        libraries=("scikit-learn", "numpy", "pandas", "pyarrow"),
+        artifacts=lambda chosen: datasets.ARTIFACTS,
+    ),
 )
 
 if __name__ == "__main__":

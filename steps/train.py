@@ -7,15 +7,16 @@ if __name__ == "__main__":
 
     begin_imports()
 
-import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from steps import shared
 from steps.base.errors import StepError
 from steps.base.parameters import parameter
 from steps.base.parsers import LATEST, NONE, boolean, integer, integers, one_of, text
+from steps.base.record import Record
 from steps.cli import run_script
 from steps.model import gate
 from steps.model.evaluation import Trained, evaluate
@@ -25,20 +26,25 @@ from steps.model.fitting import plan_work
 from steps.model.grid import Grid, SearchSettings, forest_grid, parse_grid
 from steps.model.metrics import SCORERS
 from steps.model.threshold import Rule, parse_threshold
-from steps.store import datasets, models, runs
-from steps.store.assessment import conclude
-from steps.store.chain import Outcome, Session, Source, Step, upstream
+from steps.store import datasets, models, runs, verdict
+from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
+from steps.store.recorded_search import Execution, search
 from steps.store.registry import CHAMPION, model_name
-from steps.store.runs import StepRun
-from steps.store.searching import Execution, search
+from steps.store.runs import Run, StepRun
+
+if TYPE_CHECKING:
+    from steps.model.evaluation import Evaluation
+    from steps.model.gate import Decision
 
 
 @dataclass(frozen=True)
 class TrainParameters:
     """Parameters of the entry point `train`."""
 
-    preprocess_run_id: str = parameter(text, LATEST, "run id of the preprocess run, or `latest`")
+    preprocess_run_id: str = parameter(
+        text, LATEST, "run id of the preprocess run, or `latest`", in_key=False
+    )
     n_estimators: tuple[int | None, ...] = parameter(
         integers(1), "1,2,3", "numbers of trees to try"
     )
@@ -79,21 +85,23 @@ class TrainParameters:
         "0.5",
         "probability from which a row is positive; `f1` or `youden` choose it on the training rows",
     )
-    report: bool = parameter(boolean, "true", "make `report.html` and `plots/`")
+    report: bool = parameter(boolean, "true", "make `report.html` and `plots/`", in_key=False)
     registered_model: str | None = parameter(
-        model_name, NONE, "name to register the model under, or `none`"
+        model_name, NONE, "name to register the model under, or `none`", in_key=False
     )
     minimum: dict[str, float] = parameter(
         gate.minimum,
         NONE,
         "what the model must reach to be registered, such as "
         "`test_roc_auc=0.80,test_recall=0.5`, or `none`",
+        in_key=False,
     )
     must_beat: str = parameter(
         one_of(NONE, CHAMPION),
         NONE,
         "`champion`: register nothing unless the model is better than the present champion; or "
         "`none`",
+        in_key=False,
     )
     workspace: str = shared.workspace()
 
@@ -104,19 +112,30 @@ class TrainParameters:
                 "found none; give -P registered_model=<name>"
             )
 
+    @property
+    def required(self) -> gate.Requirements:
+        """What the model must hold before it may go out."""
+        return gate.Requirements(self.minimum, self.registered_model, self.must_beat == CHAMPION)
 
-def find_source(chosen: TrainParameters, session: Session) -> Source:
-    """Settle the preprocess run to train on; a grid file counts by its content."""
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Source):
+    """The preprocess run to train on."""
+
+    run: Run
+
+
+def find_source(chosen: TrainParameters, session: Session) -> Prepared:
+    """Settle the preprocess run to train on."""
     run = upstream("preprocess", chosen.preprocess_run_id, session)
-    data = run.data.tags.get(runs.OUTPUT, run.info.run_id)
-    digest = data if chosen.grid is None else json.dumps([data, chosen.grid])
-    return Source(digest, run)
+    return Prepared(digest=runs.output_digest(run), upstream_run_id=run.info.run_id, run=run)
 
 
-def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Session) -> Outcome:
+def execute(
+    chosen: TrainParameters, source: Prepared, run: StepRun, session: Session
+) -> StepResult:
     """Search, score the best estimator on the held-out rows, and log it."""
-    assert source.upstream is not None
-    preprocess_id = source.upstream.info.run_id
+    preprocess_id = source.run.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
     found = _search(chosen, data, run, session)
     trained = Trained(
@@ -138,7 +157,28 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
         "versions": {"scikit-learn": version("scikit-learn")},
     }
     models.log_best_estimator(trained.estimator, data.schema, metadata, run, session.folder)
-    return conclude(evaluation, trained, (source.upstream, data.profile), chosen, run, session)
+    decision, result = verdict.conclude(
+        evaluation, trained, source.run, chosen.required, run, session
+    )
+    if chosen.report:
+        origin = {"train run": run.id, "preprocess run": preprocess_id}
+        run.log(_report(evaluation, decision, data, chosen.seed, origin, session.folder))
+    return result
+
+
+def _report(
+    evaluation: Evaluation,
+    decision: Decision,
+    data: Dataset,
+    seed: int,
+    origin: dict[str, str],
+    folder: Path,
+) -> Record:
+    # Its templates and figures cost a train without a report half a second of imports.
+    from steps.report import train_report
+
+    about = train_report.Origin(data.schema, data.profile, seed, origin)
+    return train_report.write(folder / "report", evaluation, decision, about)
 
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
@@ -156,12 +196,30 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
     return search(settings, work, execution, run, session.folder)
 
 
+def artifacts(chosen: TrainParameters) -> tuple[str, ...]:
+    """Name what a run with these parameters must still have to be reused."""
+    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{models.MODEL_FILE}"
+    return (*model, "report.html") if chosen.report else model
+
+
+def conclude_again(chosen: TrainParameters, reused: Run, session: Session) -> StepResult:
+    """Decide anew on the model of a reused run."""
+    return verdict.conclude_again(chosen.required, chosen.metric, chosen.seed, reused, session)
+
+
 STEP = Step(
     name="train",
     description=__doc__,
     parameters=TrainParameters,
     find_source=find_source,
     execute=execute,
+    reuse=Reuse(
+        code=("train.py", "data", "model"),
+        libraries=("scikit-learn", "numpy", "scipy", "pandas", "pyarrow"),
+        artifacts=artifacts,
+        upstream_artifacts=datasets.ARTIFACTS,
+        conclude=conclude_again,
+    ),
 )
 
 if __name__ == "__main__":

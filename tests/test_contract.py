@@ -40,6 +40,7 @@ def test_help_shows_each_default(name: str, capsys: pytest.CaptureFixture[str]) 
 
 def test_main_is_the_union() -> None:
     union = {**defaults("batch_score"), **defaults("train"), **defaults("preprocess")}
+    union["fresh"] = "false"
     # The chain settles which run the next step takes.
     assert defaults("main") == {
         name: default

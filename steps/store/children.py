@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,9 +30,8 @@ from steps.model.fitting import CandidateResult
 from steps.model.grid import Candidate
 from steps.model.search_loop import Span
 from steps.report import search_record as record
-from steps.store import runs
 from steps.store.destination import AZURE, is_remote
-from steps.store.runs import FINISHED, StepRun
+from steps.store.runs import FINISHED, KEY, StepRun
 
 CANDIDATE_OF = "step.candidate_of"
 CANDIDATE = "step.candidate"
@@ -68,34 +68,38 @@ def name_of(candidate: Candidate) -> str:
     return ", ".join(words)[:LONGEST_NAME]
 
 
+@dataclass(frozen=True)
+class ParentRun:
+    """The run of a search: its tags, the step's key among them, and what is searched for.
+
+    `metric` chooses among the candidates of `estimator`.
+    """
+
+    run: StepRun
+    tags: Mapping[str, str]
+    estimator: Any
+    metric: str
+
+
 class ChildRuns:
     """Writes the child runs of one search; the parent's own progress too.
 
-    `tags` are the parent's, its step key among them.
     Use it as a context: what is on its way is sent before the block ends. An error of the store
     ends the search with the next candidate. Child runs that the block leaves unended (an error,
     Ctrl-C) end FAILED or KILLED.
     """
 
-    def __init__(
-        self,
-        run: StepRun,
-        tags: Mapping[str, str],
-        estimator: Any,
-        candidates: Sequence[Candidate],
-        metric: str,
-        bar: Progress,
-    ) -> None:
-        self._run, self._client, self._bar = run, run.client, bar
-        self._candidates, self._metric = candidates, metric
+    def __init__(self, parent: ParentRun, candidates: Sequence[Candidate], bar: Progress) -> None:
+        self._run, self._client, self._bar = parent.run, parent.run.client, bar
+        self._candidates, self._metric = candidates, parent.metric
         uri = mlflow.get_tracking_uri()
         self._remote, self._azure = is_remote(uri), uri.startswith(AZURE)
-        self._parameters = record.pipeline_parameters(estimator)
+        self._parameters = record.pipeline_parameters(parent.estimator)
         self._tags = {
-            PARENT: run.id,
-            CANDIDATE_OF: tags[runs.KEY],
-            **record.estimator_tags(estimator),
-            **_origin(tags),
+            PARENT: parent.run.id,
+            CANDIDATE_OF: parent.tags[KEY],
+            **record.estimator_tags(parent.estimator),
+            **_origin(parent.tags),
         }
         self._pool = ThreadPoolExecutor(
             REMOTE_THREADS if self._remote else LOCAL_THREADS, thread_name_prefix="children"

@@ -12,10 +12,12 @@ import pandas as pd
 
 from steps.data.schema import Schema
 from steps.data.split import DATA, PROFILE, SCHEMA, TEST, TRAIN
-from steps.store.runs import download
+from steps.store.artifacts import download
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+ARTIFACTS = tuple(f"{DATA}/{name}" for name in (TRAIN, TEST, SCHEMA, PROFILE))
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from mlflow.tracking import MlflowClient
 from steps.model.fitted_search import FittedSearch
 from steps.store import runs
 from steps.store.children import candidate_id
+from steps.store.recorded_search import Execution, search
 from steps.store.runs import StepRun
-from steps.store.searching import Execution, search
 from tests.conftest import all_runs
 from tests.model.searches import Case
 

@@ -24,11 +24,15 @@ from steps.model.executors import LocalExecutor, ResultsFuture
 from steps.model.grid import Candidate
 from steps.model.pipeline import build_pipeline
 from steps.model.search_loop import fit_all
-from steps.store import runs
-from steps.store.children import ChildRuns, name_of
+from steps.store.children import ChildRuns, ParentRun, name_of
+from steps.store.runs import KEY, StepRun
 from tests.conftest import all_runs, tracking
 from tests.model.searches import Case, make_case
 from tests.store.searches import in_order, run_search, step_run
+
+
+def parent_of(case: Case, run: StepRun) -> ParentRun:
+    return ParentRun(run, {KEY: "key"}, case.work.estimator, "f1")
 
 
 class Watched(LocalExecutor):
@@ -59,7 +63,7 @@ def test_child_runs_come_and_end_with_their_candidates(any_store: str) -> None:
     with (
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(run, {runs.KEY: "key"}, case.work.estimator, candidates, "f1", bar) as listener,
+        ChildRuns(parent_of(case, run), candidates, bar) as listener,
         Watched(case, run.id) as executor,
     ):
         fit_all(candidates, executor, listener)
@@ -114,7 +118,7 @@ def test_an_interrupted_search_leaves_no_child_running(tmp_path: Path) -> None:
         pytest.raises(KeyboardInterrupt),
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(run, {runs.KEY: "k"}, case.work.estimator, candidates, "f1", bar) as listener,
+        ChildRuns(parent_of(case, run), candidates, bar) as listener,
         Interrupted(case.work, 1) as executor,
     ):
         fit_all(candidates, executor, listener)
@@ -139,7 +143,7 @@ def test_an_error_of_the_store_fails_the_search(tmp_path: Path) -> None:
         pytest.raises(MlflowException, match="must be in 'active' lifecycle"),
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(run, {runs.KEY: "k"}, case.work.estimator, candidates, "f1", bar) as listener,
+        ChildRuns(parent_of(case, run), candidates, bar) as listener,
         Deleting(case.work, 1) as executor,
     ):
         fit_all(candidates, executor, listener)

@@ -1,28 +1,39 @@
-"""A search from its settings to its complete record: the one call that train makes."""
+"""A search from its settings to its complete record: the one call that train makes.
+
+It takes over what an interrupted search of the same key has left: its finished candidates.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.model.dask_executor import ClusterExecutor
 from steps.model.executors import Executor, LocalExecutor
 from steps.model.fitted_search import FittedSearch, refitted, unfitted_search
-from steps.model.fitting import Work
-from steps.model.grid import SearchSettings
-from steps.model.search_loop import fit_all
+from steps.model.fitting import CandidateResult, Work
+from steps.model.grid import Candidate, SearchSettings
+from steps.model.search_loop import Span, fit_all
 from steps.report import search_record as record
-from steps.store.children import ChildRuns
-from steps.store.resume import finished_candidates
-from steps.store.runs import KEY, StepRun
+from steps.store.children import (
+    CANDIDATE,
+    CANDIDATE_OF,
+    FOLDS,
+    PARENT,
+    ChildRuns,
+    ParentRun,
+    candidate_id,
+)
+from steps.store.runs import FINISHED, KEY, StepRun, find_runs
 
 
 @dataclass(frozen=True)
@@ -47,12 +58,13 @@ def search(
     run.log(record.search_settings(described))
     tags = run.client.get_run(run.id).data.tags
     _log_training_data(run, work, tags)
+    parent = ParentRun(run, tags, work.estimator, settings.metric)
     known = finished_candidates(run, tags[KEY], candidates) if execution.resume else {}
     if known:
         console.say(f"search: {len(known)} of them taken over from an interrupted run")
     with (
         console.progress(len(candidates), "candidates", "search") as bar,
-        ChildRuns(run, tags, work.estimator, candidates, settings.metric, bar) as children,
+        ChildRuns(parent, candidates, bar) as children,
     ):
         for index, earlier in sorted(known.items()):
             children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
@@ -85,3 +97,47 @@ def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> Non
         # MLflow's SQL store looks for the data set and then adds it: of two trainings that start
         # together the second fails to add what now is there. Any other reason shows again.
         run.client.log_inputs(run.id, inputs)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A candidate that has been fitted before: by which run, when, with which result."""
+
+    run_id: str
+    outcome: CandidateResult
+    span: Span
+
+
+def finished_candidates(
+    run: StepRun, key: str, candidates: Sequence[Candidate]
+) -> dict[int, Earlier]:
+    """Find the candidates that interrupted runs with this step key have finished, by position.
+
+    Runs that ended FINISHED are left alone: fitting them again is what was asked for then.
+    """
+    same_key = find_runs(run.client, run.experiment_id, f"tags.`{KEY}` = '{key}'")
+    interrupted = {
+        found.info.run_id
+        for found in same_key
+        if found.info.status != FINISHED and found.info.run_id != run.id
+    }
+    if not interrupted:
+        return {}
+    positions = {candidate_id(candidate): index for index, candidate in enumerate(candidates)}
+    earlier = {}
+    for child in find_runs(run.client, run.experiment_id, f"tags.`{CANDIDATE_OF}` = '{key}'"):
+        index = positions.get(child.data.tags.get(CANDIDATE, ""))
+        wanted = child.info.status == FINISHED and child.data.tags.get(PARENT) in interrupted
+        if wanted and index is not None:
+            earlier[index] = _read(child)
+    return earlier
+
+
+def _read(child: Run) -> Earlier:
+    scores = {
+        name.removeprefix(FOLDS): tuple(json.loads(value))
+        for name, value in child.data.tags.items()
+        if name.startswith(FOLDS)
+    }
+    span = Span(child.info.start_time / 1000, child.info.end_time / 1000)
+    return Earlier(child.info.run_id, CandidateResult(scores), span)
