@@ -29,8 +29,9 @@ from steps.cli import run_script
 from steps.data import tables
 from steps.data.sources import location, scheme
 from steps.data.split import DATA, PROFILE, TEST
+from steps.model.scorers import PREDICT
 from steps.report import drift_page as drift_report
-from steps.scoring import drift, engine, inputs, plan, quarantine, sinks, summary
+from steps.scoring import drift, input_files, plan, quarantine, score_files, sinks, summary
 from steps.scoring.predictor import Predictor
 from steps.store import choice, models, runs
 from steps.store.chain import Outcome, Session, Source, Step
@@ -102,13 +103,13 @@ def execute(
 ) -> Outcome:
     """Score the input, write the predictions, and log what came of it."""
     model = models.load(choice.fetch(choice.ModelChoice(source.location, source.upstream), session))
-    engine.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
+    score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source, model, session)))
     bins = _training_bins(chosen, model, session)
-    files = inputs.find_files(_location(chosen.input, model, session))
+    files = input_files.find_files(_location(chosen.input, model, session))
     request = _request(chosen, model)
-    predictor = Predictor(model.estimator, model.schema, model.metadata.get("threshold", 0.5))
-    result = engine.score_files(files, predictor, model.schema, request, bins)
+    predictor = Predictor(model.estimator, model.schema, model.metadata.get("threshold", PREDICT))
+    result = score_files.score_files(files, predictor, model.schema, request, bins)
     warning = summary.drift_warning(result, chosen.drift_threshold)
     run.log(
         Record(
@@ -180,7 +181,7 @@ def _location(given: str, model: LoadedModel, session: Session) -> str:
 
 
 def _drift_page(
-    result: engine.Result, chosen: BatchScoreParameters, run: StepRun, session: Session
+    result: score_files.ScoringResult, chosen: BatchScoreParameters, run: StepRun, session: Session
 ) -> tuple[tuple[Path, str], ...]:
     if not result.drift:
         return ()

@@ -49,8 +49,11 @@ def execute(
 ) -> Outcome:
     """Prepare the table and log the split."""
     path = sources.fetch(chosen.data, session.folder)
-    raw = tables.read_table(path, chosen.delimiter, sources.without_query(chosen.data))
-    frame, schema = tables.prepare(raw, chosen.target, chosen.zero_as_missing, chosen.delimiter)
+    shown = sources.without_query(chosen.data)
+    raw = tables.read_table(path, chosen.delimiter, chosen.target, shown)
+    frame, schema = tables.as_training_table(
+        raw, chosen.target, chosen.zero_as_missing, chosen.delimiter
+    )
     train, test = prepare.split(frame, schema, chosen.test_size, chosen.seed)
     folder = session.folder / run.id
     folder.mkdir()

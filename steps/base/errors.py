@@ -34,3 +34,8 @@ class StepError(Exception):
 
 class Unreadable(StepError):
     """An input that cannot be reached from this machine."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's message, or its type's name if it has none."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from steps.base.errors import StepError, Unreadable
+from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import whole_file
 from steps.base.parameters import text
 
@@ -84,8 +84,9 @@ def _download(location: str, folder: Path) -> Path:
         ):
             shutil.copyfileobj(source, file)
     except (ImportError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Unreadable(f"could not read {without_query(location)}: {reason}") from error
+        raise Unreadable(
+            f"could not read {without_query(location)}: {first_line(error)}"
+        ) from error
     return target
 
 

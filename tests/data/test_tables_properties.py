@@ -32,8 +32,8 @@ def attempt(content: bytes, suffix: str, delimiter: str, target: str) -> None:
         path = Path(folder) / f"table{suffix}"
         path.write_bytes(content)
         try:
-            raw = tables.read_table(path, delimiter, "table")
-            frame, schema = tables.prepare(raw, target, (), delimiter)
+            raw = tables.read_table(path, delimiter, target, "table")
+            frame, schema = tables.as_training_table(raw, target, (), delimiter)
             train, test = split(frame, schema, 0.5, 0)
         except StepError:
             return
@@ -68,7 +68,9 @@ def test_a_good_csv_reads_as_pandas_reads_it(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         path.write_text(text, encoding="utf-8")
-        frame, schema = tables.prepare(tables.read_table(path, delimiter), "y", (), delimiter)
+        frame, schema = tables.as_training_table(
+            tables.read_table(path, delimiter, "y"), "y", (), delimiter
+        )
     expected = pd.read_csv(io.StringIO(text), sep=delimiter, float_precision="round_trip")
     assert np.array_equal(frame["x"], expected["x"].astype("float64"), equal_nan=True)
     assert schema.classes == classes
@@ -78,12 +80,12 @@ def test_a_good_csv_reads_as_pandas_reads_it(
 def test_cells_that_a_spreadsheet_would_run_are_text_here(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("x,y\n1,=1+1\n2,@a\n3,=1+1\n4,@a\n")
-    _, schema = tables.prepare(tables.read_table(path, ","), "y", (), ",")
+    _, schema = tables.as_training_table(tables.read_table(path, ",", "y"), "y", (), ",")
     assert schema.classes == ("=1+1", "@a")
 
 
 def test_a_sign_does_not_make_text(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("x,y\n-1,0\n+2,1\n")
-    frame, _ = tables.prepare(tables.read_table(path, ","), "y", (), ",")
+    frame, _ = tables.as_training_table(tables.read_table(path, ",", "y"), "y", (), ",")
     assert frame["x"].tolist() == [-1.0, 2.0]
