@@ -32,7 +32,7 @@ def strictly(text: str, delimiter: str) -> list[str] | None:
 
 
 def by_the_rule(text: str, delimiter: str) -> list[tuple[int, bytes, bool]]:
-    """Number rows by the rule of `csv_text`, with Python's csv as the reader of a row."""
+    """Give numbered rows by the rule of `csv_text`, with Python's csv as the reader of a row."""
     lines, rows, first = text.split("\n"), [], 0
     while first < len(lines):
         runs = range(first + 1, len(lines) + 1)

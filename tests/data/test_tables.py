@@ -146,7 +146,7 @@ def test_a_delimiter_at_the_end_of_the_header(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("a,y,\n" + "1,0,\n2,1,\n" * 9)
     frame, schema = tables.as_training_table(tables.read_table(path, ",", "y"), "y", (), ",")
-    with pytest.raises(tables.StepError, match="a column without a name .*end with a delimiter"):
+    with pytest.raises(tables.StepError, match=r"a column without a name .*end with a delimiter"):
         split(frame, schema, 0.5, 0)
 
 
