@@ -181,7 +181,7 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[bytes], ...]:
     between = re.escape(delimiter.encode())
     inside = rb'"(?:[^"]++|"")*+'
     field = rb'(?:%b"(?=%b|\r?\n|\r?\Z)|(?!")[^%b\n]*+)' % (inside, between, between)
-    row = rb"%b(?:%b%b)*+(?:\n|\Z)" % (field, between, field)
+    row = rb"%b(?:%b%b)*+\r?(?:\n|\Z)" % (field, between, field)
     open_row = rb"(?:%b%b)*+%b\Z" % (field, between, inside)
     quoted = rb'(?:^|%b)%b"' % (between, inside)
     return re.compile(row), re.compile(open_row), re.compile(quoted)

@@ -37,8 +37,8 @@ def by_the_rule(text: str, delimiter: str) -> list[tuple[int, bytes, bool]]:
     while first < len(lines):
         runs = range(first + 1, len(lines) + 1)
         ends = (end for end in runs if strictly("\n".join(lines[first:end]), delimiter))
-        end = next(ends, None) if lines[first] else first + 1
-        row = "\n".join(lines[first : end or first + 1])
+        end = next(ends, None) if lines[first].strip("\r") else first + 1
+        row = "\n".join(lines[first : end or first + 1]).removesuffix("\r")
         if row:
             rows.append((first, row.encode(), end is not None))
         first = end or first + 1
@@ -53,11 +53,11 @@ BROKEN = st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=10)
 
 
 @settings(max_examples=500, deadline=None)
-@given(BROKEN, st.sampled_from(",;| "), st.integers(1, 30))
+@given(BROKEN, st.sampled_from(",;| "), st.sampled_from(["\n", "\r\n"]), st.integers(1, 30))
 def test_rows_end_where_a_second_reader_says(
-    table: list[list[str]], delimiter: str, size: int
+    table: list[list[str]], delimiter: str, line_end: str, size: int
 ) -> None:
-    text = "".join(delimiter.join(row) + "\n" for row in table)
+    text = "".join(delimiter.join(row) + line_end for row in table)
     wanted = by_the_rule(text, delimiter)
     assert list(csv_text.numbered_rows(text.encode(), delimiter)) == wanted
     # However the text is cut into blocks, no row is cut.
