@@ -118,13 +118,19 @@ def is_regular(text: bytes, delimiter: str) -> bool:
     content = np.frombuffer(text, np.uint8)
     quotes = np.flatnonzero(content == QUOTE)
     opening, closing = quotes[::2], quotes[1::2]
-    before = np.isin(content[opening - 1], list(f"{delimiter}\n".encode()))
+    before = _is_one_of(f"{delimiter}\n")[content[opening - 1]]
     before[1:] |= opening[1:] == closing[: len(opening) - 1] + 1
     before[:1] |= opening[:1] == 0
-    after = np.isin(content[(closing + 1) % len(content)], list(f"{delimiter}\r\n".encode()))
+    after = _is_one_of(f"{delimiter}\r\n")[content[(closing + 1) % len(content)]]
     after[: len(opening) - 1] |= opening[1:] == closing[: len(opening) - 1] + 1
     after[-1:] |= closing[-1:] == len(content) - 1
     return bool(before.all() and after.all())
+
+
+def _is_one_of(characters: str) -> np.ndarray:
+    table = np.zeros(256, dtype=bool)
+    table[list(characters.encode())] = True
+    return table
 
 
 def outside_quotes(row: bytes, delimiter: str) -> bytes:
