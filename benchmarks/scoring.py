@@ -137,8 +137,8 @@ def make_rows(count: int) -> pa.Table:
 
 def save_model(folder: Path, **parameters: object) -> Path:
     """Fit and save a model as the train step does."""
-    raw = pd.read_csv(PROJECT / "data" / "diabetes.csv")
-    frame, schema = tables.prepare(raw, "Outcome", ZERO_AS_MISSING, ",")
+    raw = tables.read_table(PROJECT / "data" / "diabetes.csv", ",", "Outcome")
+    frame, schema = tables.as_training_table(raw, "Outcome", ZERO_AS_MISSING, ",")
     pipeline = build_pipeline(schema, 42, **parameters)
     pipeline.fit(frame[list(schema.features)], frame["Outcome"].to_numpy())
     mlflow.sklearn.save_model(

@@ -21,8 +21,9 @@ from steps.base.record import Record
 from steps.cli import run_script
 from steps.data.sources import location, scheme
 from steps.data.split import DATA, PROFILE, TEST
+from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
-from steps.scoring import drift, engine, inputs, plan, quarantine, sinks, summary
+from steps.scoring import drift, input_files, plan, quarantine, score_files, sinks, summary
 from steps.scoring.predictor import Predictor
 from steps.store import artifacts, models, runs
 from steps.store.chain import Session, Source, Step, StepResult
@@ -118,13 +119,15 @@ def execute(
 ) -> StepResult:
     """Score the input, write the predictions, and log what came of it."""
     model = models.load(download_model(source.model, session))
-    engine.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
+    score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source.model, model)))
     bins = _training_bins(chosen, model, session)
-    files = inputs.find_files(_location(chosen.input, model, session))
+    files = input_files.find_files(_location(chosen.input, model, session))
     request = _request(chosen, model)
-    predictor = Predictor(model.estimator, model.schema, model.metadata.get("threshold", 0.5))
-    result = engine.score_files(files, predictor, model.schema, request, bins)
+    predictor = Predictor(
+        model.estimator, model.schema, model.metadata.get("threshold", DEFAULT_THRESHOLD)
+    )
+    result = score_files.score_files(files, predictor, model.schema, request, bins)
     warning = summary.drift_warning(result, chosen.drift_threshold)
     run.log(
         Record(

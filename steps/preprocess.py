@@ -71,8 +71,11 @@ def execute(
     chosen: PreprocessParameters, source: Table, run: StepRun, session: Session
 ) -> StepResult:
     """Prepare the table and log the split."""
-    raw = tables.read_table(source.path, chosen.delimiter, sources.without_query(chosen.data))
-    frame, schema = tables.prepare(raw, chosen.target, chosen.zero_as_missing, chosen.delimiter)
+    shown = sources.without_query(chosen.data)
+    raw = tables.read_table(source.path, chosen.delimiter, chosen.target, shown)
+    frame, schema = tables.as_training_table(
+        raw, chosen.target, chosen.zero_as_missing, chosen.delimiter
+    )
     train, test = prepare.split(frame, schema, chosen.test_size, chosen.seed)
     folder = session.folder / run.id
     folder.mkdir()

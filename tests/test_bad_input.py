@@ -35,7 +35,11 @@ TABLES: dict[str, tuple[str, dict[str, object], str]] = {
     "fractions": (csv(GOOD.assign(Outcome=0.5)), {}, "found numbers such as 0.5"),
     "no class": (csv(GOOD.assign(Outcome=GOOD.Outcome.where(GOOD.index > 0))), {}, "without one"),
     "text": (csv(GOOD.assign(Age=["old", *GOOD.Age[1:]])), {}, "found 'old' in data row 1"),
-    "date": (csv(GOOD.assign(Age="2026-01-02")), {}, "expected numbers in column Age"),
+    "date": (
+        csv(GOOD.assign(Age="2026-01-02")),
+        {},
+        "expected a number in column Age, found '2026-01-02'",
+    ),
     "duplicate": (csv(GOOD).replace("Glucose", "Age", 1), {}, "found more than once: Age"),
     "zero column": (csv(GOOD), {"zero_as_missing": "Glucos"}, "did you mean Glucose?"),
     "infinite": (csv(GOOD.assign(BMI=[np.inf, *GOOD.BMI[1:]])), {}, "found inf in data row 1"),

@@ -56,11 +56,14 @@ def _too_few(frame: pd.DataFrame, test_size: float, reason: str) -> StepError:
 
 def _check_present(train: pd.DataFrame, schema: Schema) -> None:
     empty = [name for name in schema.features if missing_values(train, schema, name).all()]
-    if empty:
-        raise StepError(
-            f"expected some value of each feature in the training rows, found none of "
-            f"{', '.join(empty)}; leave the column out of the table"
-        )
+    if not empty:
+        return
+    names = ", ".join(name or "a column without a name" for name in empty)
+    nameless = " (does the header end with a delimiter?)" if "" in empty else ""
+    raise StepError(
+        f"expected some value of each feature in the training rows, found none of "
+        f"{names}{nameless}; leave the column out of the table"
+    )
 
 
 def write_split(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import gzip
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,179 +15,220 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from steps.base.errors import StepError
+from steps.base.errors import StepError, first_line
+from steps.data import values
+from steps.data.csv_text import LONGEST_ROW, read_header
 from steps.data.schema import Label, Schema
+from steps.data.values import TextRules
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 CSV_DELIMITERS = ",;\t|"
+MOST_NAMES = 20
 
 
-def read_table(path: Path, delimiter: str, name: str | None = None) -> pd.DataFrame:
-    """Read a CSV (also .csv.gz) or Parquet file; `name` is what messages call it."""
+def read_table(
+    path: Path,
+    delimiter: str,
+    target: str,
+    name: str | None = None,
+    rules: TextRules = values.DEFAULT,
+) -> pa.Table:
+    """Read a CSV (also .csv.gz) or Parquet file; `name` is what messages call it.
+
+    Of a CSV, the target has the type of its labels, and other columns are float64, or all are
+    text if one of them holds something else.
+    """
     shown = name or str(path)
     if path.stat().st_size == 0:
         raise StepError(f"expected a table in {shown}, found an empty file")
-    is_parquet = path.suffix.lower() in PARQUET_SUFFIXES
-    table = _read_parquet(path, shown) if is_parquet else _read_csv(path, delimiter, shown)
+    if path.suffix.lower() in PARQUET_SUFFIXES:
+        table = _read_parquet(path, shown)
+    else:
+        table = _read_csv(path, delimiter, target, shown, rules)
     if table.num_rows == 0:
         raise StepError(f"expected rows in {shown}, found a header only")
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    return table
 
 
 def _read_parquet(path: Path, shown: str) -> pa.Table:
     try:
         table = pa.parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise StepError(f"expected a Parquet file in {shown}, found: {_first(error)}") from error
+        raise StepError(
+            f"expected a Parquet file in {shown}, found: {first_line(error)}"
+        ) from error
     check_columns(table.column_names, shown)
     return table
 
 
-def _read_csv(path: Path, delimiter: str, shown: str) -> pa.Table:
-    header = read_header(path, delimiter, shown)
-    check_header(header, delimiter, shown)
-    parsing = pa.csv.ParseOptions(delimiter=delimiter)
+def _read_csv(path: Path, delimiter: str, target: str, shown: str, rules: TextRules) -> pa.Table:
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        return pa.csv.read_csv(path, parse_options=parsing)
-    except (pa.ArrowException, OSError) as error:
-        raise StepError(f"could not read {shown}: {_first(error)}") from error
+        with opened(path, "rb") as file:
+            columns = read_header(file.read, delimiter, shown).columns
+    except OSError as error:
+        raise StepError(f"could not read {shown}: {first_line(error)}") from error
+    check_header(columns, delimiter, shown)
+    fast = dict.fromkeys(columns, pa.float64()) | {target: pa.string()}
+    try:
+        table = _parse(path, delimiter, fast, rules, 1 << 20)
+    except (pa.ArrowException, OSError):
+        # Some value is not a number to Arrow, or is text of several lines, or all is lost.
+        try:
+            table = _parse(path, delimiter, dict.fromkeys(columns, pa.string()), rules, LONGEST_ROW)
+        except (pa.ArrowException, OSError) as error:
+            raise StepError(_unreadable(shown, first_line(error))) from error
+    if target not in columns:
+        return table
+    labels = values.infer_labels(table.column(target), rules)
+    return table.set_column(columns.index(target), target, labels)
 
 
-def read_header(path: Path, delimiter: str, shown: str) -> list[str]:
-    """Read the column names of a CSV file."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file, delimiter=delimiter), [])
-    except (UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error) as error:
-        raise StepError(f"expected UTF-8 text in {shown}, found: {_first(error)}") from error
+def _parse(
+    path: Path, delimiter: str, types: dict[str, pa.DataType], rules: TextRules, block: int
+) -> pa.Table:
+    return pa.csv.read_csv(
+        path,
+        read_options=pa.csv.ReadOptions(block_size=block),
+        # Blocks that may be cut anywhere are parsed side by side.
+        parse_options=pa.csv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=block == LONGEST_ROW
+        ),
+        convert_options=values.convert_options(types, rules),
+    )
+
+
+def _unreadable(shown: str, reason: str) -> str:
+    if "UTF8" in reason:
+        return f"expected UTF-8 text in {shown}, found: {reason}"
+    if "straddling" in reason:
+        return (
+            f"expected rows of at most {LONGEST_ROW >> 20} MiB in {shown}, found a longer one; is "
+            "a quote never closed?"
+        )
+    return f"could not read {shown}: {reason}"
 
 
 def check_header(header: Sequence[str], delimiter: str, shown: str) -> None:
     """Raise a StepError if the names are not different, or seem to have another delimiter."""
-    if not header:
+    if not any(header):
         raise StepError(f"expected column names in the first line of {shown}, found none")
     check_columns(header, shown)
-    found = [other for other in CSV_DELIMITERS if other != delimiter and other in header[0]]
-    if len(header) == 1 and found:
+    others = [other for other in CSV_DELIMITERS if other != delimiter and other in header[0]]
+    if len(header) == 1 and others:
         raise StepError(
             f"expected columns separated by {delimiter!r} in {shown}, found one column named "
-            f"{header[0]!r}; is the delimiter {found[0]!r}? (-P 'delimiter={found[0]}')"
+            f"{header[0][:100]!r}; is the delimiter {others[0]!r}? (-P 'delimiter={others[0]}')"
         )
 
 
 def check_columns(columns: Sequence[str], shown: str) -> None:
     """Raise a StepError if two columns have the same name."""
-    if len(set(columns)) == len(columns):
-        return
-    twice = sorted({name for name in columns if list(columns).count(name) > 1})
-    raise StepError(
-        f"expected different column names in {shown}, found more than once: {', '.join(twice)}"
-    )
+    repeated = sorted(name for name, count in Counter(columns).items() if count > 1)
+    if repeated:
+        raise StepError(
+            f"expected different column names in {shown}, found more than once: "
+            f"{shortened(repeated)}"
+        )
 
 
-def _first(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def shortened(names: Sequence[str]) -> str:
+    """List names, but not thousands of them."""
+    more = len(names) - MOST_NAMES
+    listed = ", ".join(names[:MOST_NAMES]) + (f" … and {more} more" if more > 0 else "")
+    return listed if len(listed) <= 1000 else listed[:999] + "…"
 
 
-def require_columns(wanted: Iterable[str], found: Sequence[str], what: str) -> None:
+def require_columns(wanted: Iterable[str], present: Sequence[str], what: str) -> None:
     """Raise a StepError if a wanted column is missing, naming columns that look alike."""
-    missing = [name for name in wanted if name not in found]
+    there = set(present)
+    missing = [name for name in wanted if name not in there]
     if not missing:
         return
-    alike = difflib.get_close_matches(missing[0], list(found), n=1, cutoff=0.6)
-    hint = f"did you mean {alike[0]}?" if alike else f"the columns are: {', '.join(found)}"
-    raise StepError(f"{what}: expected column {', '.join(missing)}, not found; {hint}")
+    alike = difflib.get_close_matches(missing[0], list(present), n=1, cutoff=0.6)
+    hint = f"did you mean {alike[0]}?" if alike else f"the columns are: {shortened(present)}"
+    raise StepError(f"{what}: expected column {shortened(missing)}, not found; {hint}")
 
 
-def prepare(
-    frame: pd.DataFrame, target: str, zero_as_missing: Sequence[str], delimiter: str
+def as_training_table(
+    table: pa.Table,
+    target: str,
+    zero_as_missing: Sequence[str],
+    delimiter: str,
+    rules: TextRules = values.DEFAULT,
 ) -> tuple[pd.DataFrame, Schema]:
-    """Check a raw table and give it the types that training needs.
+    """Check a table as it was read and give it the types that training needs.
 
     Returns the table with float64 features in their order, then the target (int64, bool or
     str), and its schema.
     """
-    require_columns([target], list(frame.columns), "parameter target")
-    features = [str(name) for name in frame.columns if name != target]
+    require_columns([target], table.column_names, "parameter target")
+    features = [name for name in table.column_names if name != target]
     if not features:
         raise StepError(f"expected feature columns beside the target {target}, found none")
     require_columns(
         zero_as_missing, features, "parameter zero_as_missing (none if there is no such column)"
     )
-    labels, classes = _target(frame[target])
-    prepared = pd.DataFrame({name: numeric(frame[name], name) for name in features})
-    prepared[target] = labels
+    labels, classes = _target(table.column(target), target)
+    columns = {name: _numbers(table.column(name), name, rules) for name in features}
+    frame = pd.DataFrame(columns | {target: labels})
     schema = Schema(tuple(features), target, classes, tuple(zero_as_missing), delimiter)
-    return prepared, schema
+    return frame, schema
 
 
-def numeric(column: pd.Series, name: str) -> np.ndarray:
-    """Turn a column into float64; missing values become NaN, infinite ones are refused."""
-    if column.isna().all():
-        return np.full(len(column), np.nan)
-    values = column
-    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
-        values = pd.to_numeric(column, errors="coerce")
-        bad = values.isna() & column.notna() & (column.astype(str).str.strip() != "")
-        if bad.any() or not pd.api.types.is_object_dtype(column):
-            row = int(np.argmax(bad.to_numpy()))
-            raise StepError(
-                f"expected numbers in column {name}, found {str(column.iloc[row])!r} in data row "
-                f"{row + 1}; leave the column out or turn it into numbers"
-            )
-    floats = values.to_numpy(dtype="float64", na_value=np.nan)
-    infinite = np.isinf(floats)
-    if infinite.any():
+def _numbers(column: pa.ChunkedArray, name: str, rules: TextRules) -> np.ndarray:
+    if not values.holds_numbers(column.type):
         raise StepError(
-            f"expected finite numbers in column {name}, found {floats[infinite][0]} in data row "
-            f"{int(np.argmax(infinite)) + 1}"
+            f"expected numbers in column {name}, found {column.type}; leave the column out or "
+            "turn it into numbers"
+        )
+    floats, wrong = values.numbers(column, name, rules)
+    if wrong:
+        row = min(wrong)
+        raise StepError(
+            f"{wrong[row]} in data row {row + 1}; leave the column out or turn it into numbers"
         )
     return floats
 
 
-def _target(column: pd.Series) -> tuple[np.ndarray, tuple[Label, Label]]:
-    labels = as_labels(column)
+def _target(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray, tuple[Label, Label]]:
+    labels = _labels(column, name)
     classes = sorted(set(labels.tolist()))
     if len(classes) != 2:
-        found = ", ".join(str(label) for label in classes[:5]) + (" …" if len(classes) > 5 else "")
-        raise StepError(
-            f"expected two classes in target {column.name}, found {len(classes)}: {found}"
-        )
+        some = ", ".join(str(label) for label in classes[:5]) + (" …" if len(classes) > 5 else "")
+        raise StepError(f"expected two classes in target {name}, found {len(classes)}: {some}")
     return labels, (classes[0], classes[1])
 
 
-def as_labels(column: pd.Series) -> np.ndarray:
+def _labels(column: pa.ChunkedArray, name: str) -> np.ndarray:
     """Turn a target column into int64, bool or str labels; a missing one is refused."""
-    missing = column.isna().to_numpy()
-    if column.dtype == object:
-        missing |= (column.astype(str).str.strip() == "").to_numpy()
+    kind = column.type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    labels = column if is_number or pa.types.is_boolean(kind) else values.label_texts(column, str)
+    missing = labels.is_null(nan_is_null=True).to_numpy()
     if missing.any():
         raise StepError(
-            f"expected a class in each row of target {column.name}, found {int(missing.sum())} "
+            f"expected a class in each row of target {name}, found {int(missing.sum())} "
             f"without one (the first is data row {int(np.argmax(missing)) + 1})"
         )
-    values = column.to_numpy()
-    if values.dtype == bool or np.issubdtype(values.dtype, np.integer):
-        return values if values.dtype == bool else values.astype("int64")
-    if np.issubdtype(values.dtype, np.floating):
-        # Beyond 2**53 a float is no exact whole number.
-        whole = (values == np.round(values)) & (np.abs(values) < 2**53)
-        if not whole.all():
-            raise StepError(
-                f"expected two classes in target {column.name}, found numbers such as "
-                f"{values[~whole][0]}"
-            )
-        return values.astype("int64")
-    if all(isinstance(value, bool) for value in values):
-        return values.astype(bool)
-    return np.array([str(value) for value in values], dtype=object)
+    if not is_number and not pa.types.is_boolean(kind):
+        # Text is a column of objects to pandas, whatever its version.
+        return np.asarray(labels.to_pylist(), dtype=object)
+    floats: np.ndarray = labels.to_numpy()
+    if not pa.types.is_floating(kind):
+        return floats.astype("int64") if is_number else floats
+    # Beyond 2**53 a float is no exact whole number.
+    whole = (floats == np.round(floats)) & (np.abs(floats) < 2**53)
+    if not whole.all():
+        raise StepError(
+            f"expected two classes in target {name}, found numbers such as {floats[~whole][0]}"
+        )
+    return floats.astype("int64")
 
 
 def delimiter(value: str) -> str:
     """Read the parameter `delimiter`: one ASCII character, or the word tab."""
-    found = {"tab": "\t", "\\t": "\t"}.get(value.lower(), value)
-    if len(found) != 1 or found in '\r\n"\0' or not found.isascii():
+    character = {"tab": "\t", "\\t": "\t"}.get(value.lower(), value)
+    if len(character) != 1 or character in '\r\n"\0' or not character.isascii():
         raise ValueError("one ASCII character, or tab")
-    return found
+    return character

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from steps.base.errors import StepError
 from steps.data import tables
 from steps.data.split import split
+from steps.data.values import LARGEST
 
 CELL = st.one_of(
     st.sampled_from(["", "0", "1", "a", "b", "-1.5", "1e400", "nan", "inf", "NULL", " 2 ", "=1+1"]),
@@ -32,8 +33,8 @@ def attempt(content: bytes, suffix: str, delimiter: str, target: str) -> None:
         path = Path(folder) / f"table{suffix}"
         path.write_bytes(content)
         try:
-            raw = tables.read_table(path, delimiter, "table")
-            frame, schema = tables.prepare(raw, target, (), delimiter)
+            raw = tables.read_table(path, delimiter, target, "table")
+            frame, schema = tables.as_training_table(raw, target, (), delimiter)
             train, test = split(frame, schema, 0.5, 0)
         except StepError:
             return
@@ -54,7 +55,7 @@ def test_any_bytes(content: bytes, suffix: str) -> None:
 
 
 @given(
-    st.lists(st.floats(allow_nan=True, allow_infinity=False), min_size=8, max_size=30),
+    st.lists(st.just(np.nan) | st.floats(-LARGEST, LARGEST), min_size=8, max_size=30),
     st.sampled_from([(0, 1), (False, True), ("no", "yes"), (1, 2)]),
     DELIMITER,
 )
@@ -68,7 +69,9 @@ def test_a_good_csv_reads_as_pandas_reads_it(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         path.write_text(text, encoding="utf-8")
-        frame, schema = tables.prepare(tables.read_table(path, delimiter), "y", (), delimiter)
+        frame, schema = tables.as_training_table(
+            tables.read_table(path, delimiter, "y"), "y", (), delimiter
+        )
     expected = pd.read_csv(io.StringIO(text), sep=delimiter, float_precision="round_trip")
     assert np.array_equal(frame["x"], expected["x"].astype("float64"), equal_nan=True)
     assert schema.classes == classes
@@ -78,12 +81,12 @@ def test_a_good_csv_reads_as_pandas_reads_it(
 def test_cells_that_a_spreadsheet_would_run_are_text_here(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("x,y\n1,=1+1\n2,@a\n3,=1+1\n4,@a\n")
-    _, schema = tables.prepare(tables.read_table(path, ","), "y", (), ",")
+    _, schema = tables.as_training_table(tables.read_table(path, ",", "y"), "y", (), ",")
     assert schema.classes == ("=1+1", "@a")
 
 
 def test_a_sign_does_not_make_text(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("x,y\n-1,0\n+2,1\n")
-    frame, _ = tables.prepare(tables.read_table(path, ","), "y", (), ",")
+    frame, _ = tables.as_training_table(tables.read_table(path, ",", "y"), "y", (), ",")
     assert frame["x"].tolist() == [-1.0, 2.0]

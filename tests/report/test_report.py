@@ -17,7 +17,7 @@ from steps.data.profile import profile
 from steps.model.bootstrap import Interval
 from steps.model.evaluation import Evaluation, Trained, evaluate
 from steps.model.fitted_search import summarize_search
-from steps.model.gate import Decision, Duel
+from steps.model.gate import Decision, Duel, Requirements
 from steps.report import charts, comparison, search_figures, search_layout
 from steps.report import train_report as report
 from steps.report.charts import shortened
@@ -129,7 +129,9 @@ def test_decision_is_in_the_report(
     evaluation: Evaluation, trained: Trained, tmp_path: Path
 ) -> None:
     duel = Duel("4", "roc_auc", Interval(0.03, 0.01, 0.05), same_split=True)
-    decision = Decision(model="m", duel=duel, must_beat=True).registered("5", champion=True)
+    decision = Decision(Requirements(model="m", must_beat=True), duel=duel).registered(
+        "5", champion=True
+    )
     page = write(evaluation, trained, tmp_path / "report", decision)
     assert "Gate passed: registered as m version 5; the new champion: better than" in page.text
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from steps.data.numbers import LARGEST
 from steps.data.schema import Schema
+from steps.data.values import LARGEST
 from steps.model.pipeline import build_pipeline
-from steps.scoring import engine, inputs
+from steps.scoring import input_files, score_files
 from steps.scoring.plan import Request
 from steps.scoring.predictor import Predictor
 
@@ -85,9 +85,11 @@ def features(table: pd.DataFrame) -> pd.DataFrame:
     return table[list(FEATURES)].astype("float64")
 
 
-def score(location: Path, output: Path, **request: Any) -> engine.Result:
+def score(location: Path, output: Path, **request: Any) -> score_files.ScoringResult:
     chosen = Request(output, **({"delimiter": ","} | request))
-    return engine.score_files(inputs.find_files(str(location)), PREDICTOR, SCHEMA, chosen, None)
+    return score_files.score_files(
+        input_files.find_files(str(location)), PREDICTOR, SCHEMA, chosen, None
+    )
 
 
 def read(path: Path) -> pd.DataFrame:

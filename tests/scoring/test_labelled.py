@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from steps.data.values import class_of
 from steps.model.metrics import SCORERS, scores
 from steps.scoring.labelled import Labelled, LabelledTotal
-from steps.scoring.rows import class_of
 from tests.scoring.conftest import FEATURES, PIPELINE, Score, rows
 
 

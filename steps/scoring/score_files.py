@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from steps.base import console
 from steps.base.errors import StepError
 from steps.scoring import drift, stream
-from steps.scoring.digests import Digests
+from steps.scoring.input_files import Digests
 from steps.scoring.plan import check_rows, open_table, plan
 from steps.scoring.sinks import open_sink
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from steps.data.schema import Schema
     from steps.scoring.drift import Bins, Drift
-    from steps.scoring.inputs import InputFile
+    from steps.scoring.input_files import InputFile
     from steps.scoring.plan import Request, Table
     from steps.scoring.predictor import Predictor
-    from steps.scoring.sinks import Layout
+    from steps.scoring.rows import Layout
     from steps.scoring.stream import Totals
 
 
 @dataclass(frozen=True)
-class Result:
+class ScoringResult:
     """What came of it; `drift` is empty where the training profile is not known."""
 
     totals: Totals
@@ -42,7 +42,7 @@ def score_files(
     schema: Schema,
     request: Request,
     bins: tuple[Bins, ...] | None,
-) -> Result:
+) -> ScoringResult:
     """Score all rows of the files into the output, which appears whole or not at all."""
     started = time.monotonic()
     table = open_table(files, request.delimiter)
@@ -51,12 +51,12 @@ def score_files(
     score = _score_here
     if request.is_spread:
         # Imported when asked for, as few are: it keeps the others' start short.
-        from steps.scoring.cluster import score
+        from steps.scoring.dask_scoring import score
     with Digests() as digests, console.progress(table.rows, "rows", "batch_score") as shown:
         totals = score(table, scorer, layout, request, digests, shown.update)
         digest = digests.value()
-    found = drift.compare(totals.drift, bins) if bins and totals.written else ()
-    return Result(totals, digest, time.monotonic() - started, found)
+    drifts = drift.compare(totals.drift, bins) if bins and totals.written else ()
+    return ScoringResult(totals, digest, time.monotonic() - started, drifts)
 
 
 def _score_here(

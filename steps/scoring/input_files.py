@@ -1,17 +1,22 @@
-"""The files that `input` names: one, those of a folder, those of a glob, here or elsewhere."""
+"""The files that `input` names (one, a folder's, a glob's, here or elsewhere), and their digest."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from types import TracebackType
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from steps.base.errors import StepError, Unreadable
+from steps.base.errors import StepError, Unreadable, first_line
+from steps.base.files import file_digest, named_digest
 from steps.data.sources import local_path, scheme, without_query
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
@@ -52,21 +57,23 @@ def find_files(location: str) -> tuple[InputFile, ...]:
     """
     try:
         filesystem, path = _filesystem(location)
-        found = [_describe(filesystem, each, location) for each in _paths(filesystem, path)]
+        files = [_describe(filesystem, each, location) for each in _paths(filesystem, path)]
     except (ImportError, ValueError, OSError) as error:
-        raise Unreadable(f"could not read {without_query(location)}: {_reason(error)}") from error
-    if not found:
+        raise Unreadable(
+            f"could not read {without_query(location)}: {first_line(error)}"
+        ) from error
+    if not files:
         raise Unreadable(
             f"expected a file, a folder of {', '.join(SUFFIXES)} files or a glob that matches "
             f"some, found nothing at {without_query(location)}"
         )
-    kinds = {file.format == PARQUET: file for file in found}
+    kinds = {file.format == PARQUET: file for file in files}
     if len(kinds) > 1:
         raise StepError(
             f"expected files of one format in {without_query(location)}, found "
             f"{kinds[False].shown} ({kinds[False].format}) and {kinds[True].shown} (Parquet)"
         )
-    return tuple(found)
+    return tuple(files)
 
 
 def _filesystem(location: str) -> tuple[Any, str]:
@@ -96,9 +103,9 @@ def _paths(filesystem: Any, path: str) -> list[str]:
         return sorted(each for each in filesystem.find(path) if _is_data(each, path))
     if not glob.has_magic(path) or scheme(path) in ("http", "https"):
         return []
-    found = sorted(filter(filesystem.isfile, filesystem.glob(path)))
+    matches = sorted(filter(filesystem.isfile, filesystem.glob(path)))
     # As in a shell, an asterisk does not stand for a hidden file.
-    return [each for each in found if not PurePosixPath(each).name.startswith(".")]
+    return [each for each in matches if not PurePosixPath(each).name.startswith(".")]
 
 
 def _is_data(path: str, folder: str) -> bool:
@@ -121,5 +128,47 @@ def _describe(filesystem: Any, path: str, location: str) -> InputFile:
     return InputFile(filesystem, path, shown, filesystem.size(path), format)
 
 
-def _reason(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+class Digests:
+    """sha256 of each file of the input; a context manager, for the thread that it may need."""
+
+    def __init__(self) -> None:
+        self._watched: list[tuple[InputFile, hashlib._Hash]] = []
+        self._started: list[tuple[InputFile, Future[str]]] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="digest")
+
+    def __enter__(self) -> Digests:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def watch(self, file: InputFile) -> Callable[[bytes], None]:
+        """Give what is to be called with each piece of a file that is read in order."""
+        content = hashlib.sha256()
+        self._watched.append((file, content))
+        return content.update
+
+    def start(self, file: InputFile) -> None:
+        """Begin to digest a file that is not read in order.
+
+        One that is elsewhere is not fetched twice: what its file system says of its version
+        stands for its content.
+        """
+        if file.is_local:
+            self._started.append((file, self._pool.submit(file_digest, Path(file.path))))
+        else:
+            version = str(file.filesystem.checksum(file.path)).encode()
+            self._watched.append((file, hashlib.sha256(version)))
+
+    def value(self) -> str:
+        """Give the digest of the only file, or one of the names and digests of all."""
+        digests = [(file, content.hexdigest()) for file, content in self._watched]
+        digests += [(file, future.result()) for file, future in self._started]
+        if len(digests) == 1:
+            return digests[0][1]
+        return named_digest((PurePosixPath(file.path).name, digest) for file, digest in digests)

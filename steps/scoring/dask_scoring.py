@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from steps.scoring.csv_table import CsvSection
-    from steps.scoring.digests import Digests
+    from steps.scoring.input_files import Digests
     from steps.scoring.parquet_table import ParquetSection
     from steps.scoring.plan import Request, Table
-    from steps.scoring.rows import Rejected
-    from steps.scoring.sinks import Layout
+    from steps.scoring.rows import Layout, Rejected
     from steps.scoring.stream import Scorer, Totals
 
 CSV_SECTION_BYTES = 32 << 20

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_equal_to_the_local_result(
     name: str, score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("steps.scoring.cluster.CSV_SECTION_BYTES", 2 << 20)
+    monkeypatch.setattr("steps.scoring.dask_scoring.CSV_SECTION_BYTES", 2 << 20)
     table = rows(150_000)
     path = tmp_path / name
     if path.suffix == ".parquet":
@@ -41,7 +41,7 @@ def test_equal_to_the_local_result(
 
 
 def test_bad_rows(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steps.scoring.cluster.CSV_SECTION_BYTES", 2 << 20)
+    monkeypatch.setattr("steps.scoring.dask_scoring.CSV_SECTION_BYTES", 2 << 20)
     table = rows(150_000)
     lines = table.to_csv(index=False).splitlines()
     lines.insert(100_000, "bad")
