@@ -24,10 +24,10 @@ from mlflow_aml.config import AUTO, WorkspaceConfig, choose_config, config_from_
 from mlflow_aml.console import say, warn
 from mlflow_aml.errors import AzureMLError
 from mlflow_aml.follow import CANCELED, COMPLETED, FAILED, follow
-from mlflow_aml.inputs import parameters_for_job
 from mlflow_aml.job import Job, submit
+from mlflow_aml.parameters import parameters_for_job
 from mlflow_aml.project_record import ProjectRecord, project_record, write_record
-from mlflow_aml.settings import Settings, read_settings
+from mlflow_aml.settings import JobSettings, read_settings
 from mlflow_aml.snapshot import MEGABYTE, check_size, take_snapshot
 from mlflow_aml.workspace import open_workspace, studio_url
 
@@ -168,7 +168,7 @@ def _experiment(tracking_uri: str, experiment_id: str) -> str:
 
 
 def _prepare(
-    settings: Settings,
+    settings: JobSettings,
     project_uri: str,
     work_dir: Path,
     version: str | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_aml.console import say, warn
 from mlflow_aml.errors import FAILURE, AzureMLError
-from mlflow_aml.settings import Settings
+from mlflow_aml.settings import JobSettings
 from mlflow_aml.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Job:
     snapshot: Snapshot
     conda_file: Path
     experiment: str
-    settings: Settings
+    settings: JobSettings
 
 
 def submit(workspace: Workspace, job: Job) -> Run:

@@ -20,7 +20,7 @@ FROM_MLFLOW = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class JobSettings:
     """How and where a project runs on Azure ML compute."""
 
     compute: str
@@ -31,7 +31,7 @@ class Settings:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-KEYS = tuple(item.name for item in fields(Settings))
+KEYS = tuple(item.name for item in fields(JobSettings))
 _EXPECTED: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "compute": ("the name of a compute of the workspace", str),
     "wait": ("true or false", bool),
@@ -42,7 +42,7 @@ _EXPECTED: dict[str, tuple[str, type | tuple[type, ...]]] = {
 }
 
 
-def read_settings(backend_config: Mapping[str, Any]) -> Settings:
+def read_settings(backend_config: Mapping[str, Any]) -> JobSettings:
     """Check a backend config; errors name the allowed keys."""
     given = {key: value for key, value in backend_config.items() if key not in FROM_MLFLOW}
     unknown = sorted(key for key in given if key not in KEYS)
@@ -54,7 +54,7 @@ def read_settings(backend_config: Mapping[str, Any]) -> Settings:
         raise AzureMLError(
             'backend config: expected the key compute, as in -c \'{"compute": "cpu-cluster"}\''
         )
-    return Settings(**{key: _checked(key, value) for key, value in given.items()})
+    return JobSettings(**{key: _checked(key, value) for key, value in given.items()})
 
 
 def _checked(key: str, value: Any) -> Any:

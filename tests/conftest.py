@@ -92,7 +92,7 @@ class Ended:
     def id(self) -> str:
         """The id of the run."""
         assert self.run is not None
-        return self.run.info.run_id
+        return str(self.run.info.run_id)
 
 
 RunStep = Callable[..., Ended]

@@ -71,7 +71,8 @@ def test_constraints_hold_the_pins_and_no_address() -> None:
 def test_dependency_table() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    pinned = [*project["dependencies"], *project["optional-dependencies"]["dask"]]
+    extras = project["optional-dependencies"]
+    pinned = [*project["dependencies"], *extras["dask"], *extras["loopback"]]
     for pin in pinned:
         name, _, version = pin.partition("==")
         assert re.search(

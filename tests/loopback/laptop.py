@@ -57,9 +57,9 @@ class Laptop:
             text=True,
         )
 
-    def run(self, *command: str, timeout: float = 240, **env: str | None) -> Done:
+    def run(self, *command: str, **env: str | None) -> Done:
         """Run a Python module to its end."""
-        return finish(self.start(*command, **env), timeout)
+        return finish(self.start(*command, **env))
 
     def mlflow_run(self, step: str, *parameters: str, **env: str | None) -> Done:
         """Run an entry point with `mlflow run`, in the present environment."""

@@ -96,7 +96,7 @@ def test_a_train_run_is_the_same_in_every_store(
 
 
 def is_parity(workspace: LoopbackWorkspace, run: Run) -> bool:
-    return server(workspace).get_experiment(run.info.experiment_id).name == "parity"
+    return bool(server(workspace).get_experiment(run.info.experiment_id).name == "parity")
 
 
 def train(laptop: Laptop, uri: str | None) -> None:

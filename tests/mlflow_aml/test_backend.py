@@ -98,7 +98,7 @@ def test_remote_and_local_steps_build_on_each_other(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     make_repository(laptop.folder)
-    env = {"MLFLOW_EXPERIMENT_NAME": "remote"}
+    env: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "remote"}
     remote = submit(laptop, "preprocess", **env)
     assert remote.code == 0, remote.err
     job = last_job(loopback_workspace)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mlflow_aml.errors import AzureMLError
 from mlflow_aml.follow import LINES_KEPT, Log
 from mlflow_aml.job import environment_name
-from mlflow_aml.settings import KEYS, Settings, read_settings
+from mlflow_aml.settings import KEYS, JobSettings, read_settings
 
-FROM_MLFLOW = {
+FROM_MLFLOW: dict[str, object] = {
     "ENV_MANAGER": None,
     "SYNCHRONOUS": False,
     "DOCKER_ARGS": {},
@@ -20,8 +22,8 @@ FROM_MLFLOW = {
 
 
 def test_smallest_and_largest_config() -> None:
-    assert read_settings({"compute": "c", **FROM_MLFLOW}) == Settings("c")
-    everything = {
+    assert read_settings({"compute": "c", **FROM_MLFLOW}) == JobSettings("c")
+    everything: dict[str, Any] = {
         "compute": "c",
         "wait": False,
         "environment": "e",
@@ -30,7 +32,7 @@ def test_smallest_and_largest_config() -> None:
         "tags": {"team": "x"},
     }
     assert set(everything) == set(KEYS)
-    assert read_settings(everything) == Settings(**everything)
+    assert read_settings(everything) == JobSettings(**everything)
 
 
 @pytest.mark.parametrize(

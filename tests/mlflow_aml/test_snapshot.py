@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_aml.errors import AzureMLError
-from mlflow_aml.inputs import parameters_for_job
+from mlflow_aml.parameters import parameters_for_job
 from mlflow_aml.snapshot import check_size, take_snapshot
 
 PROJECT = Path(__file__).parents[2]

@@ -166,7 +166,11 @@ def test_two_users_at_once(
         assert child.info.experiment_id == run.info.experiment_id
 
 
-NO_LOGIN = {"AZURE_CLIENT_ID": None, "AZURE_CLIENT_SECRET": None, "AZURE_TENANT_ID": None}
+NO_LOGIN: dict[str, str | None] = {
+    "AZURE_CLIENT_ID": None,
+    "AZURE_CLIENT_SECRET": None,
+    "AZURE_TENANT_ID": None,
+}
 
 
 @pytest.mark.parametrize(
@@ -241,9 +245,7 @@ def test_an_exported_uri_without_a_login_fails_in_time(
     # azureml-mlflow alone would wait for a browser and a device code here.
     uri = loopback_workspace.names.tracking_uri
     started = time.monotonic()
-    done = laptop.run(
-        "steps.preprocess", **NO_LOGIN, HTTP_PROXY=None, MLFLOW_TRACKING_URI=uri, timeout=60
-    )
+    done = laptop.run("steps.preprocess", **NO_LOGIN, HTTP_PROXY=None, MLFLOW_TRACKING_URI=uri)
     assert time.monotonic() - started < 30
     assert done.code == 2
     assert "found no login to Azure" in done.error
@@ -261,8 +263,10 @@ def test_a_pipeline_of_more_parameters_than_a_run_may_have(
 ) -> None:
     """Every second of 40 columns has zeros for missing: 40 imputers, far over 200 parameters."""
     names = [f"c{position}" for position in range(40)]
-    rows = [[(row * 7 + column * 3) % 11 for column in range(40)] + [row % 2] for row in range(60)]
-    lines = [",".join(map(str, row)) for row in [[*names, "y"], *rows]]
+    lines = [",".join([*names, "y"])]
+    for row in range(60):
+        cells = [(row * 7 + column * 3) % 11 for column in range(40)]
+        lines.append(",".join(map(str, [*cells, row % 2])))
     (laptop.folder / "wide.csv").write_text("\n".join(lines) + "\n")
     experiment = {"MLFLOW_EXPERIMENT_NAME": "wide"}
     zeros = f"--zero_as_missing={','.join(names[::2])}"

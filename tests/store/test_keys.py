@@ -14,7 +14,7 @@ from steps.store.chain import Call, Source, load
 
 REUSED = ("preprocess", "train")
 # Where a result is written, and what is said of it, decides none of it.
-NO_RESULT = {"base", "store", "cli"}
+NO_RESULT = {"base", "store", "cli", "shared"}
 
 
 def room(module: str) -> str:
@@ -22,7 +22,8 @@ def room(module: str) -> str:
 
 
 def key_of(step: str, digest: str = "input", **texts: str) -> str | None:
-    call: Call[Any, Any] = Call.of(load(step), parameters.defaults(step) | texts)
+    found = load(step)
+    call: Call[Any, Any] = Call.of(found, parameters.defaults(found.parameters) | texts)
     return call.key(Source(digest=digest))
 
 
