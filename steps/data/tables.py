@@ -191,7 +191,7 @@ def _numbers(column: pa.ChunkedArray, name: str, rules: TextRules) -> np.ndarray
     return floats
 
 
-def _target(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray, tuple[Label, Label]]:
+def _target(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray, tuple[Label, ...]]:
     labels = _labels(column, name)
     classes = sorted(set(labels.tolist()))
     if len(classes) != 2:

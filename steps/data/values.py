@@ -40,6 +40,11 @@ class TextRules:
 
     missing: tuple[str, ...] = MISSING
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TextRules:
+        """Build the rules from what `dataclasses.asdict` or its JSON text gives."""
+        return cls(missing=tuple(content["missing"]))
+
 
 DEFAULT = TextRules()
 
@@ -177,7 +182,7 @@ def label_texts(values: pa.Array | pa.ChunkedArray, kind: type) -> pa.Array | pa
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
-def class_of(values: pa.Array | pa.ChunkedArray, classes: tuple[Label, Label]) -> np.ndarray:
+def class_of(values: pa.Array | pa.ChunkedArray, classes: tuple[Label, ...]) -> np.ndarray:
     """Find the class of each value: 0 or 1, -1 for anything else (a missing one, say)."""
     texts = label_texts(values, type(classes[0]))
     spelled = [_spell(label) for label in classes]

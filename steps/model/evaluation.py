@@ -84,7 +84,7 @@ class Evaluation:
     """
 
     truth: np.ndarray
-    classes: tuple[Label, Label]
+    classes: tuple[Label, ...]
     model: Scored
     baselines: Mapping[str, Scored]
     gain: Interval

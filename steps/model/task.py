@@ -37,7 +37,7 @@ BASELINE_TITLES = {MAJORITY: "Majority class", LOGISTIC: "Logistic regression"}
 class BinaryTask:
     """Tell two classes apart; the second one is the positive."""
 
-    classes: tuple[Label, Label]
+    classes: tuple[Label, ...]
 
     @cached_property
     def scorers(self) -> dict[str, Any]:

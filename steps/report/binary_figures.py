@@ -63,7 +63,7 @@ def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
     return figure
 
 
-def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, Label]) -> Figure:
+def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, ...]) -> Figure:
     """Show rows by their class and by the model's decision, shaded by the share of the class."""
     counts = confusion_matrix(truth, decide(model.probability, model.threshold))
     figure, axes = charts.canvas(height=3.0)

@@ -83,7 +83,7 @@ class Layout:
     """
 
     kept: tuple[pa.Field, ...]
-    classes: tuple[Label, Label]
+    classes: tuple[Label, ...]
     probabilities: tuple[tuple[str, int], ...]
 
     @property
