@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ def score(tmp_path: Path) -> Score:
     """Score `location` into `output`, as batch_score does."""
 
     def run(
-        location: object, output: str = "predictions.csv", **request: object
+        location: object, output: str = "predictions.csv", **request: Any
     ) -> score_files.ScoringResult:
         chosen = Request(tmp_path / output, **({"delimiter": ","} | request))
         files = input_files.find_files(str(location))
