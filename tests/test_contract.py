@@ -122,6 +122,21 @@ def test_what_is_imported_is_declared(package: str) -> None:
             assert providers & declared, f"{path.name} imports {module}"
 
 
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_documents_name_files_that_exist(document: str) -> None:
+    text = (PROJECT / document).read_text(encoding="utf-8")
+    rooms = "|".join(PACKAGES)
+    named = re.findall(rf"[`\s]((?:{rooms}|\.ci)/[\w./]*[\w/])(?=[`\s])", text)
+    assert named
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
+def test_the_changelog_has_this_version() -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    changelog = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE)
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     command = re.search(r"^python3.11 -m venv .* && pytest$", readme, re.MULTILINE)
