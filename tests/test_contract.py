@@ -122,7 +122,7 @@ def test_what_is_imported_is_declared(package: str) -> None:
             assert providers & declared, f"{path.name} imports {module}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "loopback/README.md"])
 def test_documents_name_files_that_exist(document: str) -> None:
     text = (PROJECT / document).read_text(encoding="utf-8")
     rooms = "|".join(PACKAGES)

@@ -75,7 +75,7 @@ def test_kill_and_run_again(
     run_step: RunStep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not a file store: one that is killed or read in the middle of a write is broken (MLflow
-    # calls it unsupported).
+    # 3.15 calls it unsupported).
     with tracking(f"sqlite:///{tmp_path}/store.db", monkeypatch):
         kill_and_run_again(run_step, tmp_path)
 
