@@ -12,7 +12,7 @@ from steps.base.errors import StepError
 from steps.scoring import drift, stream
 from steps.scoring.input_files import Digests
 from steps.scoring.plan import check_rows, open_table, plan
-from steps.scoring.sinks import open_sink
+from steps.scoring.sinks import open_sink, whole_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,7 +68,12 @@ def _score_here(
     progress: Callable[[int], None],
 ) -> Totals:
     chunks = table.chunks(scorer.selection, digests)
-    with open_sink(request.output, layout) as sink, request.bad_rows() as bad:
+    # The sink and the bad rows are complete before either appears.
+    with (
+        whole_output(request.output) as part,
+        request.bad_rows() as bad,
+        open_sink(part, request.output, layout) as sink,
+    ):
         totals = stream.score(chunks, scorer, sink, bad, progress)
         check_rows(totals.read)
     return totals

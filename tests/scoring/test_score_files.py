@@ -263,7 +263,7 @@ def test_folder_with_other_files_is_not_replaced(score: Score, tmp_path: Path) -
     rows(10).to_csv(tmp_path / "t.csv", index=False)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
-    with pytest.raises(StepError, match=r"found thesis\.tex"):
+    with pytest.raises(StepError, match=r"found the file thesis\.tex"):
         score(tmp_path / "t.csv", "out")
     (tmp_path / "out" / "thesis.tex").unlink()
     score(tmp_path / "t.csv", "out")
