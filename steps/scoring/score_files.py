@@ -59,6 +59,11 @@ def score_files(
     return ScoringResult(totals, digest, time.monotonic() - started, drifts)
 
 
+def check_columns(files: tuple[InputFile, ...], schema: Schema, request: Request) -> None:
+    """Raise a StepError if the columns of the files cannot be scored, or not be kept."""
+    plan(open_table(files, request.delimiter), schema, request)
+
+
 def _score_here(
     table: Table,
     scorer: stream.Scorer,
