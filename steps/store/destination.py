@@ -26,6 +26,7 @@ from mlflow.tracking import MlflowClient
 
 from mlflow_aml.config import WorkspaceConfig, choose_config
 from mlflow_aml.workspace import studio_url, tracking_uri, use_login
+from steps.store.local_database import check_writable
 
 AZURE = "azureml:"
 REMOTE_SCHEMES = ("azureml", "http", "https", "databricks", "uc")
@@ -80,6 +81,7 @@ def connect(workspace: str) -> Destination:
     """
     chosen = choose_destination(workspace, os.environ, Path.cwd())
     if chosen is None:
+        check_writable(mlflow.get_tracking_uri())
         return Destination(mlflow.get_tracking_uri(), "local store")
     if isinstance(chosen, WorkspaceConfig):
         uri = tracking_uri(chosen)

@@ -51,6 +51,9 @@ def _kill_and_check() -> None:
             assert len(nested) == 2
             assert {child.info.status for child in nested} == {"FINISHED"}
     assert len(pd.read_csv("predictions.csv")) == 192
+    # What the killed ones left has been removed by those after them.
+    names = {path.name for path in Path.cwd().iterdir()}
+    assert names == {"data", "mlruns", "predictions.csv", "store.db"}
     scores = {
         run.data.metrics["best_cv_score"]
         for run in all_runs("train")
