@@ -11,9 +11,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 
+from steps.model.folds import Split
 from steps.model.grid import Candidate, SearchSettings, check_names, common_prefix
 from steps.model.pipeline import build_pipeline
-from steps.model.task import Split, Task, task_of
+from steps.model.task import Task, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ def plan_work(
 
     Raises StepError for a parameter that the pipeline does not have, and for too few rows.
     """
-    estimator, task = build_pipeline(schema, settings.seed), task_of(schema)
+    estimator, task = build_pipeline(schema, settings.seed), task_of(schema, settings.seed)
     check_names(settings.grid, estimator.get_params())
     task.check_folds(labels, settings.folds)
     prefix = common_prefix(settings.grid, "clf")
