@@ -19,6 +19,8 @@ from steps.base.parsers import AUTO
 FOREST, EXTRA_TREES = "random_forest", "extra_trees"
 BOOSTING, LINEAR = "hist_gradient_boosting", "linear"
 FAMILIES = (FOREST, EXTRA_TREES, BOOSTING, LINEAR)
+# All of them together, as the last candidate of `auto`.
+AVERAGE = "average"
 
 # Scaled columns need a few dozen; a thousand is a bound, not a wish.
 MOST_ITERATIONS = 1000

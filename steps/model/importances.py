@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.inspection import permutation_importance
 
-from steps.model.pipeline import CLF, FILLNA
+from steps.model.pipeline import CLF
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def importances(
     shuffled: Any = features
     # A column that is filled by itself may be shuffled before or after, and filling anew for
     # every shuffle would be most of the work. Each feature makes one column at least.
-    filled = estimator.named_steps[FILLNA].transform(features)
+    filled = estimator[:-1].transform(features)
     if filled.shape[1] == len(features.columns):
         model, shuffled = estimator.named_steps[CLF], filled
     found = permutation_importance(

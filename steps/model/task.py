@@ -251,6 +251,15 @@ class RegressionTask(Task):
         return number_metrics.scores(truth, predicted)
 
 
+def parse_metric(text: str) -> str:
+    """Read the `metric` parameter: `auto`, or a metric of some task."""
+    names = (metrics.SCORERS, class_metrics.scorers(), number_metrics.scorers())
+    known = dict.fromkeys(name.removeprefix(NEGATIVE) for some in names for name in some)
+    if text not in (AUTO, *known):
+        raise ValueError(f"auto, or one of {', '.join(known)}")
+    return text
+
+
 KINDS: dict[str, type[Task]] = {
     "binary": BinaryTask,
     "multiclass": MulticlassTask,
