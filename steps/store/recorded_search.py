@@ -55,10 +55,12 @@ def search(
     candidates = settings.candidates()
     console.say(f"search: {len(candidates)} candidates, {settings.folds} folds each")
     described = unfitted_search(work, settings)
-    run.log(record.search_settings(described))
-    tags = run.client.get_run(run.id).data.tags
+    begun = run.client.get_run(run.id).data
+    settled = record.search_settings(described, begun.params)
+    run.log(settled)
+    tags = {**begun.tags, **settled.tags}
     _log_training_data(run, work, tags)
-    parent = ParentRun(run, tags, work.estimator, settings.metric)
+    parent = ParentRun(run, tags, work.families, settings.metric)
     known = finished_candidates(run, tags[KEY], candidates) if execution.resume else {}
     if known:
         console.say(f"search: {len(known)} of them taken over from an interrupted run")

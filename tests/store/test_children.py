@@ -32,7 +32,7 @@ from tests.store.searches import in_order, run_search, step_run
 
 
 def parent_of(case: Case, run: StepRun) -> ParentRun:
-    return ParentRun(run, {KEY: "key"}, case.work.estimator, "f1")
+    return ParentRun(run, {KEY: "key"}, case.work.families, "f1")
 
 
 class Watched(LocalExecutor):
