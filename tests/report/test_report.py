@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.model_selection import ParameterGrid
 
@@ -65,7 +66,7 @@ class Page(HTMLParser):
 
 
 def origin_of(trained: Trained) -> Origin:
-    summary = profile(trained.train, len(trained.test), trained.schema)
+    summary = profile(pa.Table.from_pandas(trained.train), len(trained.test), trained.schema)
     return Origin(trained.schema, summary, 42, {"train run": "abc"})
 
 
