@@ -19,9 +19,9 @@ from steps.base.parameters import parameter
 from steps.base.parsers import LATEST, boolean, number, one_of
 from steps.base.record import Record
 from steps.cli import run_script
+from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
 from steps.data.schema import Schema
 from steps.data.sources import location, scheme
-from steps.data.split import DATA, PROFILE, SCHEMA, TEST
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
 from steps.scoring import drift, input_files, outputs, plan, quarantine, score_files, sinks, summary

@@ -18,8 +18,8 @@ def begin_imports() -> None:
     fill_closed_streams()
     gc.disable()
     sys.excepthook = _one_line_if_interrupted
-    # Before MLflow: skops, which reads models, looks for each function of numpy and scipy in every
-    # module loaded so far, in order; with scikit-learn's modules first it finds them soon.
+    # Before MLflow: skops 0.16, which reads models, looks for each function of numpy and scipy in
+    # every module loaded so far, in order; with scikit-learn's modules first it finds them soon.
     import sklearn.base  # noqa: F401
 
 

@@ -81,8 +81,8 @@ def _download(location: str, folder: Path) -> Path:
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    # fsspec raises ImportError for a scheme whose library is missing, ValueError for an unknown
-    # one, and each file system its own OSError beyond that.
+    # fsspec 2026.9 raises ImportError for a scheme whose library is missing, ValueError for an
+    # unknown one, and each file system its own OSError beyond that.
     try:
         with (
             fsspec.open(location, "rb") as source,

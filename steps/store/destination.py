@@ -147,7 +147,7 @@ def _hand_over(uri: str, environ: MutableMapping[str, str]) -> None:
 
 
 def _point_at(uri: str, environ: MutableMapping[str, str]) -> None:
-    # For the whole process: azureml-mlflow's artifact client asks the default client's store.
+    # For the whole process: azureml-mlflow 1.62's artifact client asks the default store.
     mlflow.set_tracking_uri(uri)
     environ[TRACKING_URI] = uri
     # The id of an experiment in the local store.

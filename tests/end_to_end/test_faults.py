@@ -22,7 +22,7 @@ COMPLETE = {
 
 
 def test_kills_leave_everything_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A database, as users have it, and complete: MLflow's file store writes in place, and its
+    # A database, as users have it, and complete: MLflow 3.15's file store writes in place, and its
     # databases are not made in one go.
     with tracking(f"sqlite:///{tmp_path}/store.db", monkeypatch):
         MlflowClient().search_experiments()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
@@ -114,7 +115,7 @@ def test_text_of_kept_columns_is_not_touched(score: Score, tmp_path: Path) -> No
     ids=["CRLF", "byte order mark", "no last line end", "blank lines", "blank end", "quotes"],
 )
 @pytest.mark.parametrize("output", ["p.csv", "p.parquet"])
-def test_dialects(rewrite: object, output: str, score: Score, tmp_path: Path) -> None:
+def test_dialects(rewrite: Callable[[str], str], output: str, score: Score, tmp_path: Path) -> None:
     table = rows(300)
     text = rewrite(table.to_csv(index=False))
     (tmp_path / "t.csv").write_bytes(text.encode())
