@@ -8,8 +8,8 @@ if __name__ == "__main__":
     begin_imports()
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steps import shared
@@ -18,6 +18,7 @@ from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.base.record import Record
 from steps.cli import run_script
+from steps.data import sources
 from steps.model import gate
 from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
@@ -182,8 +183,7 @@ def execute(
         evaluation, trained, source.run, chosen.required, run, session
     )
     if chosen.report:
-        origin = {"train run": run.id, "preprocess run": preprocess_id}
-        run.log(_report(evaluation, decision, data, chosen.seed, origin, session.folder))
+        run.log(_report(evaluation, decision, data, chosen.seed, source.run, run, session))
     return result
 
 
@@ -209,14 +209,28 @@ def _report(
     decision: Decision,
     data: Dataset,
     seed: int,
-    origin: dict[str, str],
-    folder: Path,
+    prepared: Run,
+    run: StepRun,
+    session: Session,
 ) -> Record:
     # Its templates and figures cost a train without a report half a second of imports.
     from steps.report import train_report
+    from steps.report.origin import Origin, run_page
 
-    about = train_report.Origin(data.schema, data.profile, seed, origin)
-    return train_report.write(folder / "report", evaluation, decision, about)
+    shown = {"train run": run.id, "preprocess run": prepared.info.run_id}
+    experiments = run.experiment_id, prepared.info.experiment_id
+    pages = {
+        name: run_page(session.client.tracking_uri, experiment_id, run_id)
+        for (name, run_id), experiment_id in zip(shown.items(), experiments, strict=True)
+    }
+    location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
+    facts = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "data": sources.without_query(location),
+        "experiment": session.client.get_experiment(run.experiment_id).name,
+    }
+    about = Origin(data.schema, data.profile, seed, shown, facts=facts, links=pages)
+    return train_report.write(session.folder / "report", evaluation, decision, about)
 
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
