@@ -29,7 +29,11 @@ MOST_ODD = 10
 MOST_CATEGORIES = 100_000
 # What pandas and R call the column that they number rows with.
 INDEX_NAMES = re.compile(r"|Unnamed: \d+|rownames|__index_level_\d+__|\.\.\.1|X\.?1?", re.ASCII)
-_NUMERIC = r"^[+-]?[.,]?\d|^[+-]?(?i:inf|nan)|^(?i:true|false)$"
+# What may be a number; reading it will tell.
+_NUMERIC = (
+    "^[+-]?[0-9.,][0-9.,'\u2019 \u00a0\u202f]*([eE][+-]?[0-9]+)?$"
+    "|^[+-]?(?i:inf|infinity|nan)$|^(?i:true|false)$"
+)
 # Fewer rows may be numbered by chance.
 COUNTED_ROWS = 20
 
@@ -54,9 +58,9 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return _of_times(column, name, rules, _missing(column.null_count))
     if is_text(kind):
-        return _TextColumn.of(column, name, rules).decide()
+        return _TextColumn.of(as_dictionary(column), name, rules).decide()
     if pa.types.is_dictionary(kind) and features.holds_categories(kind):
-        return _TextColumn.of(features.as_text(column), name, rules).as_category()
+        return _TextColumn.of(as_dictionary(features.as_text(column)), name, rules).as_category()
     if not values.holds_numbers(kind):
         return _dropped(name, f"{kind} is no number, text or date")
     floats, wrong = values.numbers(column, name, rules)
@@ -163,9 +167,10 @@ class _TextColumn:
             )
             if count and code
         ]
-        if is_text(self.column.type) and pa.types.is_dictionary(self.column.type):
-            raw = self.column.chunk(0).dictionary if self.column.num_chunks else []
-            codes += [repr(text.as_py()) for text in raw if (text.as_py() or "x").isspace()][:1]
+        # Blank cells are trimmed away: the column still has them as they were.
+        raw = self.column.chunk(0).dictionary
+        blank = raw.filter(pc.match_substring_regex(raw, r"^\s+$"))
+        codes += [repr(text) for text in blank[:1].to_pylist()]
         shown = f" ({', '.join(codes[:5])})" if codes else ""
         return _missing(len(self.codes) - self.present, shown)
 
