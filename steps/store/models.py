@@ -89,8 +89,8 @@ def log_best_estimator(
 ) -> None:
     """Save the fitted pipeline under `folder` and log it as the run's `best_estimator`.
 
-    Saved and logged in two calls: `log_model` needs an API that Azure ML does not have, and it
-    infers in a child process the requirements that are known here.
+    Saved and logged in two calls: MLflow 3's `log_model` needs an API that Azure ML does not
+    have, and it infers in a child process the requirements that are known here.
     """
     target = folder / BEST_ESTIMATOR
     _import_skops()

@@ -96,8 +96,8 @@ def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> Non
     try:
         run.client.log_inputs(run.id, inputs)
     except MlflowException:
-        # MLflow's SQL store looks for the data set and then adds it: of two trainings that start
-        # together the second fails to add what now is there. Any other reason shows again.
+        # MLflow 3.15's SQL store looks for the data set and then adds it: of two trainings that
+        # start together the second fails to add what now is there. Other reasons show again.
         run.client.log_inputs(run.id, inputs)
 
 

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
-from benchmarks.latency_proxy import LatencyProxy, Request
 from steps.base import console
 from steps.model.executors import LocalExecutor, ResultsFuture
 from steps.model.grid import Candidate
@@ -27,6 +26,7 @@ from steps.model.search_loop import fit_all
 from steps.store.children import ChildRuns, ParentRun, name_of
 from steps.store.runs import KEY, StepRun
 from tests.conftest import all_runs, tracking
+from tests.latency_proxy import LatencyProxy, Request
 from tests.model.searches import Case, make_case
 from tests.store.searches import in_order, run_search, step_run
 
