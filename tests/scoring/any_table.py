@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from steps.data.schema import Schema
-from steps.data.values import LARGEST
+from steps.data.texts import LARGEST
 from steps.model.pipeline import build_pipeline
 from steps.scoring import input_files, score_files
 from steps.scoring.plan import Request
