@@ -169,6 +169,7 @@ def execute(
         metric=task.scorer(chosen.metric),
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
+        groups=data.groups(data.train),
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
@@ -246,8 +247,9 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
         folds=chosen.cv_folds,
         families=searched_families(chosen.estimator),
     )
-    features, labels = data.features(data.train), data.labels(data.train)
-    work = plan_work(settings, data.schema, features, labels)
+    train = data.train
+    features, labels, groups = data.features(train), data.labels(train), data.groups(train)
+    work = plan_work(settings, data.schema, features, labels, groups)
     savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)

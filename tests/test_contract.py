@@ -24,9 +24,10 @@ def defaults(name: str) -> dict[str, str]:
 
 
 # What scikit-learn's searches are called with, and MLflow's autologging records: a parameter of
-# the same name with another text makes MLflow drop the whole batch. `n_iter` is the same value.
+# the same name with another text makes MLflow drop the whole batch. `n_iter` is the same value,
+# and of `estimator` the search leaves out its own.
 AUTOLOGGED = {
-    "cv", "error_score", "estimator", "n_jobs", "param_grid", "param_distributions",
+    "cv", "error_score", "n_jobs", "param_grid", "param_distributions",
     "pre_dispatch", "refit", "return_train_score", "scoring", "verbose", "random_state",
     "best_clf__n_estimators", "best_clf__max_depth", "memory", "steps", "transform_input",
 }  # fmt: skip

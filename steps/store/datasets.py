@@ -38,6 +38,10 @@ class Dataset:
         labels: np.ndarray = rows[self.schema.target].to_numpy()
         return labels
 
+    def groups(self, rows: pd.DataFrame) -> np.ndarray | None:
+        """Give the group of each row, if the rows were split by group."""
+        return rows[self.schema.group].to_numpy() if self.schema.group else None
+
 
 def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
     """Download the data of a preprocess run."""

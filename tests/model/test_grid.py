@@ -89,4 +89,5 @@ def test_a_small_grid_is_tried_whole() -> None:
 def test_common_prefix() -> None:
     assert common_prefix(GRID, "clf") == "clf__"
     assert common_prefix([GRID, {"fillna__n_jobs": [1]}], "clf") == ""
-    assert common_prefix({"clf": ["passthrough"]}, "clf") == ""
+    # Where several families are searched, `clf` names them.
+    assert common_prefix([{"clf": ["linear"], "clf__C": [1]}, GRID], "clf") == "clf__"
