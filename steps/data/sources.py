@@ -49,6 +49,14 @@ def local_path(location: str) -> Path | None:
     return Path(unquote(urlsplit(location).path)) if kind == "file" else None
 
 
+def start_of_relative(location: str) -> str:
+    """Say where relative paths start, if the location is one: `mlflow run` chooses the folder."""
+    path = local_path(location)
+    if path is None or path.is_absolute():
+        return ""
+    return f" (relative paths start at {Path.cwd()})"
+
+
 def fetch(location: str, folder: Path) -> Path:
     """Give a local file with the content of a path or URI.
 
@@ -60,8 +68,7 @@ def fetch(location: str, folder: Path) -> Path:
         return _download(location, folder)
     if not path.exists():
         raise Unreadable(
-            f"expected a file at {location}, found nothing there "
-            f"(relative paths start at {Path.cwd()})"
+            f"expected a file at {location}, found nothing there{start_of_relative(location)}"
         )
     if not path.is_file():
         raise StepError(f"expected a file at {location}, found a folder")
@@ -74,8 +81,8 @@ def _download(location: str, folder: Path) -> Path:
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    # fsspec raises ImportError for a scheme whose library is missing, ValueError for an unknown
-    # one, and each file system its own OSError beyond that.
+    # fsspec 2026.9 raises ImportError for a scheme whose library is missing, ValueError for an
+    # unknown one, and each file system its own OSError beyond that.
     try:
         with (
             fsspec.open(location, "rb") as source,

@@ -13,6 +13,7 @@ from distributed import LocalCluster
 
 from steps.base import dask_cluster as cluster
 from steps.base.errors import StepError
+from steps.base.temporary import temporary_folder
 
 
 def test_scheduler_is_none_local_or_an_address() -> None:
@@ -31,8 +32,13 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @pytest.mark.slow
 def test_local_cluster_runs_the_projects_functions() -> None:
-    with cluster.dask_client("local", workers=1) as client:
+    with (
+        temporary_folder("train") as folder,
+        cluster.dask_client("local", workers=1) as client,
+    ):
         assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+        places = client.run(lambda dask_worker: dask_worker.local_directory)
+        assert all(Path(place).is_relative_to(folder) for place in places.values())
 
 
 @pytest.mark.slow

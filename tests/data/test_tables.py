@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from steps.base.errors import StepError
 from steps.data import tables
 from steps.data.csv_reading import Asked
 from steps.data.prepared_files import write_split
@@ -62,7 +63,7 @@ def test_semicolons_and_byte_order_mark(tmp_path: Path) -> None:
 def test_compressed_header(tmp_path: Path) -> None:
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(b"a,a\n1,2\n"))
-    with pytest.raises(tables.StepError, match="found more than once: a"):
+    with pytest.raises(StepError, match="found more than once: a"):
         tables.read_table(path, Asked(), "y")
 
 
@@ -107,7 +108,7 @@ def test_profile_counts_the_missing(tmp_path: Path) -> None:
 def test_truncated_gzip(length: int, tmp_path: Path) -> None:
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(b"a,y\n" + b"1,0\n2,1\n" * 9)[:length])
-    with pytest.raises(tables.StepError, match=r"table\.csv\.gz"):
+    with pytest.raises(StepError, match=r"table\.csv\.gz"):
         tables.read_table(path, Asked(), "y")
 
 
@@ -116,7 +117,7 @@ def test_gzip_with_a_wrong_byte(tmp_path: Path) -> None:
     whole = bytearray(gzip.compress(b"a,y\n1,0\n2,1\n"))
     whole[10] ^= 0xFF
     path.write_bytes(bytes(whole))
-    with pytest.raises(tables.StepError, match=r"table\.csv\.gz"):
+    with pytest.raises(StepError, match=r"table\.csv\.gz"):
         tables.read_table(path, Asked(), "y")
 
 
@@ -126,7 +127,7 @@ def test_gzip_with_a_wrong_byte(tmp_path: Path) -> None:
 def test_latin_1_beyond_the_first_block(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b"a,y\n" + b"1,no\n2,yes\n" * 300_000 + "3,né\n".encode("latin-1"))
-    with pytest.raises(tables.StepError, match=r"expected UTF-8 text in .*table\.csv"):
+    with pytest.raises(StepError, match=r"expected UTF-8 text in .*table\.csv"):
         tables.read_table(path, Asked(), "y")
 
 
@@ -143,10 +144,10 @@ def test_quoted_line_ends_beyond_the_first_block(tmp_path: Path) -> None:
 def test_a_line_too_long(tmp_path: Path) -> None:
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(b"1" * (20 << 20), 1))
-    with pytest.raises(tables.StepError, match="lines of at most 8 MiB"):
+    with pytest.raises(StepError, match="lines of at most 8 MiB"):
         tables.read_table(path, Asked(), "y")
     path.write_bytes(gzip.compress(b"a,y\n1,0\n" + b"1" * (40 << 20), 1))
-    with pytest.raises(tables.StepError, match="rows of at most 8 MiB"):
+    with pytest.raises(StepError, match="rows of at most 8 MiB"):
         tables.read_table(path, Asked(), "y")
 
 
@@ -160,7 +161,7 @@ def test_a_delimiter_at_the_end_of_the_header(tmp_path: Path) -> None:
 
 def test_many_columns_are_checked_in_linear_time() -> None:
     started = time.monotonic()
-    with pytest.raises(tables.StepError, match=r"found more than once: 1$"):
+    with pytest.raises(StepError, match=r"found more than once: 1$"):
         tables.check_columns(["1"] * 2_500_000, "t.csv")
     names = [f"column {number}" for number in range(40_000)]
     tables.check_columns(names, "t.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ FEATURES = list(SCHEMA.features)
 BINS = drift.read_bins(profile(TABLE, 0, SCHEMA), SCHEMA)
 
 
-def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: object) -> Pipeline:
+def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: Any) -> Pipeline:
     """Fit the project's pipeline on the diabetes table."""
     y = FRAME["Outcome"].to_numpy() if labels is None else labels
     return build_pipeline(schema, 42, **({"n_estimators": 3, "max_depth": 3} | parameters)).fit(
@@ -44,7 +45,7 @@ def score(tmp_path: Path) -> Score:
     """Score `location` into `output`, as batch_score does."""
 
     def run(
-        location: object, output: str = "predictions.csv", **request: object
+        location: object, output: str = "predictions.csv", **request: Any
     ) -> score_files.ScoringResult:
         chosen = Request(tmp_path / output, **({"delimiter": ","} | request))
         files = input_files.find_files(str(location))
