@@ -1,9 +1,10 @@
 """What a column of a table is to a model: decided from its type and values alone.
 
-- A column of an Arrow or pandas categorical type is a category, one of booleans a boolean.
-- Text is what it spells: yes and no (see `features.PAIRS`), numbers, ISO dates. If at least nine
-  in ten values are numbers (dates), but not all, and the others are at most `MOST_ODD` different
-  texts, then these are a problem that the user is asked about. Any other text is a category.
+- A column of booleans is a boolean, a categorical one of numbers is a category.
+- Text, categorical or not, is what it spells: yes and no (see `features.PAIRS`), numbers, ISO
+  dates. If at least nine in ten values are numbers (dates), but not all, and the others are at
+  most `MOST_ODD` different texts, then these are a problem that the user is asked about. Any other
+  text is a category.
 - Nothing is learned from a column that is empty or always the same, from a category whose texts
   are nearly all different (identifiers, names, free text), and from a column without a name that
   numbers the rows. These are dropped.
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.data import dates, decisions, features, values
+from steps.data import dates, decisions, features, texts, values
 from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER
 from steps.data.texts import encode, is_text, short
 from steps.data.values import TextRules
@@ -73,11 +74,9 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
 def as_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Encode text once: all that is decided and read is about its different texts."""
     kind = column.type
-    return column.dictionary_encode() if is_text(kind) and not _is_categorical(kind) else column
-
-
-def _is_categorical(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_dictionary(kind))
+    if pa.types.is_dictionary(kind) or not is_text(kind):
+        return column
+    return pa.chunked_array([texts.as_dictionary(column)])
 
 
 def _dropped(name: str, why: str) -> Kind:

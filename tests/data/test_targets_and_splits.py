@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -113,7 +115,7 @@ def test_numbers_to_predict_are_split_and_measured() -> None:
         ({"zero_as_missing": ("who",)}, "found that who is a category"),
     ],
 )
-def test_what_cannot_be_asked_for(change: dict[str, object], message: str) -> None:
+def test_what_cannot_be_asked_for(change: dict[str, Any], message: str) -> None:
     with pytest.raises(StepError, match=message):
         prepare(table(), Wanted("y", **change))
 
