@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mlflow_aml.errors import AzureMLError
-from steps.base import console, process
+from steps.base import console, process, secrets
 from steps.base.command_line import read_command_line
 from steps.base.errors import FAILURE, INTERRUPTED, StepError
 from steps.store import chain, destination, runs
@@ -19,12 +18,14 @@ from steps.store import chain, destination, runs
 def run_script(step: chain.Step[Any, Any]) -> NoReturn:
     """Run a step as the script of this process, and end the process with the exit code."""
     process.end_imports()
+    secrets.guard_process()
     sys.exit(launch(step))
 
 
 def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int:
     """Run a step from its command line; give the exit code (see steps.base.errors)."""
     destination.quieten()
+    console.any_encoding()
     process.end_on_signals()
     line = read_command_line(step.name, step.parameters, step.description, argv)
     try:
@@ -35,8 +36,8 @@ def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int
     # requests' exceptions are OSErrors: the tracking server or the network has gone.
     except (StepError, AzureMLError, *destination.FAILURES, OSError) as error:
         if line.debug:
-            traceback.print_exc()
-        sys.stderr.write(f"error: {_one_line(error)}\n")
+            sys.stderr.write(secrets.masked_traceback(error))
+        sys.stderr.write(f"error: {secrets.masked(_one_line(error))}\n")
         return error.exit_code if isinstance(error, StepError | AzureMLError) else FAILURE
 
 

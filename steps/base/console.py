@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator
@@ -9,19 +10,28 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from steps.base.secrets import masked
+
 # Not a terminal (CI, a job's log): one line every so many seconds is enough.
 SECONDS_BETWEEN_LINES = 5.0
 
 
+def any_encoding() -> None:
+    """Write characters that the terminal's encoding lacks as their escapes, and do not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(line: str) -> None:
     """Write one line to standard output, above a progress bar if there is one."""
-    tqdm.write(line, file=sys.stdout)
+    tqdm.write(masked(line), file=sys.stdout)
     sys.stdout.flush()
 
 
 def warn(line: str) -> None:
     """Write one warning line to standard error."""
-    tqdm.write(f"warning: {line}", file=sys.stderr)
+    tqdm.write(masked(f"warning: {line}"), file=sys.stderr)
     sys.stderr.flush()
 
 

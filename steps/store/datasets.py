@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from steps.base.errors import StepError, first_line
 from steps.data.schema import Schema
 from steps.data.split import DATA, PROFILE, SCHEMA, TEST, TRAIN
 from steps.store.artifacts import download
@@ -42,9 +43,16 @@ class Dataset:
 def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
     """Download the data of a preprocess run."""
     data = download(client, run_id, DATA, folder)
-    return Dataset(
-        train=pd.read_parquet(data / TRAIN),
-        test=pd.read_parquet(data / TEST),
-        schema=Schema.from_json((data / SCHEMA).read_text(encoding="utf-8")),
-        profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
-    )
+    try:
+        return Dataset(
+            train=pd.read_parquet(data / TRAIN),
+            test=pd.read_parquet(data / TEST),
+            schema=Schema.from_json((data / SCHEMA).read_text(encoding="utf-8")),
+            profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
+        )
+    # pyarrow's errors are ValueErrors and OSErrors.
+    except (StepError, ValueError, OSError) as error:
+        raise StepError(
+            f"expected whole files in {DATA} of the preprocess run {run_id}, found a damaged one "
+            f"({first_line(error)}); run preprocess again (main: -P fresh=true)"
+        ) from error

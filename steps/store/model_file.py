@@ -128,8 +128,9 @@ def _parse(text: str) -> object:
             raise ValueError("it has an alias")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        long = isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST_PLAIN
-        if depth > DEEPEST or (long and event.implicit[0]):
+        # PyYAML has no type information for what its events hold.
+        scalar: Any = event if isinstance(event, yaml.ScalarEvent) else None
+        if depth > DEEPEST or (scalar and scalar.implicit[0] and len(scalar.value) > LONGEST_PLAIN):
             raise ValueError("it is nested too deep, or one value is too long")
     return yaml.load(text, Loader=LOADER)
 
