@@ -30,7 +30,7 @@ from typing import Any
 from tests.server import mlflow_server
 
 PROJECT = Path(__file__).resolve().parents[1]
-GRIDS = {
+GRIDS: dict[int, dict[str, tuple[int, ...]]] = {
     9: {"n_estimators": (1, 2, 3), "max_depth": (2, 3, 4)},
     36: {"n_estimators": tuple(range(1, 7)), "max_depth": tuple(range(2, 8))},
     200: {"n_estimators": tuple(range(1, 21)), "max_depth": tuple(range(1, 11))},
@@ -179,7 +179,7 @@ def store(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], list[str]
         return
     log = folder / f"{time.time_ns()}.txt"
     with mlflow_server(folder / str(time.time_ns())) as address, log.open("w") as lines:
-        command = [sys.executable, "-m", "benchmarks.latency_proxy"]
+        command = [sys.executable, "-m", "tests.latency_proxy"]
         command += ["--to", address.removeprefix("http://"), "--seconds", str(SECONDS_PER_REQUEST)]
         with subprocess.Popen(command, cwd=PROJECT, stdout=lines) as proxy:
             while not log.read_text():

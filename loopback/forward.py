@@ -28,7 +28,7 @@ async def forward(
     headers = {k: v for k, v in request.headers.items() if k.lower() not in _DROPPED}
     if host:
         headers["Host"] = host
-    # aiohttp warns of large bytes, which a model of some trees is, but not of a file.
+    # aiohttp 3.14 warns of large bytes, which a model of some trees is, but not of a file.
     content = io.BytesIO(await request.read())
     async with session.request(
         request.method,

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from mlflow_aml.login import Login
 
-# azureml-core asks the network for a cloud's addresses when it is not told the cloud's name.
+# azureml-core 1.61 asks the network for a cloud's addresses when it is not told its name.
 DEFAULT_CLOUD = "AzureCloud"
 
 
 class LoginAuthentication(TokenAuthentication):  # type: ignore[misc]
     """Give azureml-core tokens by audience, and azureml-mlflow by scope.
 
-    The parent class serves the first only, though `get_mlflow_tracking_uri` hands it to the
-    second.
+    azureml-core 1.61's own class serves the first only, though `get_mlflow_tracking_uri` hands it
+    to the second.
     """
 
     def __init__(self, login: Login) -> None:

@@ -110,7 +110,7 @@ def _registered(workspace: Workspace, name: str) -> Environment | None:
 
     try:
         return Environment.get(workspace, name)
-    # azureml-core raises a bare Exception with the service's answer in its text.
+    # azureml-core 1.61 raises a bare Exception with the service's answer in its text.
     except Exception as error:  # noqa: BLE001
         if "Code: 404" in str(error):
             return None

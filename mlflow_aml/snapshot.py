@@ -15,7 +15,7 @@ from mlflow_aml.errors import AzureMLError
 
 MEGABYTE = 1_000_000
 LIMIT_BYTES = 100 * MEGABYTE
-# As azureml-core does: the second file counts only where the first is missing.
+# As azureml-core 1.61 does: the second file counts only where the first is missing.
 IGNORE_FILES = (".amlignore", ".gitignore")
 # Left out whatever the ignore file says: secrets, local runs, environments, caches.
 NEVER = (

@@ -34,7 +34,7 @@ def open_workspace(config: WorkspaceConfig) -> tuple[Workspace, str]:
 
     from mlflow_aml.authentication import LoginAuthentication
 
-    # azureml-core logs and raises: the exception is enough.
+    # azureml-core 1.61 logs and raises: the exception is enough.
     with quiet("azureml._project._commands"):
         try:
             workspace = Workspace.get(
@@ -81,8 +81,8 @@ def tracking_uri(config: WorkspaceConfig) -> str:
 def use_login(tracking_uri: str) -> None:
     """Make mlflow use this process's login with an `azureml://` URI that came from elsewhere.
 
-    Left alone, azureml-mlflow makes a login of its own, which waits for a browser or a device
-    code even where there is no terminal.
+    Left alone, azureml-mlflow 1.62 makes a login of its own, which waits for a browser or a
+    device code even where there is no terminal.
     """
     from azureml.mlflow import get_mlflow_tracking_uri_v2
 

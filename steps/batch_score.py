@@ -19,11 +19,13 @@ from steps.base.parameters import parameter
 from steps.base.parsers import LATEST, boolean, number, one_of
 from steps.base.record import Record
 from steps.cli import run_script
+from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
+from steps.data.schema import Schema
 from steps.data.sources import location, scheme
-from steps.data.split import DATA, PROFILE, TEST
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
-from steps.scoring import drift, input_files, plan, quarantine, score_files, sinks, summary
+from steps.scoring import drift, input_files, outputs, plan, quarantine, score_files, sinks, summary
+from steps.scoring.input_files import InputFile
 from steps.scoring.predictor import Predictor
 from steps.store import artifacts, models, runs
 from steps.store.chain import Session, Source, Step, StepResult
@@ -102,16 +104,46 @@ class BatchScoreParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource(Source):
-    """The model to score with."""
+    """The model to score with, and the files to score but for the holdout, which comes with it."""
 
     model: ScoringModel
+    files: tuple[InputFile, ...]
 
 
 def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
-    """Settle the model to score with."""
+    """Settle what to score, and only then the model to score with: it may have to be trained."""
+    files = find_input(chosen, session)
     model = settle_model(chosen.model, session)
     train_run = model.train_run.info.run_id if model.train_run else None
-    return ModelSource(model=model, upstream_run_id=train_run)
+    return ModelSource(model=model, files=files, upstream_run_id=train_run)
+
+
+def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFile, ...]:
+    """Find the files to score, none for the holdout, and check that the output can be written."""
+    outputs.check_outputs(_outputs(chosen))
+    if chosen.input == HOLDOUT:
+        return ()
+    of_mlflow = scheme(chosen.input) in OF_MLFLOW
+    return _files(
+        str(artifacts.fetch(chosen.input, session.folder)) if of_mlflow else chosen.input, chosen
+    )
+
+
+def check_apart_from_table(chosen: BatchScoreParameters, table: str) -> None:
+    """Check that the output does not take the place of the table to train on."""
+    outputs.check_apart_from_input(_outputs(chosen), table, ())
+
+
+def check_columns(
+    chosen: BatchScoreParameters, files: tuple[InputFile, ...], prepared: str, session: Session
+) -> None:
+    """Check the columns to score against what a preprocess run has found, before a model is made.
+
+    `files` are those of `find_input`, `prepared` is the id of the run.
+    """
+    schema = Schema.from_json(_prepared(SCHEMA, prepared, session).read_text(encoding="utf-8"))
+    files = files or _holdout(chosen, prepared, session)
+    score_files.check_columns(files, schema, _request(chosen, schema))
 
 
 def execute(
@@ -122,8 +154,13 @@ def execute(
     score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source.model, model)))
     bins = _training_bins(chosen, model, session)
-    files = input_files.find_files(_location(chosen.input, model, session))
-    request = _request(chosen, model)
+    files = source.files or _holdout(chosen, model.metadata["preprocess_run_id"], session)
+    request = _request(chosen, model.schema)
+    if chosen.scheduler and not request.is_spread:
+        console.say(
+            f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
+            f"cluster writes a folder (-P output={PREDICTIONS})"
+        )
     predictor = Predictor(
         model.estimator, model.schema, model.metadata.get("threshold", DEFAULT_THRESHOLD)
     )
@@ -146,21 +183,15 @@ def execute(
     return StepResult(lines, DRIFT if failed else OK)
 
 
-def _request(chosen: BatchScoreParameters, model: LoadedModel) -> plan.Request:
-    request = plan.Request(
+def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
+    return plan.Request(
         output=Path(chosen.output),
-        delimiter=chosen.delimiter or model.schema.delimiter,
+        delimiter=chosen.delimiter or schema.delimiter,
         keep=chosen.keep,
         all_probabilities=chosen.probabilities == "all",
         quarantine=chosen.on_bad_rows == "quarantine",
         scheduler=chosen.scheduler,
     )
-    if chosen.scheduler and not request.is_spread:
-        console.say(
-            f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
-            f"cluster writes a folder (-P output={PREDICTIONS})"
-        )
-    return request
 
 
 def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
@@ -177,7 +208,7 @@ def _training_bins(
 ) -> tuple[drift.Bins, ...] | None:
     """Read the profile of the rows that the model was trained on, if its run is in this store."""
     try:
-        path = _prepared(PROFILE, model, session)
+        path = _prepared(PROFILE, model.metadata["preprocess_run_id"], session)
     except StepError as error:
         if chosen.on_drift == "fail":
             raise StepError(f"on_drift=fail needs the training profile: {error}") from error
@@ -186,18 +217,25 @@ def _training_bins(
     return drift.read_bins(json.loads(path.read_text(encoding="utf-8")), model.schema)
 
 
-def _prepared(name: str, model: LoadedModel, session: Session) -> Path:
-    run_id = model.metadata["preprocess_run_id"]
+def _prepared(name: str, run_id: str, session: Session) -> Path:
     runs.get_run(session.client, run_id, "preprocess")
     return artifacts.download(session.client, run_id, f"{DATA}/{name}", session.folder)
 
 
-def _location(given: str, model: LoadedModel, session: Session) -> str:
-    if given == HOLDOUT:
-        return str(_prepared(TEST, model, session))
-    if scheme(given) in OF_MLFLOW:
-        return str(artifacts.fetch(given, session.folder))
-    return given
+def _outputs(chosen: BatchScoreParameters) -> tuple[Path, ...]:
+    return outputs.outputs(Path(chosen.output), quarantine=chosen.on_bad_rows == "quarantine")
+
+
+def _files(location: str, chosen: BatchScoreParameters) -> tuple[InputFile, ...]:
+    files = input_files.find_files(location)
+    outputs.check_apart_from_input(_outputs(chosen), location, files)
+    return files
+
+
+def _holdout(
+    chosen: BatchScoreParameters, preprocess_run_id: str, session: Session
+) -> tuple[InputFile, ...]:
+    return _files(str(_prepared(TEST, preprocess_run_id, session)), chosen)
 
 
 def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:

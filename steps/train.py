@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any
 from steps import shared
 from steps.base.errors import StepError
 from steps.base.parameters import parameter
-from steps.base.parsers import LATEST, NONE, boolean, integer, integers, one_of, text
+from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.base.record import Record
 from steps.cli import run_script
 from steps.model import gate
+from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
 from steps.model.executors import parse_jobs
 from steps.model.fitted_search import FittedSearch
 from steps.model.fitting import plan_work
 from steps.model.grid import Grid, SearchSettings, forest_grid, parse_grid
-from steps.model.metrics import SCORERS
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.model.portfolio import search_grid, searched_families
+from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
-from steps.store import datasets, models, runs, verdict
+from steps.store import datasets, models, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
 from steps.store.model_file import MODEL_FILE
@@ -46,17 +49,26 @@ class TrainParameters:
     preprocess_run_id: str = parameter(
         text, LATEST, "run id of the preprocess run, or `latest`", in_key=False
     )
+    estimator: tuple[str, ...] = parameter(
+        parse_estimators,
+        FOREST,
+        "what to fit: `random_forest`, `extra_trees`, `hist_gradient_boosting`, `linear`, several "
+        "of them separated by commas, or `auto`, a portfolio of 13 candidates of all of them",
+    )
     n_estimators: tuple[int | None, ...] = parameter(
-        integers(1), "1,2,3", "numbers of trees to try"
+        integers(1), "1,2,3", "numbers of trees to try, of a random forest alone"
     )
     max_depth: tuple[int | None, ...] = parameter(
-        integers(1, none_allowed=True), "2,3,4", "depths of trees to try; `none` is unlimited"
+        integers(1, none_allowed=True),
+        "2,3,4",
+        "depths of trees to try, of a random forest alone; `none` is unlimited",
     )
     grid: Grid | None = parameter(
         parse_grid,
         NONE,
         "another grid, of any parameters of the pipeline, instead of the two above: JSON, or a "
-        "`.json` or `.yaml` file; a list of grids is tried one after the other",
+        "`.json` or `.yaml` file; a list of grids is tried one after the other; of several "
+        "estimators each takes the parameters that it has",
     )
     search: str = parameter(
         one_of("grid", "random"),
@@ -64,7 +76,13 @@ class TrainParameters:
         "`grid` tries all combinations, `random` draws `n_iter` of them with `seed`",
     )
     n_iter: int = parameter(integer(1), "10", "candidates of a random search")
-    metric: str = parameter(one_of(*SCORERS), "roc_auc", "what chooses the best candidate")
+    metric: str = parameter(
+        parse_metric,
+        AUTO,
+        "what chooses the best candidate: `auto` (`roc_auc`, or `r2`), or of classes `roc_auc`, "
+        "`precision`, `recall`, `f1`, `accuracy`, of more than two of them also "
+        "`balanced_accuracy`, `log_loss`, of numbers `r2`, `mae`, `rmse`, `median_absolute_error`",
+    )
     cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
     seed: int = shared.seed()
     jobs: int = parameter(
@@ -84,7 +102,8 @@ class TrainParameters:
     threshold: Rule = parameter(
         parse_threshold,
         "0.5",
-        "probability from which a row is positive; `f1` or `youden` choose it on the training rows",
+        "probability from which a row is positive, of two classes; `f1` or `youden` choose it on "
+        "the training rows",
     )
     report: bool = parameter(boolean, "true", "make `report.html` and `plots/`", in_key=False)
     registered_model: str | None = parameter(
@@ -138,6 +157,8 @@ def execute(
     """Search, score the best estimator on the held-out rows, and log it."""
     preprocess_id = source.run.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
+    task = task_of(data.schema, chosen.seed)
+    _check_fit(chosen, task)
     found = _search(chosen, data, run, session)
     trained = Trained(
         estimator=found.best_estimator_,
@@ -145,14 +166,14 @@ def execute(
         test=data.test,
         schema=data.schema,
         cv_results=found.cv_results_,
-        metric=chosen.metric,
+        metric=task.scorer(chosen.metric),
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
-        "threshold": evaluation.threshold,
+        **_decision_metadata(evaluation),
         "train_run_id": run.id,
         "preprocess_run_id": preprocess_id,
         "versions": {"scikit-learn": version("scikit-learn")},
@@ -165,6 +186,23 @@ def execute(
         origin = {"train run": run.id, "preprocess run": preprocess_id}
         run.log(_report(evaluation, decision, data, chosen.seed, origin, session.folder))
     return result
+
+
+def _check_fit(chosen: TrainParameters, task: Task) -> None:
+    """Raise a StepError for parameters that another kind of target has."""
+    if len(task.classes) != 2 and chosen.threshold != DEFAULT_THRESHOLD:
+        raise StepError(
+            f"parameter threshold: expected {DEFAULT_THRESHOLD} (the default) for {task.what}, "
+            f"found {chosen.threshold}; it decides between two classes only"
+        )
+    gate.check_names(chosen.minimum, task)
+
+
+def _decision_metadata(evaluation: Evaluation) -> dict[str, Any]:
+    """Give what a model's predictions are made with, beside the estimator."""
+    if evaluation.conformal is not None:
+        return {"conformal": evaluation.conformal.to_json()}
+    return {"threshold": evaluation.threshold} if len(evaluation.classes) == 2 else {}
 
 
 def _report(
@@ -183,16 +221,21 @@ def _report(
 
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+    grid = chosen.grid
+    if grid is None and chosen.estimator == (FOREST,):
+        grid = forest_grid(chosen.n_estimators, chosen.max_depth)
     settings = SearchSettings(
-        grid=chosen.grid or forest_grid(chosen.n_estimators, chosen.max_depth),
+        grid=search_grid(chosen.estimator, grid, data.schema, chosen.seed),
         search=chosen.search,
         n_iter=chosen.n_iter,
         seed=chosen.seed,
-        metric=chosen.metric,
+        metric=task_of(data.schema, chosen.seed).scorer(chosen.metric),
         folds=chosen.cv_folds,
+        families=searched_families(chosen.estimator),
     )
-    train = data.train
-    work = plan_work(settings, data.schema, data.features(train), data.labels(train))
+    features, labels = data.features(data.train), data.labels(data.train)
+    work = plan_work(settings, data.schema, features, labels)
+    savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)
 

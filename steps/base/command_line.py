@@ -14,7 +14,8 @@ from steps.base.parameters import PREFIX, Dataclass, declared, defaults, variabl
 
 EPILOG = (
     "Names may be typed with - in place of _, as in --max-depth. Exit codes: 0 done, 1 something "
-    "unexpected failed, 2 bad input, 3 drift, 4 gate missed, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."
+    "unexpected failed, 2 bad input, 3 drift, 4 gate missed, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, "
+    "141 output closed."
 )
 
 

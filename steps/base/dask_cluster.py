@@ -63,7 +63,7 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
             f"scheduler={scheduler} expects the package distributed, found none: "
             "pip install -e '.[dask]', or use scheduler=none"
         ) from None
-    # distributed has type information for some of its functions only.
+    # distributed 2026.8 has type information for some of its functions only.
     dask: Any = distributed
     if scheduler == LOCAL:
         with (

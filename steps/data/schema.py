@@ -12,6 +12,7 @@ from steps.base.errors import StepError, first_line
 from steps.data.values import TextRules
 
 Label = bool | int | str
+_LISTS = ("features", "classes", "zero_as_missing", "categories", "many_valued", "booleans")
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 
 
@@ -35,8 +36,9 @@ class DateColumn:
 class Schema:
     """Columns and classes of one prepared data set.
 
-    `features` are the model's input, in training order: numbers (booleans are 0 and 1), but for
-    the `categories`, which are text; `many_valued` are the categories with many values. `classes`
+    `features` are the model's input, in training order: numbers (the `booleans` are 0 and 1), but
+    for the `categories`, which are text; `many_valued` are those with many values. `group` is a
+    column that is no feature: rows of one group belong on one side of any split. `classes`
     is () where numbers are predicted, else the classes in sort order, the positive one last if
     there are two. `delimiter`, `encoding` and `rules` tell how the table's text was read, so that
     new data is read the same way.
@@ -50,7 +52,9 @@ class Schema:
     encoding: str = "auto"
     categories: tuple[str, ...] = ()
     many_valued: tuple[str, ...] = ()
+    booleans: tuple[str, ...] = ()
     dates: tuple[DateColumn, ...] = ()
+    group: str = ""
     rules: TextRules = field(default_factory=TextRules)
 
     @property
@@ -83,13 +87,11 @@ class Schema:
         the content has another shape.
         """
         shapes.check(cls, content, "schema")
-        lists: dict[str, Any] = {
-            name: tuple(content[name])
-            for name in ("features", "classes", "zero_as_missing", "categories", "many_valued")
-            if name in content
-        }
+        lists: dict[str, Any] = {name: tuple(content[name]) for name in _LISTS if name in content}
         plain: dict[str, Any] = {
-            name: content[name] for name in ("target", "delimiter", "encoding") if name in content
+            name: content[name]
+            for name in ("target", "delimiter", "encoding", "group")
+            if name in content
         }
         dates = tuple(
             DateColumn(date["name"], tuple(date["parts"])) for date in content.get("dates", ())

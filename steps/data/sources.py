@@ -50,6 +50,14 @@ def local_path(location: str) -> Path | None:
     return Path(unquote(urlsplit(location).path)) if kind == "file" else None
 
 
+def start_of_relative(location: str) -> str:
+    """Say where relative paths start, if the location is one: `mlflow run` chooses the folder."""
+    path = local_path(location)
+    if path is None or path.is_absolute():
+        return ""
+    return f" (relative paths start at {Path.cwd()})"
+
+
 def fetch(location: str, folder: Path) -> Path:
     """Give a local file with the content of a path or URI.
 
@@ -61,8 +69,7 @@ def fetch(location: str, folder: Path) -> Path:
         return _download(location, folder)
     if not path.exists():
         raise Unreadable(
-            f"expected a file at {location}, found nothing there "
-            f"(relative paths start at {Path.cwd()})"
+            f"expected a file at {location}, found nothing there{start_of_relative(location)}"
         )
     if not path.is_file():
         raise StepError(f"expected a file at {location}, found a folder")

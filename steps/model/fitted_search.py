@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from steps.base.errors import StepError
@@ -26,7 +25,8 @@ UNSET = "default"
 
 def unfitted_search(work: Work, settings: SearchSettings) -> FittedSearch:
     """Describe the search as scikit-learn's own object: what autolog would have been given."""
-    common = {"scoring": work.task.scoring, "refit": settings.metric, "cv": settings.folds}
+    cv = work.task.cv(settings.folds, work.groups)
+    common = {"scoring": work.task.scoring, "refit": settings.metric, "cv": cv}
     if settings.search == "grid":
         return GridSearchCV(work.estimator, settings.grid, **common)
     return RandomizedSearchCV(
@@ -114,13 +114,11 @@ def refitted(
     search.multimetric_ = True
     search.n_splits_ = work.folds
     search.scorer_ = dict(work.task.scorers)
-    search.best_estimator_ = clone(work.estimator).set_params(
-        **clone(search.best_params_, safe=False)
-    )
+    search.best_estimator_ = work.unfitted(search.best_params_)
     started = time.time()
     search.best_estimator_.fit(work.features, work.labels)
     search.refit_time_ = time.time() - started
-    search.feature_names_in_ = search.best_estimator_.feature_names_in_
+    search.feature_names_in_ = work.features.columns.to_numpy(dtype=object)
     return search
 
 

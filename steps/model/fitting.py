@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import issparse, vstack
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 
-from steps.model.grid import Candidate, SearchSettings, check_names, common_prefix
-from steps.model.pipeline import build_pipeline
-from steps.model.task import Split, Task, task_of
+from steps.model.candidates import candidate_pipeline, family_of, unfitted_pipelines
+from steps.model.folds import Split
+from steps.model.grid import Candidate, SearchSettings, common_prefix
+from steps.model.pipeline import CLF
+from steps.model.task import Task, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.pipeline import Pipeline
 
     from steps.data.schema import Schema
 
@@ -45,17 +49,32 @@ class Fold:
 class Work:
     """What all candidates of a search share.
 
+    `families` are the unfitted pipelines by the name of their estimator; `estimator` is the first.
     `prefix` is that of the last step's parameters (`clf__`) if the candidates differ in no
     other, else empty. `transformed` are the folds after the steps before the last one.
     """
 
-    estimator: Any
+    families: Mapping[str, Pipeline]
     features: pd.DataFrame
     labels: np.ndarray
     folds: int
     task: Task
     prefix: str = ""
-    transformed: tuple[Fold, ...] = ()
+    transformed: Mapping[str, tuple[Fold, ...]] = field(default_factory=dict)
+    groups: np.ndarray | None = None
+
+    @property
+    def estimator(self) -> Pipeline:
+        """The pipeline that stands for all in the description of the search."""
+        return next(iter(self.families.values()))
+
+    def unfitted(self, candidate: Candidate) -> Pipeline:
+        """Give a candidate's own unfitted pipeline."""
+        return candidate_pipeline(candidate, self.families, self.task.classes)
+
+    def splits(self) -> list[Split]:
+        """List the rows of the folds."""
+        return self.task.splits(self.labels, self.folds, self.groups)
 
 
 @dataclass(frozen=True)
@@ -71,17 +90,21 @@ class CandidateResult:
 
 
 def plan_work(
-    settings: SearchSettings, schema: Schema, features: pd.DataFrame, labels: np.ndarray
+    settings: SearchSettings,
+    schema: Schema,
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> Work:
-    """Plan a search of the pipeline's parameters on the training rows.
+    """Plan a search of the pipelines' parameters on the training rows.
 
-    Raises StepError for a parameter that the pipeline does not have, and for too few rows.
+    Rows of one of the `groups` (rows,) are in one fold. Raises StepError for too few rows.
     """
-    estimator, task = build_pipeline(schema, settings.seed), task_of(schema)
-    check_names(settings.grid, estimator.get_params())
-    task.check_folds(labels, settings.folds)
-    prefix = common_prefix(settings.grid, "clf")
-    return Work(estimator, features, labels, settings.folds, task, prefix)
+    families = unfitted_pipelines(settings.families, schema, settings.seed)
+    task = task_of(schema, settings.seed)
+    task.check_folds(labels, settings.folds, groups)
+    prefix = common_prefix(settings.grid, CLF)
+    return Work(families, features, labels, settings.folds, task, prefix, groups=groups)
 
 
 def fit_shared_steps(work: Work) -> Work:
@@ -91,11 +114,19 @@ def fit_shared_steps(work: Work) -> Work:
     differs, the steps before it come out the same each time: the results are equal, bit for
     bit, and the search of a small forest takes half the time.
     """
-    too_much = work.folds * work.features.size * 8 > MOST_BYTES_KEPT
+    # What is passed on as it is needs no keeping.
+    kept = {name: one for name, one in work.families.items() if one[0] != "passthrough"}
+    too_much = len(kept) * work.folds * work.features.size * 8 > MOST_BYTES_KEPT
     if not work.prefix or too_much:
         return work
-    splits = work.task.splits(work.labels, work.folds)
-    return replace(work, transformed=tuple(_transform(work, split) for split in splits))
+    splits = work.splits()
+    return replace(
+        work,
+        transformed={
+            name: tuple(_transform(work, pipeline, split) for split in splits)
+            for name, pipeline in kept.items()
+        },
+    )
 
 
 def fit_candidates(work: Work, candidates: Sequence[Candidate]) -> list[CandidateResult]:
@@ -107,7 +138,8 @@ def _fit_candidate(work: Work, candidate: Candidate) -> CandidateResult:
     """Fit and score one candidate on every fold; an error of the estimator is a result too."""
     rows: list[dict[str, float]] = []
     error = None
-    for fold in work.transformed or _untransformed(work):
+    transformed = work.transformed.get(family_of(candidate, work.families), ())
+    for fold in transformed or _untransformed(work):
         started = time.perf_counter()
         try:
             rows.append(_validate(work, candidate, fold))
@@ -119,16 +151,16 @@ def _fit_candidate(work: Work, candidate: Candidate) -> CandidateResult:
     return CandidateResult({name: tuple(row[name] for row in rows) for name in rows[0]}, error)
 
 
-def _transform(work: Work, split: Split) -> Fold:
+def _transform(work: Work, pipeline: Pipeline, split: Split) -> Fold:
     train, test = split
-    shared = clone(work.estimator)[:-1]
+    shared = clone(pipeline)[:-1]
     times = [time.perf_counter()]
     seen = shared.fit_transform(work.features.iloc[train], work.labels[train])
     times.append(time.perf_counter())
     unseen = shared.transform(work.features.iloc[test])
     times.append(time.perf_counter())
     return Fold(
-        features=np.vstack([seen, unseen]),
+        features=vstack([seen, unseen], "csr") if issparse(seen) else np.vstack([seen, unseen]),
         labels=np.concatenate([work.labels[train], work.labels[test]]),
         train_rows=len(train),
         seconds=(times[1] - times[0], times[2] - times[1]),
@@ -136,20 +168,17 @@ def _transform(work: Work, split: Split) -> Fold:
 
 
 def _untransformed(work: Work) -> Iterator[Fold]:
-    for train, test in work.task.splits(work.labels, work.folds):
+    for train, test in work.splits():
         rows = np.concatenate([train, test])
         yield Fold(work.features.iloc[rows], work.labels[rows], len(train))
 
 
 def _validate(work: Work, candidate: Candidate, fold: Fold) -> dict[str, float]:
-    estimator, prefix = work.estimator, ""
-    if work.transformed:
-        estimator, prefix = work.estimator[-1], work.prefix
-    own = {name.removeprefix(prefix): value for name, value in candidate.items()}
+    pipeline = work.unfitted(candidate)
+    shared = family_of(candidate, work.families) in work.transformed
     rows = np.arange(len(fold.labels))
     validated = cross_validate(
-        # A value may be an estimator: each fit gets its own, as in GridSearchCV.
-        clone(estimator).set_params(**clone(own, safe=False)),
+        pipeline[-1] if shared else pipeline,
         fold.features,
         fold.labels,
         cv=[(rows[: fold.train_rows], rows[fold.train_rows :])],

@@ -15,6 +15,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from steps.base.errors import StepError
 from steps.base.parsers import NONE
+from steps.model.estimators import FOREST
 
 # One grid, or several that are tried one after the other, as scikit-learn has it.
 Grid = dict[str, list[Any]] | list[dict[str, list[Any]]]
@@ -102,14 +103,19 @@ def names(grid: Grid) -> list[str]:
 
 
 def common_prefix(grid: Grid, step: str) -> str:
-    """Give `<step>__` if the grid is of that step's parameters only, else an empty text."""
+    """Give `<step>__` if the grid is of that step and its parameters only, else an empty text."""
     prefix = f"{step}__"
-    return prefix if all(name.startswith(prefix) for name in names(grid)) else ""
+    only = all(name == step or name.startswith(prefix) for name in names(grid))
+    return prefix if only else ""
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How to search: `search` is grid or random; the rest is named as in scikit-learn or train."""
+    """How to search: `search` is grid or random; the rest is named as in scikit-learn or train.
+
+    `metric` is the name of a scorer. With more than one of the `families`, `clf` of the grid
+    names them.
+    """
 
     grid: Grid
     search: str
@@ -117,6 +123,7 @@ class SearchSettings:
     seed: int
     metric: str
     folds: int
+    families: tuple[str, ...] = (FOREST,)
 
     def candidates(self) -> list[Candidate]:
         """List the candidates in scikit-learn's order: all, or `n_iter` drawn with `seed`.

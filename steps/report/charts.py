@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
     from steps.model.bootstrap import Interval
-    from steps.model.evaluation import Spread
+    from steps.model.details import Spread
     from steps.model.importances import Importances
 
 INK, MUTED, LINE, PAPER, GREY, MODEL, SECOND, THIRD = (

@@ -69,7 +69,7 @@ class Group:
         return tuple(
             Scored(
                 title=entry.title,
-                probability=entry.probability,
+                predicted=entry.probability,
                 threshold=entry.threshold,
                 scores=bootstrap.intervals(
                     entry.truth, entry.probability, entry.threshold, entry.seed

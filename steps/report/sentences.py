@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steps.model.baselines import LOGISTIC
 from steps.model.metrics import decide
-from steps.model.task import LOGISTIC
 from steps.report.page import interval_in_words, metric_title, score, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from steps.model.evaluation import Evaluation, Spread
+    from steps.model.details import Spread
+    from steps.model.evaluation import Evaluation
 
 _RULES = {"f1": "F1", "youden": "Youden's J (recall less false positive rate)"}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from steps.base.record import Record
 from steps.model.bootstrap import resamples
+from steps.model.details import BinaryDetails
 from steps.model.metrics import METRICS
 from steps.report import binary_figures, charts, search_figures, search_layout, sentences
 from steps.report.page import metric_title, score, signed, write_page
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from steps.data.schema import Schema
     from steps.model.bootstrap import Interval
-    from steps.model.evaluation import Details, Evaluation, Scored
+    from steps.model.evaluation import Evaluation, Scored
     from steps.model.gate import Decision
 
 NAME, PLOTS = "report.html", "plots"
@@ -42,8 +43,8 @@ class Origin:
 def write(folder: Path, evaluation: Evaluation, decision: Decision, origin: Origin) -> Record:
     """Write the report and its figures into `folder`; give what is to be logged."""
     details = evaluation.details
-    if details is None:
-        raise ValueError("the report needs the details of the evaluation")
+    if not isinstance(details, BinaryDetails):
+        raise ValueError("the report needs the details of an evaluation of two classes")
     folder.mkdir(exist_ok=True)
     with charts.style():
         svg = charts.write_figures(_figures(evaluation, details), folder / PLOTS)
@@ -53,7 +54,7 @@ def write(folder: Path, evaluation: Evaluation, decision: Decision, origin: Orig
     return Record(files=((page, ""), (folder / PLOTS, PLOTS)))
 
 
-def _figures(evaluation: Evaluation, details: Details) -> dict[str, Figure]:
+def _figures(evaluation: Evaluation, details: BinaryDetails) -> dict[str, Figure]:
     truth, model = evaluation.truth, evaluation.model
     figures = {
         "roc": binary_figures.roc(truth, _models(evaluation)),
@@ -79,7 +80,7 @@ def _models(evaluation: Evaluation) -> list[Scored]:
 
 
 def _content(
-    evaluation: Evaluation, details: Details, decision: Decision, origin: Origin
+    evaluation: Evaluation, details: BinaryDetails, decision: Decision, origin: Origin
 ) -> dict[str, Any]:
     schema, search = origin.schema, evaluation.search
     threshold = f"{evaluation.threshold:.3g}"
@@ -142,7 +143,7 @@ def _ends(interval: Interval, number: Callable[[float], str]) -> str:
     return f"{number(interval.low)} to {number(interval.high)}"
 
 
-def _score_rows(evaluation: Evaluation, details: Details) -> list[dict[str, Any]]:
+def _score_rows(evaluation: Evaluation, details: BinaryDetails) -> list[dict[str, Any]]:
     return [
         {
             "title": metric_title(name),

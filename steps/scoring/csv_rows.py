@@ -67,7 +67,7 @@ def _parse(
     on_invalid: Callable[[Any], str] | None = None,
 ) -> pa.Table:
     if text.startswith(csv_text.BYTE_ORDER_MARK):
-        # Arrow takes one away, and here it is a part of the first cell.
+        # Arrow 25 takes one away, and here it is a part of the first cell.
         text = csv_text.BYTE_ORDER_MARK + text
     types = dict.fromkeys(_texts(selection), pa.string())
     types |= dict.fromkeys(selection.schema.features, features)
@@ -219,7 +219,7 @@ def _check_fields(
 ) -> tuple[pa.Table, list[np.ndarray]]:
     """Parse the rows that are good so far, and leave out what has other fields or no numbers."""
     asked = inspected.good()
-    # Arrow takes text without any row for no CSV, but not for one in which a row is left out.
+    # Arrow 25 takes text without any row for no CSV, but not for one in which a row is left out.
     text = b"\n".join(inspected.rows[row][1] for row in asked) + b"\n"
     if not text.isascii():
         text = text.decode("utf-8", errors="replace").encode()

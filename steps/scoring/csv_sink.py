@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.base.errors import StepError
-from steps.base.files import whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,18 +56,18 @@ class _Csv:
 
 @contextmanager
 def csv_sink(
-    path: Path, layout: Layout, pack: Callable[[Any], Any] = lambda data: data
+    part: Path, path: Path, layout: Layout, pack: Callable[[Any], Any] = lambda data: data
 ) -> Iterator[_Csv]:
-    """Write CSV text to `path`."""
+    """Write CSV text to `part`, which is to become `path`."""
     check_printable(layout.kept)
-    with whole_file(path) as part, part.open("wb") as file:
+    with part.open("wb") as file:
         yield _Csv(path, file, layout, pack)
 
 
-def gzipped_csv_sink(path: Path, layout: Layout) -> AbstractContextManager[Sink]:
-    """Write gzipped CSV text to `path`."""
+def gzipped_csv_sink(part: Path, path: Path, layout: Layout) -> AbstractContextManager[Sink]:
+    """Write gzipped CSV text to `part`, which is to become `path`."""
     # A gzip file may be several one after the other, so pieces are packed by many threads.
-    return csv_sink(path, layout, lambda data: gzip.compress(data, GZIP_LEVEL, mtime=0))
+    return csv_sink(part, path, layout, lambda data: gzip.compress(data, GZIP_LEVEL, mtime=0))
 
 
 def line(values: list[Any]) -> bytes:

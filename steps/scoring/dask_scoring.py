@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from steps.base.dask_cluster import dask_client
 from steps.base.errors import FAILURE, StepError
-from steps.base.files import whole_folder
 from steps.scoring import stream
 from steps.scoring.csv_table import CsvTable
 from steps.scoring.plan import check_rows
 from steps.scoring.quarantine import BadRows
-from steps.scoring.sinks import PARTS, parquet_part, part_name
+from steps.scoring.sinks import parquet_part, part_name, whole_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +68,7 @@ def score(
     totals = stream.Totals()
     with (
         dask_client(request.scheduler) as client,
-        whole_folder(request.output, PARTS) as folder,
+        whole_output(request.output) as folder,
         request.bad_rows() as bad,
     ):
         for number, part in enumerate(_parts(client, table, scorer, layout, folder, digests)):
@@ -128,6 +127,6 @@ def score_section(
     if not Path(part).parent.is_dir():
         raise StepError(f"expected {Path(part).parent} on each worker, found nothing; {SHARED}")
     bad = _Collected()
-    with parquet_part(Path(part), layout, Path(part)) as sink:
+    with parquet_part(Path(part), Path(part), layout) as sink:
         totals = stream.score(section.chunks(), scorer, sink, bad, lambda _: None)
     return Part(totals, bad.chunks)

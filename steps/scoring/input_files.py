@@ -17,7 +17,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 from steps.base.errors import StepError, Unreadable
 from steps.base.files import file_digest, named_digest
-from steps.data.sources import local_path, scheme, unreadable, without_query
+from steps.data.sources import (
+    local_path,
+    scheme,
+    start_of_relative,
+    unreadable,
+    without_query,
+)
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
 MAGIC = {b"PAR1": PARQUET, b"\x1f\x8b": GZIP}
@@ -64,7 +70,7 @@ def find_files(location: str) -> tuple[InputFile, ...]:
     if not files:
         raise Unreadable(
             f"expected a file, a folder of {', '.join(SUFFIXES)} files or a glob that matches "
-            f"some, found nothing at {without_query(location)}"
+            f"some, found nothing at {without_query(location)}{start_of_relative(location)}"
         )
     kinds = {file.format == PARQUET: file for file in files}
     if len(kinds) > 1:

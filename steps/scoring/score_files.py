@@ -12,7 +12,7 @@ from steps.base.errors import StepError
 from steps.scoring import drift, stream
 from steps.scoring.input_files import Digests
 from steps.scoring.plan import check_rows, open_table, plan
-from steps.scoring.sinks import open_sink
+from steps.scoring.sinks import open_sink, whole_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +59,11 @@ def score_files(
     return ScoringResult(totals, digest, time.monotonic() - started, drifts)
 
 
+def check_columns(files: tuple[InputFile, ...], schema: Schema, request: Request) -> None:
+    """Raise a StepError if the columns of the files cannot be scored, or not be kept."""
+    plan(open_table(files, request.delimiter), schema, request)
+
+
 def _score_here(
     table: Table,
     scorer: stream.Scorer,
@@ -68,7 +73,12 @@ def _score_here(
     progress: Callable[[int], None],
 ) -> Totals:
     chunks = table.chunks(scorer.selection, digests)
-    with open_sink(request.output, layout) as sink, request.bad_rows() as bad:
+    # The sink and the bad rows are complete before either appears.
+    with (
+        whole_output(request.output) as part,
+        request.bad_rows() as bad,
+        open_sink(part, request.output, layout) as sink,
+    ):
         totals = stream.score(chunks, scorer, sink, bad, progress)
         check_rows(totals.read)
     return totals

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from steps.base.errors import FAILURE, StepError
-from steps.base.files import unwritable
+from steps.base.files import output_errors
 from steps.scoring import drift
 from steps.scoring.labelled import Labelled, LabelledTotal
 from steps.scoring.rows import Predicted
@@ -138,10 +138,8 @@ def score(
     def write(future: Future[Scored]) -> None:
         part = future.result()
         bad_rows.add(part.file, part.read, part.rejected)
-        try:
+        with output_errors(sink.path):
             written = sink.write(part.encoded) if part.encoded is not None else 0
-        except OSError as error:
-            raise unwritable(sink.path, error) from error
         totals.add(part, written)
         progress(written)
 

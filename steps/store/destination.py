@@ -28,6 +28,7 @@ from mlflow_aml.config import WorkspaceConfig, choose_config
 from mlflow_aml.workspace import studio_url, tracking_uri, use_login
 from steps.base.secrets import masked
 from steps.store import database
+from steps.store.local_database import check_writable
 
 AZURE = "azureml:"
 REMOTE_SCHEMES = ("azureml", "http", "https", "databricks", "uc")
@@ -83,6 +84,7 @@ def connect(workspace: str) -> Destination:
     chosen = choose_destination(workspace, os.environ, Path.cwd())
     if chosen is None:
         uri = mlflow.get_tracking_uri()
+        check_writable(uri)
         database.open_or_create(uri)
         return Destination(uri, "local store")
     if isinstance(chosen, WorkspaceConfig):
@@ -151,7 +153,7 @@ def _hand_over(uri: str, environ: MutableMapping[str, str]) -> None:
 
 
 def _point_at(uri: str, environ: MutableMapping[str, str]) -> None:
-    # For the whole process: azureml-mlflow's artifact client asks the default client's store.
+    # For the whole process: azureml-mlflow 1.62's artifact client asks the default store.
     mlflow.set_tracking_uri(uri)
     environ[TRACKING_URI] = uri
     # The id of an experiment in the local store.

@@ -30,6 +30,8 @@ DEEPEST = 16
 LONGEST_PLAIN = 4_300
 # What belongs to no library that skops might import for it; skops has a list of its own of these.
 BASIC = ("builtins.", "numpy.")
+# Functions that a file brings: none of the project's models has one.
+CALLABLES = ("FunctionNode", "MethodNode", "OperatorFuncNode", "PartialNode")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -157,6 +159,8 @@ def _strangers(file: BinaryIO, folder: Path, trusted: Collection[str]) -> list[s
             left.extend(node)
         elif isinstance(node, dict):
             left.extend(node.values())
+            if node.get("__loader__") in CALLABLES:
+                found.add(f"functions.{node['__loader__']}")
             if "__class__" in node:
                 found.add(f"{node.get('__module__')}.{node['__class__']}")
     unknown = {name for name in found if not name.startswith(BASIC) and name not in trusted}

@@ -29,26 +29,72 @@ if TYPE_CHECKING:
 BEST_ESTIMATOR = "best_estimator"
 
 # The reviewed classes of scikit-learn that a model may consist of, and what their files hold beside
-# them: a tree's arrays and an imputer's dtype. A type that is not listed makes saving fail.
+# them: an imputer's dtype, a tree's arrays, those of a histogram boosting's trees, the three
+# numbers that a target encoder's folds are, and the dictionary of an average's members. A type
+# that is not listed makes saving fail.
 ESTIMATORS = (
     "sklearn.compose._column_transformer.ColumnTransformer",
+    "sklearn.ensemble._forest.ExtraTreesClassifier",
+    "sklearn.ensemble._forest.ExtraTreesRegressor",
     "sklearn.ensemble._forest.RandomForestClassifier",
+    "sklearn.ensemble._forest.RandomForestRegressor",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
+    "sklearn.ensemble._voting.VotingClassifier",
+    "sklearn.ensemble._voting.VotingRegressor",
     "sklearn.impute._base.SimpleImputer",
+    "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.linear_model._ridge.Ridge",
     "sklearn.pipeline.Pipeline",
+    "sklearn.preprocessing._data.StandardScaler",
+    "sklearn.preprocessing._encoders.OneHotEncoder",
+    "sklearn.preprocessing._encoders.OrdinalEncoder",
+    # What `passthrough` becomes when it is fitted.
+    "sklearn.preprocessing._function_transformer.FunctionTransformer",
+    "sklearn.preprocessing._label.LabelBinarizer",
+    "sklearn.preprocessing._label.LabelEncoder",
+    "sklearn.preprocessing._target_encoder.TargetEncoder",
     "sklearn.tree._classes.DecisionTreeClassifier",
+    "sklearn.tree._classes.DecisionTreeRegressor",
+    "sklearn.tree._classes.ExtraTreeClassifier",
+    "sklearn.tree._classes.ExtraTreeRegressor",
 )
-TRUSTED_TYPES = ["numpy.dtype", "sklearn.tree._tree.Tree"]
+TRUSTED_TYPES = [
+    "numpy.dtype",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfMultinomialLoss",
+    "sklearn._loss._loss.CyHalfSquaredError",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn._loss.loss.HalfSquaredError",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+]
 
 REQUIREMENTS = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
 
 
 def signature(schema: Schema) -> ModelSignature:
-    """Describe the model's columns: features are doubles, so a missing value is accepted."""
-    output = {bool: DataType.boolean, int: DataType.long, str: DataType.string}
-    return ModelSignature(
-        inputs=ColumnSchema([ColSpec(DataType.double, name) for name in schema.features]),
-        outputs=ColumnSchema([ColSpec(output[type(schema.positive)])]),
+    """Describe the model's columns: categories are strings, all others doubles.
+
+    A missing value is accepted: NaN, or None where it is text.
+    """
+    kinds = {bool: DataType.boolean, int: DataType.long, str: DataType.string}
+    columns = ColumnSchema(
+        [
+            ColSpec(DataType.string if name in schema.categories else DataType.double, name)
+            for name in schema.features
+        ]
     )
+    output = kinds[type(schema.classes[0])] if schema.classes else DataType.double
+    return ModelSignature(inputs=columns, outputs=ColumnSchema([ColSpec(output)]))
 
 
 def log_best_estimator(
@@ -56,8 +102,8 @@ def log_best_estimator(
 ) -> None:
     """Save the fitted pipeline under `folder` and log it as the run's `best_estimator`.
 
-    Saved and logged in two calls: `log_model` needs an API that Azure ML does not have, and it
-    infers in a child process the requirements that are known here.
+    Saved and logged in two calls: MLflow 3's `log_model` needs an API that Azure ML does not
+    have, and it infers in a child process the requirements that are known here.
     """
     target = folder / BEST_ESTIMATOR
     save(pipeline, schema, metadata, run.id, target)
@@ -133,6 +179,19 @@ def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
     versions = metadata.get("versions", {})
     if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
         raise StepError("expected a mapping of texts as versions, found another value")
+
+
+def untrusted_types(estimator: Any) -> list[str]:
+    """Name the types of an estimator that would make saving it fail."""
+    _import_skops()
+    import skops.io
+
+    try:
+        found = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
+    except RecursionError:
+        # skops 0.16 on a scorer, which histogram boosting keeps if `scoring` names one.
+        return ["what refers to itself (such as a scorer)"]
+    return sorted(set(found) - set(TRUSTED_TYPES))
 
 
 def _import_skops() -> None:

@@ -55,10 +55,12 @@ def search(
     candidates = settings.candidates()
     console.say(f"search: {len(candidates)} candidates, {settings.folds} folds each")
     described = unfitted_search(work, settings)
-    run.log(record.search_settings(described))
-    tags = run.client.get_run(run.id).data.tags
+    begun = run.client.get_run(run.id).data
+    settled = record.search_settings(described, begun.params)
+    run.log(settled)
+    tags = {**begun.tags, **settled.tags}
     _log_training_data(run, work, tags)
-    parent = ParentRun(run, tags, work.estimator, settings.metric)
+    parent = ParentRun(run, tags, work.families, settings.metric)
     known = finished_candidates(run, tags[KEY], candidates) if execution.resume else {}
     if known:
         console.say(f"search: {len(known)} of them taken over from an interrupted run")
@@ -94,8 +96,8 @@ def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> Non
     try:
         run.client.log_inputs(run.id, inputs)
     except MlflowException:
-        # MLflow's SQL store looks for the data set and then adds it: of two trainings that start
-        # together the second fails to add what now is there. Any other reason shows again.
+        # MLflow 3.15's SQL store looks for the data set and then adds it: of two trainings that
+        # start together the second fails to add what now is there. Other reasons show again.
         run.client.log_inputs(run.id, inputs)
 
 

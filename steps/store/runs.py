@@ -108,7 +108,7 @@ def find_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator
                 [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
             )
         except ValueError as error:
-            # MLflow writes a run's files in place: a kill in that moment leaves an empty one.
+            # MLflow 3.15 writes a run's files in place: a kill in that moment leaves an empty one.
             raise StepError(
                 f"expected readable runs in {mlflow.get_tracking_uri()}, found a damaged one "
                 f"({error}); a folder of runs does not survive every kill: use a database "

@@ -15,6 +15,7 @@ from distributed import LocalCluster, Security
 
 from steps.base import dask_cluster as cluster
 from steps.base.errors import StepError
+from steps.base.temporary import temporary_folder
 
 
 def test_scheduler_is_none_local_or_an_address() -> None:
@@ -33,8 +34,13 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @pytest.mark.slow
 def test_local_cluster_runs_the_projects_functions() -> None:
-    with cluster.dask_client("local", workers=1) as client:
+    with (
+        temporary_folder("train") as folder,
+        cluster.dask_client("local", workers=1) as client,
+    ):
         assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+        places = client.run(lambda dask_worker: dask_worker.local_directory)
+        assert all(Path(place).is_relative_to(folder) for place in places.values())
 
 
 @pytest.mark.slow
@@ -124,10 +130,12 @@ def test_tls_with_dasks_own_configuration(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     issued = authority.issue_cert("127.0.0.1")
     issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
-    own = {"cert": str(tmp_path / "own.pem"), "key": str(tmp_path / "own.pem")}
-    tls = {"ca-file": str(tmp_path / "ca.pem"), "client": own, "scheduler": own, "worker": own}
+    tls = {"distributed.comm.tls.ca-file": str(tmp_path / "ca.pem")}
+    for role in ("client", "scheduler", "worker"):
+        tls[f"distributed.comm.tls.{role}.cert"] = str(tmp_path / "own.pem")
+        tls[f"distributed.comm.tls.{role}.key"] = str(tmp_path / "own.pem")
     with (
-        dask.config.set({"distributed.comm.tls": tls}),
+        dask.config.set(tls),
         LocalCluster(
             n_workers=1,
             threads_per_worker=1,

@@ -70,7 +70,7 @@ def test_a_job_runs_its_snapshot_and_streams_its_log(
     loopback_workspace: LoopbackWorkspace,
     project: Path,
 ) -> None:
-    # azureml-mlflow renews a job's token 95 s before its end.
+    # azureml-mlflow 1.62 renews a job's token 95 s before its end.
     loopback_workspace.faults.token_lifetime = 94
     run = submit("")
     interpreter.run("job.wait_for_completion(show_output=True)")

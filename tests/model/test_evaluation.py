@@ -15,6 +15,7 @@ from steps.model.fitted_search import summarize_search
 from steps.model.importances import importances
 from steps.model.metrics import METRICS, SCORERS, scores
 from steps.model.pipeline import build_pipeline
+from steps.model.task import task_of
 from steps.report.sentences import key_findings
 from tests.conftest import DIABETES
 from tests.model.trained import train
@@ -105,9 +106,10 @@ def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> 
     frame = pd.DataFrame(random.normal(size=(20_000, 60)), columns=[f"x{i}" for i in range(60)])
     labels = np.arange(20_000) < 8
     frame.loc[labels, "x7"] += 9
-    pipeline = build_pipeline(Schema(tuple(frame.columns), "y", (False, True), ()), 0)
+    schema = Schema(tuple(frame.columns), "y", (False, True), ())
+    pipeline = build_pipeline(schema, 0)
     pipeline.set_params(clf__n_estimators=10, clf__max_features=None).fit(frame, labels)
-    found = importances(pipeline, frame, labels, seed=0)
+    found = importances(task_of(schema, 0), pipeline, frame, labels, seed=0)
     assert found.features[0] == "x7"
     assert np.isfinite(found.drops).all()
     assert found.drops.shape == (60, 5)

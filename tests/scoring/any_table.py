@@ -67,7 +67,8 @@ def tables(draw: Any, text: Any = TEXT) -> pd.DataFrame:
     count = draw(st.integers(1, 8))
 
     def column(cells: Any) -> list[Any]:
-        return draw(st.lists(cells, min_size=count, max_size=count))
+        drawn: list[Any] = draw(st.lists(cells, min_size=count, max_size=count))
+        return drawn
 
     columns = {name: column(NUMBER) for name in FEATURES}
     if draw(st.booleans()):
@@ -95,7 +96,8 @@ def score(location: Path, output: Path, **request: Any) -> score_files.ScoringRe
 def read(path: Path) -> pd.DataFrame:
     """Read an output; all that is kept of a CSV is text."""
     if path.is_dir() or path.suffix == ".parquet":
-        return pq.read_table(path).to_pandas()
+        table: pd.DataFrame = pq.read_table(path).to_pandas()
+        return table
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as file:
         header, *lines = list(csv.reader(file, strict=True))

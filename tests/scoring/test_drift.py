@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from steps.data.profile import profile
 from steps.data.schema import Schema
 from steps.report import drift_page
 from steps.scoring import drift
-from tests.scoring.conftest import BINS, FEATURES, FRAME, SCHEMA, Score, rows
+from tests.scoring.conftest import BINS, FEATURES, FRAME, SCHEMA, TABLE, Score, rows
 
 VALUES = arrays(
     np.float64,
@@ -76,7 +77,7 @@ def test_rate_of_false_alarms() -> None:
     for _ in range(300):
         train, scored = random.normal(size=500), random.normal(size=60)
         frame = pd.DataFrame({"x": train, "y": np.arange(500) % 2})
-        bins = drift.read_bins(profile(frame, 0, schema), schema)
+        bins = drift.read_bins(profile(pa.Table.from_pandas(frame), 0, schema), schema)
         found = drift.compare(drift.count([scored], bins), bins)[0]
         over += found.psi > found.by_chance
         assert not found.is_over(1.0)
@@ -122,6 +123,6 @@ def test_page_shows_a_feature_with_one_bin(tmp_path: Path) -> None:
 
 
 def test_profile_survives_json() -> None:
-    again = drift.read_bins(json.loads(json.dumps(profile(FRAME, 0, SCHEMA))), SCHEMA)
+    again = drift.read_bins(json.loads(json.dumps(profile(TABLE, 0, SCHEMA))), SCHEMA)
     for bins, wanted in zip(again, BINS, strict=True):
         np.testing.assert_array_equal(bins.edges, wanted.edges)

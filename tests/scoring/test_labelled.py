@@ -70,5 +70,5 @@ def test_one_class_has_no_area() -> None:
         (pa.array(["no", "yes", "yes", "", "maybe"]), ("no", "yes")),
     ],
 )
-def test_class_of(values: pa.Array, classes: tuple[object, object]) -> None:
+def test_class_of(values: pa.Array, classes: tuple[bool | int | str, ...]) -> None:
     assert class_of(values, classes).tolist() == [0, 1, 1, -1, -1]

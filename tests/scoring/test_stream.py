@@ -14,6 +14,7 @@ import pytest
 
 from steps.base.errors import FAILURE, StepError
 from steps.scoring import stream
+from steps.scoring.predictor import Predictor
 from steps.scoring.quarantine import BadRows
 from steps.scoring.rows import Rows, Selection
 from tests.scoring.conftest import SCHEMA
@@ -37,7 +38,10 @@ class Numbered:
         return Rows([np.array([float(self.number)])], None, None, None, 1)
 
 
-class Half:
+class Half(Predictor):
+    def __init__(self) -> None:
+        pass
+
     def probabilities(self, features: list[np.ndarray]) -> np.ndarray:
         return np.stack([features[0], features[0]], axis=1)
 

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
-from benchmarks.latency_proxy import LatencyProxy, Request
 from steps.base import console
 from steps.model.executors import LocalExecutor, ResultsFuture
 from steps.model.grid import Candidate
@@ -27,12 +26,13 @@ from steps.model.search_loop import fit_all
 from steps.store.children import ChildRuns, ParentRun, name_of
 from steps.store.runs import KEY, StepRun
 from tests.conftest import all_runs, tracking
+from tests.latency_proxy import LatencyProxy, Request
 from tests.model.searches import Case, make_case
 from tests.store.searches import in_order, run_search, step_run
 
 
 def parent_of(case: Case, run: StepRun) -> ParentRun:
-    return ParentRun(run, {KEY: "key"}, case.work.estimator, "f1")
+    return ParentRun(run, {KEY: "key"}, case.work.families, "f1")
 
 
 class Watched(LocalExecutor):

@@ -54,7 +54,7 @@ def test_studio_address_in_each_cloud() -> None:
 
 @pytest.mark.slow
 def test_a_local_step_imports_nothing_of_azure() -> None:
-    # mlflow itself loads azureml-mlflow, as it does every installed plugin of its kind.
+    # mlflow 3.15 itself loads azureml-mlflow, as it does every installed plugin of its kind.
     code = (
         "import sys, mlflow, mlflow.sklearn, mlflow.tracking\n"
         "azure = lambda: {n for n in sys.modules if n.split('.')[0] in ('azure', 'azureml')}\n"

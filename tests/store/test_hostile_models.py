@@ -183,7 +183,7 @@ def skops_file(model: Path, schema: str) -> None:
         file.writestr("schema.json", schema + ', "protocol": 2, "content": {}}')
 
 
-HOSTILE = {
+HOSTILE: dict[Callable[[Path, Path], None], str] = {
     pickled: "format is 'pickle'",
     cloudpickled: "format is 'cloudpickle'",
     without_format: "format is 'not said'",
@@ -210,7 +210,7 @@ def test_a_model_of_this_project_is_loaded(model: Path) -> None:
     assert isinstance(models.load(model).estimator[-1], RandomForestClassifier)
 
 
-@pytest.mark.parametrize("spoil", HOSTILE, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("spoil", HOSTILE, ids=lambda spoil: str(spoil.__name__))
 def test_a_hostile_model(spoil: Callable[[Path, Path], None], model: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     spoil(model, canary)
