@@ -33,6 +33,7 @@ from steps.model.threshold import Rule, parse_threshold
 from steps.store import datasets, models, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
+from steps.store.model_file import MODEL_FILE
 from steps.store.recorded_search import Execution, search
 from steps.store.registry import CHAMPION, model_name
 from steps.store.runs import Run, StepRun
@@ -257,7 +258,7 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
 
 def artifacts(chosen: TrainParameters) -> tuple[str, ...]:
     """Name what a run with these parameters must still have to be reused."""
-    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{models.MODEL_FILE}"
+    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{MODEL_FILE}"
     return (*model, "report.html") if chosen.report else model
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import platform
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from steps.base import console
 from steps.base.errors import FAILURE, StepError
 from steps.base.parsers import NONE
 
@@ -72,6 +74,7 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
         ):
             yield client
         return
+    _warn_of_strangers(scheduler)
     with _connected(dask, scheduler) as client:
         _check_workers(client, scheduler)
         if not _is_here(client):
@@ -79,9 +82,33 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
         yield client
 
 
+def _warn_of_strangers(address: str) -> None:
+    """Say what Dask does not: `tcp://` has neither login nor encryption."""
+    parts = urlsplit(address)
+    if parts.scheme == "tcp" and not _is_this_machine(parts.hostname or ""):
+        console.warn(
+            f"{address} is not encrypted and asks for no login: who is on that network can read "
+            "the data and run code on its machines; tls:// keeps others out (see README)"
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _connected(dask: Any, address: str) -> Any:
     try:
         return dask.Client(address, timeout=SECONDS_TO_CONNECT)
+    except TypeError as error:
+        # distributed says so of a context that is None.
+        raise StepError(
+            f"scheduler={address} expects certificates in Dask's configuration, found none: set "
+            "distributed.comm.tls.ca-file, .client.cert and .client.key, or the variables "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
+        ) from error
     except (OSError, ValueError) as error:
         raise StepError(
             f"expected a Dask scheduler at {address}, found none that answers within "

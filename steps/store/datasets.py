@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from steps.base.errors import StepError, first_line
 from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST, TRAIN
 from steps.data.schema import Schema
 from steps.store.artifacts import download
@@ -46,13 +47,20 @@ class Dataset:
 def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
     """Download the data of a preprocess run."""
     data = download(client, run_id, DATA, folder)
-    schema = Schema.from_json((data / SCHEMA).read_text(encoding="utf-8"))
-    return Dataset(
-        train=_read(data / TRAIN, schema),
-        test=_read(data / TEST, schema),
-        schema=schema,
-        profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
-    )
+    try:
+        schema = Schema.from_json((data / SCHEMA).read_text(encoding="utf-8"))
+        return Dataset(
+            train=_read(data / TRAIN, schema),
+            test=_read(data / TEST, schema),
+            schema=schema,
+            profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
+        )
+    # pyarrow's errors are ValueErrors and OSErrors.
+    except (StepError, KeyError, ValueError, OSError) as error:
+        raise StepError(
+            f"expected whole files in {DATA} of the preprocess run {run_id}, found a damaged one "
+            f"({first_line(error)}); run preprocess again (main: -P fresh=true)"
+        ) from error
 
 
 def _read(path: Path, schema: Schema) -> pd.DataFrame:
