@@ -74,7 +74,8 @@ def classes_apart(details: MulticlassDetails, worst: Confusion | None) -> list[s
     )
     without = sum(not one.rows for one in details.each)
     if without:
-        said.append(f"{without:,} classes have no held-out row: nothing is known of them.")
+        have = "class has" if without == 1 else "classes have"
+        said.append(f"{without:,} {have} no held-out row: nothing is known of them.")
     return said
 
 
