@@ -111,7 +111,7 @@ def intervals(coverage: float | None, half_width: float | None) -> list[str]:
     if coverage is None or half_width is None:
         return []
     return [
-        f"Prediction intervals of level {MEASURED:.0%} are ± {amount(half_width)}, and held "
+        f"Prediction intervals of level {MEASURED:.0%} are ±\u00a0{amount(half_width)}, and held "
         f"{coverage:.1%} of the held-out rows."
     ]
 
