@@ -118,7 +118,8 @@ def cross_validation(
     key = (("cross-validation, ± deviation of folds", GREY), ("held-out, 95 %", MODEL))
     for label, colour in key:
         axes.plot([], [], "o-", color=colour, markersize=5, label=label)
-    legend_above(axes, len(key))
+    # Of the figure: beside long names of scores the axes are too narrow for it.
+    figure.legend(loc="outside upper left", ncols=len(key), borderpad=0.2)
     return figure
 
 

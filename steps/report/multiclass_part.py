@@ -48,7 +48,7 @@ def part(
         template="multiclass.html.j2",
         predicted=schema.target,
         figures=_figures(evaluation, details),
-        tiles=("roc_auc", "accuracy", "balanced_accuracy", "f1", "log_loss"),
+        tiles=("roc_auc", "accuracy", "f1", "log_loss"),
         findings=[
             sentences.how_right(evaluation),
             *sentences.against_others(evaluation, details.folds),

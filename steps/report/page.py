@@ -60,7 +60,7 @@ def metric_title(metric: str) -> str:
 
 def score(value: float) -> str:
     """Write a score; one that cannot be computed is a dash."""
-    return NONE if math.isnan(value) else f"{value:.3f}"
+    return NONE if math.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
 def signed(value: float) -> str:

@@ -74,7 +74,8 @@ def classes_apart(details: MulticlassDetails, worst: Confusion | None) -> list[s
     )
     without = sum(not one.rows for one in details.each)
     if without:
-        said.append(f"{without:,} classes have no held-out row: nothing is known of them.")
+        have = "class has" if without == 1 else "classes have"
+        said.append(f"{without:,} {have} no held-out row: nothing is known of them.")
     return said
 
 
@@ -110,7 +111,7 @@ def intervals(coverage: float | None, half_width: float | None) -> list[str]:
     if coverage is None or half_width is None:
         return []
     return [
-        f"Prediction intervals of level {MEASURED:.0%} are ± {amount(half_width)}, and held "
+        f"Prediction intervals of level {MEASURED:.0%} are ±\u00a0{amount(half_width)}, and held "
         f"{coverage:.1%} of the held-out rows."
     ]
 

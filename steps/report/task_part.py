@@ -15,7 +15,7 @@ class TaskPart:
     """One kind of target: its template and what fills it.
 
     `tiles` are metrics, `findings` sentences, `note` is about the table of scores. `predicted` is
-    what the title names, `held_out` what else is said of these rows.
+    what the title names.
     """
 
     template: str
