@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlflow_aml.config import WorkspaceConfig, config_from_uri
 from mlflow_aml.errors import FAILURE, AzureMLError
 from mlflow_aml.login import login, quiet
-
-if TYPE_CHECKING:
-    from azureml.core import Workspace
+from mlflow_aml.resource_manager import (
+    FORBIDDEN,
+    NOT_FOUND,
+    RefusedError,
+    ResourceManager,
+    current_cloud,
+)
 
 # Studio's address by the ending of the tracking host: one for each of Azure's clouds.
 STUDIOS = {
@@ -19,63 +23,93 @@ STUDIOS = {
     ".ml.azure.cn": "https://studio.ml.azure.cn",
 }
 STUDIO = "https://ml.azure.com"
+# Of both Azure's own answer and the tracking server: mlflow 2 and 3 speak the second.
+ANSWERED, SPOKEN = "/mlflow/v1.0", "/mlflow/v2.0"
 
 
-def open_workspace(config: WorkspaceConfig) -> tuple[Workspace, str]:
-    """Open the workspace with this process's login; gives it and its MLflow tracking URI.
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace that this login can use: where its runs are, and Resource Manager about it."""
 
-    mlflow uses the same login with that URI from then on. Each failure has its own message.
+    tracking_uri: str
+    azure: ResourceManager
+
+    @property
+    def api(self) -> str:
+        """The address of its services."""
+        return f"https://{urlsplit(self.tracking_uri).netloc}"
+
+
+def find_workspace(config: WorkspaceConfig, uri: str | None = None) -> Workspace:
+    """Find a workspace by its names, or by its tracking URI, which needs no request.
+
+    mlflow uses this process's login with the URI from then on.
     """
-    import requests
-    from azure.core.exceptions import AzureError
-    from azureml.core import Workspace
-    from azureml.exceptions import AzureMLException, UserErrorException
-    from msrest.exceptions import ClientException
+    azure = ResourceManager(config, login())
+    if uri is None:
+        answered = _properties(azure, config)["mlFlowTrackingUri"]
+        uri = str(answered).rstrip("?").replace(ANSWERED, SPOKEN)
+    _hand_login_to_mlflow(uri)
+    return Workspace(uri, azure)
 
-    from mlflow_aml.authentication import LoginAuthentication
 
-    # azureml-core logs and raises: the exception is enough.
-    with quiet("azureml._project._commands"):
-        try:
-            workspace = Workspace.get(
-                config.workspace_name,
-                auth=LoginAuthentication(login()),
-                subscription_id=config.subscription_id,
-                resource_group=config.resource_group,
-            )
-            return workspace, workspace.get_mlflow_tracking_uri().rstrip("?")
-        except UserErrorException:
+def _properties(azure: ResourceManager, config: WorkspaceConfig) -> dict[str, str]:
+    """Ask Resource Manager about the workspace; each failure has its own message."""
+    name = f"workspace '{config.workspace_name}' of resource group '{config.resource_group}'"
+    try:
+        properties: dict[str, str] = azure.get()["properties"]
+    except RefusedError as error:
+        if error.code in ("SubscriptionNotFound", "InvalidSubscriptionId"):
             raise AzureMLError(
                 f"this login has no access to the subscription {config.subscription_id} of the "
                 "workspace: check subscription_id, the tenant you logged in to, and that you have "
                 "a role (AzureML Data Scientist, say) there"
             ) from None
-        except (AzureMLException, AzureError, ClientException, requests.RequestException) as error:
-            status = getattr(error, "status_code", "")
-            raise explain_workspace(config, f"{status} {error}") from None
-
-
-def explain_workspace(config: WorkspaceConfig, message: str) -> AzureMLError:
-    """Say in one line why the workspace cannot be opened."""
-    name = f"the workspace '{config.workspace_name}' of resource group '{config.resource_group}'"
-    if "Workspace not found" in message:
-        return AzureMLError(f"Azure knows no {name[4:]}: check config.json")
-    if any(word in message for word in ("403", "Forbidden", "AuthorizationFailed")):
-        return AzureMLError(
-            f"Azure forbids this login {name}: ask its owner for the role AzureML Data Scientist"
-        )
-    if any(word in message for word in ("401", "Unauthorized", "ExpiredAuthentication")):
-        return AzureMLError(f"Azure did not accept this login's token for {name}: log in again")
-    return AzureMLError(
-        f"could not reach Azure (management.azure.com) to open {name}, or it failed; check the "
-        "network and HTTPS_PROXY, or try again later",
-        exit_code=FAILURE,
-    )
+        if error.status == NOT_FOUND:
+            raise AzureMLError(f"Azure knows no {name}: check config.json") from None
+        if error.status == FORBIDDEN and error.code == "AuthorizationFailed":
+            raise AzureMLError(
+                f"Azure forbids this login the {name}: ask its owner for the role AzureML Data "
+                "Scientist"
+            ) from None
+        raise
+    return properties
 
 
 def tracking_uri(config: WorkspaceConfig) -> str:
-    """Ask the workspace for its MLflow tracking URI, and make mlflow use this login with it."""
-    return open_workspace(config)[1]
+    """Open the workspace with azureml-core, and give its MLflow tracking URI.
+
+    mlflow uses this process's login with that URI from then on. If azureml-core fails, Resource
+    Manager is asked for the reason.
+    """
+    import requests
+    from azure.core.exceptions import AzureError
+    from azureml.core import Workspace as CoreWorkspace
+    from azureml.core.authentication import ArmTokenAuthentication
+    from azureml.exceptions import AzureMLException
+    from msrest.exceptions import ClientException
+
+    token = login().get_token("https://management.azure.com/.default").token
+    # azureml-core logs and raises: the exception is enough.
+    with quiet("azureml._project._commands"):
+        try:
+            workspace = CoreWorkspace.get(
+                config.workspace_name,
+                # It asks the network for a cloud's addresses unless it is told the cloud's name.
+                auth=ArmTokenAuthentication(token, cloud=current_cloud()),
+                subscription_id=config.subscription_id,
+                resource_group=config.resource_group,
+            )
+            uri: str = workspace.get_mlflow_tracking_uri().rstrip("?")
+        except (AzureMLException, AzureError, ClientException, requests.RequestException) as error:
+            _properties(ResourceManager(config, login()), config)
+            raise AzureMLError(
+                f"azureml-core could not open the workspace ({type(error).__name__}); try again "
+                "later",
+                exit_code=FAILURE,
+            ) from None
+    _hand_login_to_mlflow(uri)
+    return uri
 
 
 def use_login(tracking_uri: str) -> None:
@@ -84,19 +118,22 @@ def use_login(tracking_uri: str) -> None:
     Left alone, azureml-mlflow makes a login of its own, which waits for a browser or a device
     code even where there is no terminal.
     """
+    # Ask once now: a login that fails must fail here, not after mlflow's retries.
+    login().get_token("https://management.azure.com/.default")
+    _hand_login_to_mlflow(tracking_uri)
+
+
+def _hand_login_to_mlflow(tracking_uri: str) -> None:
     from azureml.mlflow import get_mlflow_tracking_uri_v2
 
     config = config_from_uri(tracking_uri)
-    credential = login()
-    # Ask once now: a login that fails must fail here, not after mlflow's retries.
-    credential.get_token("https://management.azure.com/.default")
     get_mlflow_tracking_uri_v2(
         SimpleNamespace(ml_flow_tracking_uri=tracking_uri),
         {
             "subscription_id": config.subscription_id,
             "resource_group_name": config.resource_group,
             "workspace_name": config.workspace_name,
-            "auth": credential,
+            "auth": login(),
             "host_url": f"https://{urlsplit(tracking_uri).netloc}",
         },
     )

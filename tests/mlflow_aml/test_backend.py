@@ -79,8 +79,16 @@ def last_job(workspace: LoopbackWorkspace) -> Job:
 
 
 def uploaded(workspace: LoopbackWorkspace) -> set[str]:
-    """Names of the files that the last submission sent."""
-    return set(workspace.snapshots.all[last_job(workspace).snapshot].uploaded)
+    """Names of the files of the last job."""
+    return set(last_job(workspace).code_asset.blobs)
+
+
+def sent(workspace: LoopbackWorkspace) -> list[str]:
+    """List the uploads since the last look."""
+    lines = [line for line in workspace.requests if line.startswith("PUT") and ".blob." in line]
+    puts = [line for line in lines if "/code-" in line]
+    workspace.requests.clear()
+    return puts
 
 
 def described(run: Run) -> dict[str, str]:
@@ -147,15 +155,23 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
     (toy.folder / "patients.csv").symlink_to("/etc/hostname")
     assert submit(toy, "greet").code == 0
     assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
-    # Only what changed, then nothing.
     (toy.folder / "new.txt").write_text("new")
-    assert submit(toy, "greet").code == 0
-    assert uploaded(loopback_workspace) == {"new.txt"}
-    first = last_job(loopback_workspace).snapshot
+    changed = submit(toy, "greet")
+    assert changed.code == 0
+    assert (
+        "not uploaded: .env, config.json, patients.csv (a link out of the project)" in changed.out
+    )
+    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.txt"}
+    assert len(sent(loopback_workspace)) == 3 + 4
     again = submit(toy, "greet", config={"tags": {"team": "x"}})
-    assert last_job(loopback_workspace).snapshot == first
-    assert "already in the workspace" in again.out
-    names = [name for name in loopback_workspace.environments if name.startswith("toy-")]
+    assert sent(loopback_workspace) == []
+    assert "code: already in the workspace" in again.out
+    assert again.out.count("already in the workspace") == 2
+    assert (
+        server(loopback_workspace).get_run(last_job(loopback_workspace).run).data.tags["team"]
+        == "x"
+    )
+    names = [name for name in loopback_workspace.resources.environments if name.startswith("toy-")]
     assert len(names) == 1
 
 
@@ -174,7 +190,7 @@ def test_parameters_reach_the_command_as_they_are(
     assert done.code == 0, done.err
     assert "hello it's; exit 7 $(id) of Azure with data/t.csv" in done.out
     job = last_job(loopback_workspace)
-    assert job.configuration["maxRunDurationSeconds"] == 120
+    assert job.properties["limits"] == {"jobLimitsType": "Command", "timeout": "PT120S"}
     run = server(loopback_workspace).get_run(job.run)
     assert run.data.tags["mlflow.project.entryPoint"] == "greet"
     assert run.data.params["name"] == "'it'\"'\"'s; exit 7 $(id)'"
@@ -225,7 +241,7 @@ def test_without_waiting(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> 
     ("config", "parameters", "words"),
     [
         ({"compute": "nope"}, (), "no compute 'nope'; it has cpu-cluster, gpu-cluster"),
-        ({"COMPUTE": "x"}, (), "unknown key COMPUTE; the keys are compute, wait,"),
+        ({"COMPUTE": "x"}, (), "unknown key COMPUTE; the keys are compute, nodes,"),
         ({"environment": "nope"}, (), "the workspace has no environment 'nope'"),
         ({}, ("name=/etc/hostname",), "parameter name: '/etc/hostname' is not on the cluster"),
     ],
@@ -245,10 +261,6 @@ def test_what_is_refused_before_submission(
     assert len(loopback_workspace.jobs) == before
 
 
-def test_a_project_without_conda_env_and_one_without_workspace(toy: Laptop) -> None:
+def test_a_project_without_workspace(toy: Laptop) -> None:
     (toy.folder / "config.json").unlink()
     assert "expected config.json of an Azure ML workspace" in submit(toy, "greet").err
-    (toy.folder / "MLproject").write_text(TOY.replace("conda_env: conda.yaml", ""))
-    (toy.folder / "conda.yaml").unlink()
-    toy.workspace.write_config(toy.folder)
-    assert "MLproject: expected a conda_env" in submit(toy, "greet").err
