@@ -7,7 +7,7 @@ as a v2 command job and waits for it. It serves any MLproject.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mlflow.projects.submitted_run import SubmittedRun
 from mlflow.projects.utils import fetch_and_validate_project
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_BACKEND
 
-from mlflow_aml.config import AUTO, choose_config, config_from_uri
+from mlflow_aml.config import AUTO, WorkspaceConfig, choose_config, config_from_uri
 from mlflow_aml.console import say, warn
 from mlflow_aml.environment import declared_environment
 from mlflow_aml.errors import AzureMLError
@@ -78,7 +78,7 @@ class AzureMLBackend(AbstractBackend):
             tags = {MLFLOW_PROJECT_BACKEND: NAME}
             recorded = {name: job.parameters.recorded[name] for name in given}
             record = project_record(project_uri, work_dir, version, declared, recorded, tags)
-            workspace = _workspace(tracking_uri, work_dir)
+            workspace = open_workspace(tracking_uri, lambda: _config(work_dir))
             # When this method has returned, mlflow tags the run: it must look for it there.
             mlflow.set_tracking_uri(workspace.tracking_uri)
             submitted = AzureMLSubmittedRun(workspace, submit(workspace.azure, job))
@@ -163,13 +163,18 @@ def cancel(workspace: Workspace, job: str) -> None:
     say(f"job {job}: asked Azure to cancel it: {studio_url(workspace.tracking_uri, job)}")
 
 
-def _workspace(tracking_uri: str, work_dir: Path) -> Workspace:
+def open_workspace(tracking_uri: str, config: Callable[[], WorkspaceConfig]) -> Workspace:
+    """Find the workspace of a tracking URI, if it is one of Azure ML, or that of a config file."""
     if tracking_uri.startswith(AZURE):
         return find_workspace(config_from_uri(tracking_uri), tracking_uri.rstrip("?"))
+    return find_workspace(config())
+
+
+def _config(work_dir: Path) -> WorkspaceConfig:
     for folder in (work_dir, Path.cwd()):
         config = choose_config(AUTO, folder)
         if config is not None:
-            return find_workspace(config)
+            return config
     raise AzureMLError(
         f"expected config.json of an Azure ML workspace in {work_dir}, or MLFLOW_TRACKING_URI="
         f"{AZURE}…, found none; download config.json from the workspace's page in the portal"
