@@ -94,11 +94,15 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) ->
 
 
 def start_and_wait_for(
-    toy: Laptop, text: str, *parameters: str
+    toy: Laptop,
+    text: str,
+    *parameters: str,
+    step: str = "greet",
+    config: dict[str, Any] | None = None,
 ) -> tuple[subprocess.Popen[str], Job]:
-    """Start the greeting, and wait until its job's log has a text."""
+    """Start a job, and wait until its job's log has a text."""
     known = set(toy.workspace.jobs)
-    process = start(toy, "greet", *parameters)
+    process = start(toy, step, *parameters, config=config)
 
     def new_job() -> Job | None:
         names = [name for name in toy.workspace.jobs if name not in known]
