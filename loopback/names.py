@@ -88,13 +88,13 @@ class Names:
         }
         return json.dumps(config, indent=4) + "\n"
 
-    def account_sas(self) -> str:
+    def account_sas(self, permission: str = "rlc") -> str:
         """Return a SAS to create containers and to list and read their blobs with."""
         return generate_account_sas(
             self.account,
             self.account_key,
             ResourceTypes(container=True, object=True),
-            "rlc",
+            permission,
             datetime.now(UTC) + timedelta(hours=1),
         )
 

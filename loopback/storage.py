@@ -15,6 +15,7 @@ from yarl import URL
 from loopback.forward import forward
 from loopback.names import CONTAINER, Names
 from loopback.processes import Server, free_port, plain_environment
+from loopback.tokens import Tokens
 
 AZURITE_VERSION = "3.35.0"
 _VERSION = {"x-ms-version": "2021-08-06"}
@@ -63,8 +64,9 @@ def _install(npm: str, folder: Path) -> None:
 class Storage:
     """The blob service of one workspace, in memory, with the product's account and host name."""
 
-    def __init__(self, names: Names, folder: Path) -> None:
+    def __init__(self, names: Names, tokens: Tokens, folder: Path) -> None:
         self.names = names
+        self.tokens = tokens
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         options = ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
@@ -106,10 +108,19 @@ class Storage:
     async def handle(self, request: web.Request, session: ClientSession) -> web.Response:
         """Answer a request for the account's host name."""
         host = f"{self.names.blob_host}:{self.server.port}"
-        # A client that has the account's key signs its requests itself.
-        signed = request.headers.get("Authorization")
-        more = {"Authorization": signed} if signed and signed.startswith("SharedKey") else {}
         url = self.url + request.raw_path
+        more = {}
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind == "SharedKey":
+            # A client that has the account's key signs its requests itself.
+            more = {"Authorization": f"{kind} {token}"}
+        elif kind == "Bearer":
+            # Azurite takes logins over TLS only, which ends here: what it gets is a signature.
+            if not self.tokens.is_for_storage(token):
+                return web.Response(
+                    status=401, headers={"x-ms-error-code": "InvalidAuthenticationInfo"}
+                )
+            url += f"{'&' if '?' in url else '?'}{self.names.account_sas('rwdlac')}"
         status, headers, body = await forward(session, request, url, host, more)
         return web.Response(status=status, headers=headers, body=body)
 

@@ -80,6 +80,15 @@ class Tokens:
         request[JOB] = claims.get("run")
         return None
 
+    def is_for_storage(self, token: str) -> bool:
+        """Tell if a token is good, of a user and for the storage."""
+        options: Any = {"verify_aud": False}
+        try:
+            claims = jwt.decode(token, self.names.account_key, ["HS256"], options)
+        except jwt.InvalidTokenError:
+            return False
+        return str(claims.get("aud")) == "https://storage.azure.com"
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/common/discovery/instance", self._instances),

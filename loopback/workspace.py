@@ -135,7 +135,7 @@ class LoopbackWorkspace:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> None:
-        self.storage = Storage(self.names, self.folder)
+        self.storage = Storage(self.names, self.tokens, self.folder)
         self._servers.append(self.storage.server)
         port = free_port()
         command = [sys.executable, str(_MLFLOW_SERVER), str(port)]

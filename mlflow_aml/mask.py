@@ -1,4 +1,4 @@
-"""Secrets in addresses, masked: the password of `https://user:password@host`, values of a query."""
+"""Secrets in addresses, masked: the user and password before the host, the values of a query."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def job_parameters(
     for name, value in parameters.items():
         if is_azure_data(value):
             direction = "outputs" if name in written else "inputs"
-            place, rest = _mounted(value)
+            place, rest = _written(value) if name in written else _mounted(value)
             data[direction][name] = place
             texts[name] = f"${{{{{direction}.{name}}}}}{rest}"
         else:
@@ -91,6 +91,19 @@ def _mounted(value: str) -> tuple[AzureData, str]:
         return AzureData(f"{folder}/", FOLDER), value[len(folder) :]
     is_file = "." in value.rpartition("/")[2]
     return AzureData(value, FILE if is_file else FOLDER), ""
+
+
+def _written(value: str) -> tuple[AzureData, str]:
+    """Give the folder that is mounted for an output, and the output's name in it.
+
+    A program that writes beside an output's place, and renames at the end, stays in the mount.
+    """
+    if asset(value):
+        raise AzureMLError(
+            f"an output is expected to be azureml://datastores/<store>/paths/<path>, found {value}"
+        )
+    folder, _, name = value.rstrip("/").rpartition("/")
+    return AzureData(f"{folder}/", FOLDER), f"/{name}"
 
 
 def _for_job(name: str, value: str, files: ProjectFiles, here: Path | None) -> str:

@@ -83,7 +83,7 @@ class BatchScoreParameters:
     log_predictions_up_to: float = parameter(number(0, 1e6), "MB of predictions to log")
     strict: bool = parameter(boolean, "refuse another scikit-learn than the model's")
     scheduler: str | None = parameter(
-        cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
+        cluster.scheduler, "Dask scheduler: none, auto, local, or tcp://host:port", in_key=False
     )
     workspace: str = parameter(
         location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False

@@ -55,7 +55,7 @@ class TrainParameters:
     jobs: int = parameter(parse_jobs, "processes to fit with; -1 is all cores", in_key=False)
     resume: bool = parameter(boolean, "take over finished candidates of a run", in_key=False)
     scheduler: str | None = parameter(
-        cluster.scheduler, "Dask scheduler: none, local, or tcp://host:port", in_key=False
+        cluster.scheduler, "Dask scheduler: none, auto, local, or tcp://host:port", in_key=False
     )
     threshold: Rule = parameter(rule, "probability from which a row is positive, f1, or youden")
     report: bool = parameter(boolean, "make report.html and plots/")

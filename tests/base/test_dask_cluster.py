@@ -15,6 +15,13 @@ from steps.base import dask_cluster as cluster
 from steps.base.errors import StepError
 
 
+def test_auto_is_the_cluster_around_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    assert cluster.scheduler("auto") is None
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://10.0.0.4:8786")
+    assert cluster.scheduler("auto") == "tcp://10.0.0.4:8786"
+
+
 def test_scheduler_is_none_local_or_an_address() -> None:
     assert cluster.scheduler("none") is None
     assert cluster.scheduler("local") == "local"

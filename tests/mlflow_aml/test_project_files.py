@@ -120,7 +120,7 @@ def test_data_of_azure_becomes_inputs_and_outputs(project: Path) -> None:
         "data": "${{inputs.data}}",
         "input": "${{inputs.input}}/*.parquet",
         "asset": "${{inputs.asset}}",
-        "output": "${{outputs.output}}",
+        "output": "${{outputs.output}}/scored",
         "word": "azureml",
     }
     assert job.inputs == {
@@ -128,7 +128,7 @@ def test_data_of_azure_becomes_inputs_and_outputs(project: Path) -> None:
         "input": AzureData(f"{root}inbox/", FOLDER),
         "asset": AzureData("azureml:loans:3", ""),
     }
-    assert job.outputs == {"output": AzureData(f"{root}scored/", FOLDER)}
+    assert job.outputs == {"output": AzureData(root, FOLDER)}
     assert job.recorded == given
 
 
