@@ -30,7 +30,7 @@ from typing import Any
 from tests.server import mlflow_server
 
 PROJECT = Path(__file__).resolve().parents[1]
-GRIDS = {
+GRIDS: dict[int, dict[str, tuple[int, ...]]] = {
     9: {"n_estimators": (1, 2, 3), "max_depth": (2, 3, 4)},
     36: {"n_estimators": tuple(range(1, 7)), "max_depth": tuple(range(2, 8))},
     200: {"n_estimators": tuple(range(1, 21)), "max_depth": tuple(range(1, 11))},
@@ -46,11 +46,11 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
     import mlflow.sklearn
     from sklearn.model_selection import GridSearchCV
 
-    from steps.model.fitting import Work
-    from steps.model.results import Settings
-    from steps.model.scorers import SCORERS, scorers
+    from steps.model.fitting import plan_work
+    from steps.model.grid import SearchSettings
+    from steps.model.metrics import SCORERS
     from steps.store import runs
-    from steps.store.searching import Execution, search
+    from steps.store.recorded_search import Execution, search
 
     pipeline, schema, features, labels = _data()
     grid = {f"clf__{name}": list(values) for name, values in GRIDS[candidates].items()}
@@ -65,8 +65,8 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
             bare.fit(features, labels)
 
     def fit_live() -> None:
-        settings = Settings(grid, "grid", 1, 42, "roc_auc", 5, list(SCORERS))
-        work = Work(pipeline, features, labels, 5, scorers(schema), "clf__")
+        settings = SearchSettings(grid, "grid", 1, 42, "roc_auc", 5)
+        work = plan_work(settings, schema, features, labels)
         with runs.open_run("train", {}) as run:
             run.client.set_tag(run.id, runs.KEY, "benchmark")
             search(settings, work, Execution(jobs=1, resume=False), run, folder)
@@ -129,7 +129,7 @@ SCRIPT = """
 import sys, mlflow, pandas as pd
 from sklearn.model_selection import GridSearchCV
 from benchmarks.search import GRIDS, _data
-from steps.model.scorers import SCORERS
+from steps.model.metrics import SCORERS
 pipeline, _, features, labels = _data()
 grid = {f"clf__{name}": list(values) for name, values in GRIDS[9].items()}
 mlflow.sklearn.autolog()
@@ -179,7 +179,7 @@ def store(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], list[str]
         return
     log = folder / f"{time.time_ns()}.txt"
     with mlflow_server(folder / str(time.time_ns())) as address, log.open("w") as lines:
-        command = [sys.executable, "-m", "benchmarks.latency_proxy"]
+        command = [sys.executable, "-m", "tests.latency_proxy"]
         command += ["--to", address.removeprefix("http://"), "--seconds", str(SECONDS_PER_REQUEST)]
         with subprocess.Popen(command, cwd=PROJECT, stdout=lines) as proxy:
             while not log.read_text():

@@ -34,7 +34,7 @@ async def forward(
     headers |= more or {}
     if host:
         headers["Host"] = host
-    # aiohttp warns of large bytes, which a model of some trees is, but not of a file.
+    # aiohttp 3.14 warns of large bytes, which a model of some trees is, but not of a file.
     content = io.BytesIO(await request.read())
     async with session.request(
         request.method,

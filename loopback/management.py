@@ -169,7 +169,7 @@ class Management:
         return web.json_response(self._describe(compute))
 
     def _describe(self, compute: str) -> dict[str, Any]:
-        # azureml-core indexes these keys: they must exist even where Azure says null.
+        # azureml-core 1.61 indexes these keys: they must exist even where Azure says null.
         machine = dict.fromkeys(("subnet", "remoteLoginPortPublicAccess", "identity", "errors"))
         machine |= {"vmSize": "STANDARD_DS3_V2", "vmPriority": "Dedicated"}
         machine["scaleSettings"] = {

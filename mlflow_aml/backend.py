@@ -29,8 +29,9 @@ from mlflow_aml.job import Job, submit
 from mlflow_aml.parameters import job_parameters
 from mlflow_aml.project_files import check_size, list_files
 from mlflow_aml.project_record import ProjectRecord, project_record, write_record
+from mlflow_aml.resource_manager import Workspace, find_workspace
 from mlflow_aml.settings import JobSettings, read_settings
-from mlflow_aml.workspace import Workspace, find_workspace, studio_url
+from mlflow_aml.workspace import hand_login_to_mlflow, studio_url
 
 NAME = "aml"
 AZURE = "azureml://"
@@ -80,6 +81,7 @@ class AzureMLBackend(AbstractBackend):
             record = project_record(project_uri, work_dir, version, declared, recorded, tags)
             workspace = open_workspace(tracking_uri, lambda: _config(work_dir))
             # When this method has returned, mlflow tags the run: it must look for it there.
+            hand_login_to_mlflow(workspace.tracking_uri)
             mlflow.set_tracking_uri(workspace.tracking_uri)
             submitted = AzureMLSubmittedRun(workspace, submit(workspace.azure, job))
             submitted.record(record)

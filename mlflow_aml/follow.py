@@ -16,8 +16,13 @@ from azure.core.rest import HttpRequest, HttpResponse
 from mlflow_aml.console import say, warn
 from mlflow_aml.errors import FAILURE, AzureMLError
 from mlflow_aml.mask import masked
-from mlflow_aml.resource_manager import BUSY, NOT_FOUND, RefusedError, UnreachableError
-from mlflow_aml.workspace import Workspace
+from mlflow_aml.resource_manager import (
+    BUSY,
+    NOT_FOUND,
+    RefusedError,
+    UnreachableError,
+    Workspace,
+)
 
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 ENDED = (COMPLETED, FAILED, CANCELED)

@@ -40,7 +40,7 @@ _NETWORK_SIGNS = (
     "Max retries",
     "HTTP Error: 5",
 )
-# What azure-identity's credentials refuse as soon as they are made, by a word of their message.
+# What azure-identity 1.27's credentials refuse when they are made, by a word of their message.
 _SETTINGS = {
     "tenant": "AZURE_TENANT_ID: expected the id or the domain of a tenant, found other characters",
     "authority": "AZURE_AUTHORITY_HOST: expected an address https://…, found something else",
@@ -65,7 +65,7 @@ _REASONS = {
 class Login:
     """A credential that keeps its tokens and fails with one clear line.
 
-    azureml-mlflow asks for a token with every request; `az login`'s credential would start a
+    azureml-mlflow 1.62 asks for a token with every request; `az login`'s credential would start a
     process each time.
     """
 
@@ -134,8 +134,8 @@ def _ask_in_time(chain: TokenCredential, scopes: tuple[str, ...]) -> AccessToken
         except (AzureError, ValueError) as error:
             failure.append(error)
 
-    # The clients have no overall time limit, so the wait for them has one. A daemon: it must not
-    # hold up the end of the process.
+    # azure-identity 1.27 has no overall time limit, so the wait for it has one. A daemon: it must
+    # not hold up the end of the process.
     thread = threading.Thread(target=ask, name="azure-login", daemon=True)
     thread.start()
     thread.join(SECONDS_WITHOUT_TERMINAL)

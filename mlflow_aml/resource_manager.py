@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from azure.mgmt.core.tools import get_arm_endpoints
 
 from mlflow_aml.config import WorkspaceConfig
 from mlflow_aml.errors import FAILURE, AzureMLError
-from mlflow_aml.login import Login
+from mlflow_aml.login import Login, login
 from mlflow_aml.mask import masked
 
 # A stable version that has all that is used here; the body of a job is the same in later ones.
@@ -34,6 +35,8 @@ CLOUDS = {
 }
 DEFAULT_CLOUD = "AzureCloud"
 _LONGEST_ANSWER = 1000
+# The tracking server of Azure's own answer, and the one that mlflow 2 and 3 speak to.
+ANSWERED, SPOKEN = "/mlflow/v1.0", "/mlflow/v2.0"
 
 
 class RefusedError(AzureMLError):
@@ -155,3 +158,48 @@ def explain(error: HttpResponseError) -> RefusedError:
         text = f"Azure refused {words}"
     exit_code = FAILURE if status == BUSY or status >= 500 else 2
     return RefusedError(text, status, code, exit_code)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace that this login can use: where its runs are, and Resource Manager about it."""
+
+    tracking_uri: str
+    azure: ResourceManager
+
+    @property
+    def api(self) -> str:
+        """The address of its services."""
+        return f"https://{urlsplit(self.tracking_uri).netloc}"
+
+
+def find_workspace(config: WorkspaceConfig, uri: str | None = None) -> Workspace:
+    """Find a workspace by its names, or by its tracking URI, which needs no request."""
+    azure = ResourceManager(config, login())
+    if uri is None:
+        answered = properties_of(azure, config)["mlFlowTrackingUri"]
+        uri = str(answered).rstrip("?").replace(ANSWERED, SPOKEN)
+    return Workspace(uri, azure)
+
+
+def properties_of(azure: ResourceManager, config: WorkspaceConfig) -> dict[str, str]:
+    """Ask Resource Manager about the workspace; each failure has its own message."""
+    name = f"workspace '{config.workspace_name}' of resource group '{config.resource_group}'"
+    try:
+        properties: dict[str, str] = azure.get()["properties"]
+    except RefusedError as error:
+        if error.code in ("SubscriptionNotFound", "InvalidSubscriptionId"):
+            raise AzureMLError(
+                f"this login has no access to the subscription {config.subscription_id} of the "
+                "workspace: check subscription_id, the tenant you logged in to, and that you have "
+                "a role (AzureML Data Scientist, say) there"
+            ) from None
+        if error.status == NOT_FOUND:
+            raise AzureMLError(f"Azure knows no {name}: check config.json") from None
+        if error.status == FORBIDDEN and error.code == "AuthorizationFailed":
+            raise AzureMLError(
+                f"Azure forbids this login the {name}: ask its owner for the role AzureML Data "
+                "Scientist"
+            ) from None
+        raise
+    return properties

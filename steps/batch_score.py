@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
-# Before MLflow: skops, which reads the model, looks for each function of numpy and scipy in every
-# module loaded so far, in order.
-import sklearn.base  # noqa: F401
-
-# isort: split
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import mlflow.artifacts
-
+from steps import shared
 from steps.base import console
-from steps.base import dask_cluster as cluster
 from steps.base.errors import DRIFT, OK, StepError
 from steps.base.files import file_digest, files_digest
-from steps.base.parameters import boolean, number, one_of, parameter
+from steps.base.parameters import parameter
+from steps.base.parsers import LATEST, boolean, number, one_of
 from steps.base.record import Record
 from steps.cli import run_script
-from steps.data import tables
+from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
+from steps.data.schema import Schema
 from steps.data.sources import location, scheme
-from steps.data.split import DATA, PROFILE, TEST
-from steps.report import drift_page as drift_report
-from steps.scoring import drift, engine, inputs, plan, quarantine, sinks, summary
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.report import drift_page
+from steps.scoring import drift, input_files, outputs, plan, quarantine, score_files, sinks, summary
+from steps.scoring.input_files import InputFile
 from steps.scoring.predictor import Predictor
-from steps.store import choice, models, runs
-from steps.store.chain import Outcome, Session, Source, Step
+from steps.store import artifacts, models, runs
+from steps.store.chain import Session, Source, Step, StepResult
 from steps.store.models import LoadedModel
 from steps.store.runs import StepRun
+from steps.store.scoring_model import ScoringModel, download_model, settle_model
 
-HOLDOUT, AUTO = "holdout", "auto"
+HOLDOUT = "holdout"
 MEGABYTE = 1_000_000
 PREDICTIONS = "predictions"
 OF_MLFLOW = ("runs", "mlflow-artifacts", "models")
-
-
-def delimiter(value: str) -> str | None:
-    """Read the parameter `delimiter`: that of the training data (auto, None) or a character."""
-    return None if value == AUTO else tables.delimiter(value)
 
 
 def output(value: str) -> str:
@@ -61,93 +52,154 @@ class BatchScoreParameters:
     """Parameters of the entry point `batch_score`."""
 
     model: str = parameter(
-        location, "latest, a train run id, runs:/…, models:/…, or a local model path"
+        location,
+        LATEST,
+        "`latest`, a train run id, `runs:/…`, `models:/…` (`models:/diabetes@champion`, "
+        "`models:/diabetes/3`, `models:/diabetes/latest`), or the folder of a saved model",
     )
     input: str = parameter(
         location,
-        "holdout (the test rows), or file, folder, glob or URI of CSV (also .gz) or Parquet",
+        HOLDOUT,
+        "`holdout` (the test rows of the model's own preprocess run), or a file, folder, glob or "
+        "URI of CSV (also `.csv.gz`) or Parquet",
     )
-    delimiter: str | None = parameter(
-        delimiter, "of a CSV input: auto (that of the training data), a character, or tab"
-    )
+    delimiter: str | None = shared.delimiter_of_new_rows()
     output: str = parameter(
-        output, "where the predictions go: .csv, .csv.gz, .parquet, or a folder of Parquet files"
+        output,
+        "predictions.csv",
+        "where the predictions go: `.csv`, `.csv.gz`, `.parquet`, or a folder for a Parquet set",
     )
-    keep: tuple[str, ...] | None = parameter(plan.keep, "input columns to keep: all, none, a list")
-    probabilities: str = parameter(one_of("positive", "all"), "whose probability: positive or all")
+    keep: tuple[str, ...] | None = parameter(
+        plan.keep, "all", "input columns to keep: `all`, `none`, or a list"
+    )
+    probabilities: str = parameter(
+        one_of("positive", "all"),
+        "positive",
+        "`positive`: of the positive class; `all`: `probability_<class>` for each class",
+    )
     on_bad_rows: str = parameter(
-        one_of("fail", "quarantine"), "bad rows: fail, or quarantine to <output>.rejected.csv"
+        one_of("fail", "quarantine"),
+        "fail",
+        "`fail`, or `quarantine`: bad rows go to `<output>.rejected.csv` with their reason",
     )
-    on_drift: str = parameter(one_of("warn", "fail"), "drifted data: warn or fail (exit code 3)")
-    drift_threshold: float = parameter(number(0, 100), "population stability index that is drift")
-    log_predictions_up_to: float = parameter(number(0, 1e6), "MB of predictions to log")
-    strict: bool = parameter(boolean, "refuse another scikit-learn than the model's")
-    scheduler: str | None = parameter(
-        cluster.scheduler, "Dask scheduler: none, auto, local, or tcp://host:port", in_key=False
+    on_drift: str = parameter(
+        one_of("warn", "fail"),
+        "warn",
+        "when the data have drifted: `warn`, or `fail` with exit code 3; the predictions are kept",
     )
-    workspace: str = parameter(
-        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
+    drift_threshold: float = parameter(
+        number(0, 100), "0.2", "population stability index from which a feature has drifted"
+    )
+    log_predictions_up_to: float = parameter(
+        number(0, 1e6), "100", "MB of predictions to log as an artifact"
+    )
+    strict: bool = parameter(
+        boolean,
+        "false",
+        "`true`: refuse a scikit-learn minor version other than the model's",
+    )
+    scheduler: str | None = shared.scheduler()
+    workspace: str = shared.workspace()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(Source):
+    """The model to score with, and the files to score but for the holdout, which comes with it."""
+
+    model: ScoringModel
+    files: tuple[InputFile, ...]
+
+
+def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
+    """Settle what to score, and only then the model to score with: it may have to be trained."""
+    files = find_input(chosen, session)
+    model = settle_model(chosen.model, session)
+    train_run = model.train_run.info.run_id if model.train_run else None
+    return ModelSource(model=model, files=files, upstream_run_id=train_run)
+
+
+def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFile, ...]:
+    """Find the files to score, none for the holdout, and check that the output can be written."""
+    outputs.check_outputs(_outputs(chosen))
+    if chosen.input == HOLDOUT:
+        return ()
+    of_mlflow = scheme(chosen.input) in OF_MLFLOW
+    return _files(
+        str(artifacts.fetch(chosen.input, session.folder)) if of_mlflow else chosen.input, chosen
     )
 
 
-def find_source(chosen: BatchScoreParameters, session: Session) -> Source:
-    """Settle the model to score with."""
-    model = choice.choose(chosen.model, session)
-    tags = model.train_run.data.tags if model.train_run else {}
-    return Source(tags.get(runs.KEY, model.uri), model.train_run, model.uri)
+def check_apart_from_table(chosen: BatchScoreParameters, table: str) -> None:
+    """Check that the output does not take the place of the table to train on."""
+    outputs.check_apart_from_input(_outputs(chosen), table, ())
+
+
+def check_columns(
+    chosen: BatchScoreParameters, files: tuple[InputFile, ...], prepared: str, session: Session
+) -> None:
+    """Check the columns to score against what a preprocess run has found, before a model is made.
+
+    `files` are those of `find_input`, `prepared` is the id of the run.
+    """
+    schema = Schema.from_json(_prepared(SCHEMA, prepared, session).read_text(encoding="utf-8"))
+    files = files or _holdout(chosen, prepared, session)
+    score_files.check_columns(files, schema, _request(chosen, schema))
 
 
 def execute(
-    chosen: BatchScoreParameters, source: Source, run: StepRun, session: Session
-) -> Outcome:
+    chosen: BatchScoreParameters, source: ModelSource, run: StepRun, session: Session
+) -> StepResult:
     """Score the input, write the predictions, and log what came of it."""
-    model = models.load(choice.fetch(choice.ModelChoice(source.location, source.upstream), session))
-    engine.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
-    run.log(Record(tags=_model_tags(source, model, session)))
+    model = models.load(download_model(source.model, session))
+    score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
+    run.log(Record(tags=_model_tags(source.model, model)))
     bins = _training_bins(chosen, model, session)
-    files = inputs.find_files(_location(chosen.input, model, session))
-    request = _request(chosen, model)
-    predictor = Predictor(model.estimator, model.schema, model.metadata.get("threshold", 0.5))
-    result = engine.score_files(files, predictor, model.schema, request, bins)
-    warning = summary.drift_warning(result, chosen.drift_threshold)
-    run.log(
-        Record(
-            metrics=summary.metrics(result),
-            tags={"input.digest": result.digest, "drift": "yes" if warning else "no"},
-            files=_drift_page(result, chosen, run, session),
-        )
-    )
-    run.log(_predictions(chosen, result.totals.rejected))
-    if warning:
-        console.warn(warning)
-    failed = warning and chosen.on_drift == "fail"
-    lines = summary.lines(result, Path(chosen.output))
-    return Outcome(lines, DRIFT if failed else OK, result.digest)
-
-
-def _request(chosen: BatchScoreParameters, model: LoadedModel) -> plan.Request:
-    request = plan.Request(
-        output=Path(chosen.output),
-        delimiter=chosen.delimiter or model.schema.delimiter,
-        keep=chosen.keep,
-        all_probabilities=chosen.probabilities == "all",
-        quarantine=chosen.on_bad_rows == "quarantine",
-        scheduler=chosen.scheduler,
-    )
+    files = source.files or _holdout(chosen, model.metadata["preprocess_run_id"], session)
+    request = _request(chosen, model.schema)
     if chosen.scheduler and not request.is_spread:
         console.say(
             f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
             f"cluster writes a folder (-P output={PREDICTIONS})"
         )
-    return request
+    predictor = Predictor(
+        model.estimator, model.schema, model.metadata.get("threshold", DEFAULT_THRESHOLD)
+    )
+    result = score_files.score_files(files, predictor, model.schema, request, bins)
+    warning = summary.drift_warning(result, chosen.drift_threshold)
+    run.log(
+        Record(
+            metrics=summary.metrics(result),
+            tags={"input.digest": result.digest, "drift": "yes" if warning else "no"},
+        )
+    )
+    if result.drift:
+        folder, written = session.folder / run.id, result.totals.written
+        run.log(drift_page.write(folder, result.drift, chosen.drift_threshold, written))
+    run.log(_predictions(chosen, result.totals.rejected))
+    if warning:
+        console.warn(warning)
+    failed = warning and chosen.on_drift == "fail"
+    lines = summary.lines(result, Path(chosen.output))
+    return StepResult(lines, DRIFT if failed else OK)
 
 
-def _model_tags(source: Source, model: LoadedModel, session: Session) -> dict[str, str]:
-    tags = {"model.uri": source.location}
+def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
+    return plan.Request(
+        output=Path(chosen.output),
+        delimiter=chosen.delimiter or schema.delimiter,
+        keep=chosen.keep,
+        all_probabilities=chosen.probabilities == "all",
+        quarantine=chosen.on_bad_rows == "quarantine",
+        scheduler=chosen.scheduler,
+    )
+
+
+def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
+    tags = {"model.uri": settled.uri}
     if train_run := model.metadata.get("train_run_id"):
         tags["model.run_id"] = str(train_run)
-    if version := choice.registered_version(source.location):
-        tags["model.version"] = version
+    if settled.version:
+        tags["model.version"] = settled.version
     return tags
 
 
@@ -156,7 +208,7 @@ def _training_bins(
 ) -> tuple[drift.Bins, ...] | None:
     """Read the profile of the rows that the model was trained on, if its run is in this store."""
     try:
-        path = _prepared(PROFILE, model, session)
+        path = _prepared(PROFILE, model.metadata["preprocess_run_id"], session)
     except StepError as error:
         if chosen.on_drift == "fail":
             raise StepError(f"on_drift=fail needs the training profile: {error}") from error
@@ -165,31 +217,25 @@ def _training_bins(
     return drift.read_bins(json.loads(path.read_text(encoding="utf-8")), model.schema)
 
 
-def _prepared(name: str, model: LoadedModel, session: Session) -> Path:
-    run_id = model.metadata["preprocess_run_id"]
+def _prepared(name: str, run_id: str, session: Session) -> Path:
     runs.get_run(session.client, run_id, "preprocess")
-    return runs.download(session.client, run_id, f"{DATA}/{name}", session.folder)
+    return artifacts.download(session.client, run_id, f"{DATA}/{name}", session.folder)
 
 
-def _location(given: str, model: LoadedModel, session: Session) -> str:
-    if given == HOLDOUT:
-        return str(_prepared(TEST, model, session))
-    if scheme(given) in OF_MLFLOW:
-        return mlflow.artifacts.download_artifacts(given, dst_path=str(session.folder))
-    return given
+def _outputs(chosen: BatchScoreParameters) -> tuple[Path, ...]:
+    return outputs.outputs(Path(chosen.output), quarantine=chosen.on_bad_rows == "quarantine")
 
 
-def _drift_page(
-    result: engine.Result, chosen: BatchScoreParameters, run: StepRun, session: Session
-) -> tuple[tuple[Path, str], ...]:
-    if not result.drift:
-        return ()
-    title = f"Drift of {result.totals.written:,} scored rows"
-    path = session.folder / run.id / "drift.html"
-    path.parent.mkdir(exist_ok=True)
-    page = drift_report.page(result.drift, chosen.drift_threshold, title)
-    path.write_text(page, encoding="utf-8")
-    return ((path, ""),)
+def _files(location: str, chosen: BatchScoreParameters) -> tuple[InputFile, ...]:
+    files = input_files.find_files(location)
+    outputs.check_apart_from_input(_outputs(chosen), location, files)
+    return files
+
+
+def _holdout(
+    chosen: BatchScoreParameters, preprocess_run_id: str, session: Session
+) -> tuple[InputFile, ...]:
+    return _files(str(_prepared(TEST, preprocess_run_id, session)), chosen)
 
 
 def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:
@@ -209,7 +255,7 @@ def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:
     return Record(tags=tags, files=tuple(files))
 
 
-STEP: Step[Any] = Step(
+STEP = Step(
     name="batch_score",
     description=__doc__,
     parameters=BatchScoreParameters,

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from steps import shared
 from steps.base.errors import StepError
-from steps.base.parameters import defaults, integer, parameter
+from steps.base.parameters import names, parameter
+from steps.base.parsers import LATEST, integer
 from steps.cli import run_script
-from steps.data.sources import location
 from steps.report import comparison
 from steps.report.comparison import Entry, digest, group
-from steps.store import datasets, models, runs
-from steps.store.chain import LATEST, Outcome, Session, Source, Step
+from steps.store import artifacts, datasets, models, runs
+from steps.store.chain import Session, Source, Step, StepResult, load
 from steps.store.datasets import Dataset
-from steps.store.runs import StepRun
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
+from steps.store.runs import Run, StepRun
 
 # Parameters of train that say nothing of the model, or that the table shows in another way.
 NOT_SHOWN = {
@@ -52,20 +48,39 @@ class CompareParameters:
     """Parameters of the entry point `compare`."""
 
     runs: int | tuple[str, ...] = parameter(
-        wanted_runs, "run ids of train separated by commas, or latest:<count>"
+        wanted_runs,
+        f"{LATEST}:5",
+        "train run ids separated by commas, or `latest:<count>`; the first is what the others "
+        "are compared with",
     )
-    workspace: str = parameter(
-        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
-    )
+    workspace: str = shared.workspace()
 
 
-def find_source(chosen: CompareParameters, session: Session) -> Source:
-    """Settle the runs to compare; the first is what the others are compared with."""
-    ids = [run.info.run_id for run in _runs(chosen, session)]
-    return Source(hashlib.sha256(",".join(ids).encode()).hexdigest(), location=",".join(ids))
+@dataclass(frozen=True, kw_only=True)
+class TrainRuns(Source):
+    """The runs to compare; the first is what the others are compared with."""
+
+    runs: tuple[Run, ...]
 
 
-def execute(chosen: CompareParameters, source: Source, run: StepRun, session: Session) -> Outcome:
+def find_source(chosen: CompareParameters, session: Session) -> TrainRuns:
+    """Settle the runs to compare."""
+    if not isinstance(chosen.runs, int):
+        named = (runs.get_run(session.client, run_id, "train") for run_id in chosen.runs)
+        return TrainRuns(runs=tuple(named))
+    found = runs.finished(session.client, session.experiment_id, "train")
+    newest = tuple(islice(found, chosen.runs))
+    if not newest:
+        raise StepError(
+            "expected train runs to compare in this experiment, found none; run train first or "
+            "give their run ids"
+        )
+    return TrainRuns(runs=newest)
+
+
+def execute(
+    chosen: CompareParameters, source: TrainRuns, run: StepRun, session: Session
+) -> StepResult:
     """Score each model on its held-out rows, compare, and log `comparison.html`."""
 
     @cache
@@ -75,11 +90,13 @@ def execute(chosen: CompareParameters, source: Source, run: StepRun, session: Se
         return datasets.load(session.client, preprocess_run_id, folder)
 
     entries = []
-    for run_id in source.location.split(","):
-        trained = runs.get_run(session.client, run_id, "train")
+    for trained in source.runs:
+        run_id = trained.info.run_id
         folder = session.folder / f"model-{run_id}"
         folder.mkdir()
-        model = models.load(runs.download(session.client, run_id, models.BEST_ESTIMATOR, folder))
+        model = models.load(
+            artifacts.download(session.client, run_id, models.BEST_ESTIMATOR, folder)
+        )
         data = dataset(model.metadata["preprocess_run_id"])
         entries.append(
             Entry(
@@ -95,25 +112,12 @@ def execute(chosen: CompareParameters, source: Source, run: StepRun, session: Se
         )
     groups = group(entries)
     run.log(comparison.write(session.folder, groups))
-    return Outcome(tuple(comparison.lines(groups)))
-
-
-def _runs(chosen: CompareParameters, session: Session) -> list[Run]:
-    if not isinstance(chosen.runs, int):
-        return [runs.get_run(session.client, run_id, "train") for run_id in chosen.runs]
-    found = runs.finished(session.client, session.experiment_id, "train")
-    newest = list(islice(found, chosen.runs))
-    if not newest:
-        raise StepError(
-            "expected train runs to compare in this experiment, found none; run train first or "
-            "give their run ids"
-        )
-    return newest
+    return StepResult(tuple(comparison.lines(groups)))
 
 
 def _params(trained: Run) -> dict[str, str]:
     """Give what was searched and what was chosen."""
-    own = [name for name in defaults("train") if name not in NOT_SHOWN]
+    own = [name for name in names(load("train").parameters) if name not in NOT_SHOWN]
     best = {
         name.rpartition("__")[2]: value
         for name, value in sorted(trained.data.params.items())

@@ -1,66 +1,102 @@
-"""Run preprocess, train and batch_score as nested runs, reusing what has not changed."""
+"""Run preprocess, train and batch_score; reuse what has not changed of the first two."""
 
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
-from dataclasses import field, fields, make_dataclass, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Any
 
+from steps import batch_score
 from steps.base import parameters
 from steps.base.errors import GATE
+from steps.base.parameters import parameter
+from steps.base.parsers import LATEST, boolean
+from steps.base.record import Record
 from steps.batch_score import BatchScoreParameters
 from steps.cli import run_script
 from steps.preprocess import PreprocessParameters
 from steps.store.chain import (
-    LATEST,
-    Outcome,
+    Call,
     Session,
     Source,
     Step,
+    StepResult,
     load,
-    perform_nested,
     reuse_or_perform,
 )
-from steps.store.runs import StepRun, recorded_parameters
+from steps.store.runs import StepRun
 from steps.train import TrainParameters
 
-# The chain settles these itself; scored data is read as the training data was.
+# The chain settles these itself.
 CHAINED = {"preprocess_run_id": LATEST, "model": LATEST}
 
 
+@dataclass(frozen=True)
+class ChainParameters:
+    """Parameters of the entry point `main` alone."""
+
+    fresh: bool = parameter(boolean, "false", "run every step, reuse nothing", in_key=False)
+
+
 def main_parameters() -> type[Any]:
-    """Make the union of the steps' parameters, each under its one name."""
-    union = {
-        item.name: (item.name, item.type, field(metadata=item.metadata))
-        for kind in (BatchScoreParameters, TrainParameters, PreprocessParameters)
-        for item in fields(kind)
-        if item.name not in CHAINED
-    }
+    """Make the union of the steps' parameters; of two with one name the earlier step's counts."""
+    union: dict[str, Any] = {}
+    for kind in (PreprocessParameters, TrainParameters, BatchScoreParameters, ChainParameters):
+        for item in fields(kind):
+            union.setdefault(item.name, (item.name, item.type, field(metadata=item.metadata)))
+    for name in CHAINED:
+        del union[name]
     return make_dataclass("MainParameters", union.values(), frozen=True)
 
 
 def find_source(chosen: Any, session: Session) -> Source:
-    """Fetch the table, as preprocess does."""
-    return load("preprocess").find_source(chosen, session)
+    """Leave all reading to the steps."""
+    return Source()
 
 
-def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> Outcome:
+def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> StepResult:
     """Chain the steps: each builds on the run that the one before made or reused."""
-    launched = session.client.get_run(run.id)
-    texts = recorded_parameters(launched, parameters.names(STEP.parameters)) | CHAINED
-    prepared, _ = reuse_or_perform("preprocess", texts, session)
+    texts, values = dict(run.parameters), vars(chosen)
+    if chosen.fresh:
+        # Nor are candidates of an interrupted search taken over.
+        texts, values = texts | {"resume": "false"}, values | {"resume": False}
+    # All are made before the first runs: a bad combination of parameters costs no search.
+    preprocess = _call("preprocess", texts, values)
+    train = _call("train", texts, values)
+    # Scored data is read as the training data was.
+    auto = parameters.defaults(BatchScoreParameters)["delimiter"]
+    score = _call("batch_score", texts | {"delimiter": auto}, values | {"delimiter": None})
+
+    # Nor does an output that cannot be written, or an input that cannot be scored.
+    files = batch_score.find_input(score.chosen, session)
+    batch_score.check_apart_from_table(score.chosen, chosen.data)
+
+    prepared, _ = reuse_or_perform(preprocess, session, fresh=chosen.fresh)
+    batch_score.check_columns(score.chosen, files, prepared.info.run_id, session)
     session = replace(session, settled={"preprocess": prepared})
-    trained, _ = reuse_or_perform("train", texts, session)
-    if trained.data.tags.get("gate") == "failed":
-        return Outcome(("main: the model missed its gate, nothing is scored",), GATE)
+    trained, result = reuse_or_perform(train, session, fresh=chosen.fresh)
+    run.log(Record(tags=result.tags))
+    if result.exit_code == GATE:
+        return StepResult(("main: the model missed its gate, nothing is scored",), GATE)
     session = replace(session, settled={"preprocess": prepared, "train": trained})
-    auto = parameters.defaults("batch_score")["delimiter"]
-    _, scored = perform_nested("batch_score", texts | {"delimiter": auto}, session)
-    return Outcome(exit_code=scored.exit_code)
+    _, scored = reuse_or_perform(score, session)
+    return StepResult(exit_code=scored.exit_code)
+
+
+def _call(name: str, texts: dict[str, str], values: dict[str, Any]) -> Call[Any, Any]:
+    """Pick a step's parameters from those of `main`, which are read already."""
+    step = load(name)
+    own = parameters.names(step.parameters)
+    texts, values = texts | CHAINED, values | CHAINED
+    return Call(
+        step,
+        {name: texts[name] for name in own},
+        step.parameters(**{name: values[name] for name in own}),
+    )
 
 
 STEP = Step(

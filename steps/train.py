@@ -3,74 +3,126 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from steps.base import script
+    from steps.base.process import begin_imports
 
-    script.begin_imports()
+    begin_imports()
 
-import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from steps.base import dask_cluster as cluster
+from steps import shared
 from steps.base.errors import StepError
-from steps.base.parameters import boolean, integer, integers, one_of, parameter, text
+from steps.base.parameters import parameter
+from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
+from steps.base.record import Record
 from steps.cli import run_script
-from steps.data.sources import location
 from steps.model import gate
+from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
 from steps.model.executors import parse_jobs
-from steps.model.fitting import Work, check_folds
-from steps.model.grid import Grid, check_names, common_prefix, forest_grid, parse_grid
-from steps.model.pipeline import build_pipeline
-from steps.model.results import Search, Settings
-from steps.model.scorers import SCORERS, scorers, scoring
-from steps.model.threshold import Rule, rule
-from steps.store import datasets, models, runs
-from steps.store.assessment import conclude
-from steps.store.chain import Outcome, Session, Source, Step, upstream
+from steps.model.fitted_search import FittedSearch
+from steps.model.fitting import plan_work
+from steps.model.grid import Grid, SearchSettings, forest_grid, parse_grid
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.model.portfolio import search_grid, searched_families
+from steps.model.task import Task, parse_metric, task_of
+from steps.model.threshold import Rule, parse_threshold
+from steps.store import datasets, models, runs, savable, verdict
+from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
+from steps.store.recorded_search import Execution, search
 from steps.store.registry import CHAMPION, model_name
-from steps.store.runs import StepRun
-from steps.store.searching import Execution, search
+from steps.store.runs import Run, StepRun
+
+if TYPE_CHECKING:
+    from steps.model.evaluation import Evaluation
+    from steps.model.gate import Decision
 
 
 @dataclass(frozen=True)
 class TrainParameters:
     """Parameters of the entry point `train`."""
 
-    preprocess_run_id: str = parameter(text, "run id of the preprocess run, or latest")
-    n_estimators: tuple[int, ...] = parameter(integers(1), "numbers of trees to try")
+    preprocess_run_id: str = parameter(
+        text, LATEST, "run id of the preprocess run, or `latest`", in_key=False
+    )
+    estimator: tuple[str, ...] = parameter(
+        parse_estimators,
+        FOREST,
+        "what to fit: `random_forest`, `extra_trees`, `hist_gradient_boosting`, `linear`, several "
+        "of them separated by commas, or `auto`, a portfolio of 13 candidates of all of them",
+    )
+    n_estimators: tuple[int | None, ...] = parameter(
+        integers(1), "1,2,3", "numbers of trees to try, of a random forest alone"
+    )
     max_depth: tuple[int | None, ...] = parameter(
-        integers(1, none_allowed=True), "depths of trees to try; none is unlimited"
+        integers(1, none_allowed=True),
+        "2,3,4",
+        "depths of trees to try, of a random forest alone; `none` is unlimited",
     )
     grid: Grid | None = parameter(
-        parse_grid, "grid of pipeline parameters: JSON, a JSON/YAML file, or none"
+        parse_grid,
+        NONE,
+        "another grid, of any parameters of the pipeline, instead of the two above: JSON, or a "
+        "`.json` or `.yaml` file; a list of grids is tried one after the other; of several "
+        "estimators each takes the parameters that it has",
     )
-    search: str = parameter(one_of("grid", "random"), "how to search the grid: grid or random")
-    n_iter: int = parameter(integer(1), "candidates of a random search")
-    metric: str = parameter(one_of(*SCORERS), "metric that chooses the best candidate")
-    cv_folds: int = parameter(integer(2), "folds of the cross-validation")
-    seed: int = parameter(integer(0, 2**32 - 1), "seed of the forest")
-    jobs: int = parameter(parse_jobs, "processes to fit with; -1 is all cores", in_key=False)
-    resume: bool = parameter(boolean, "take over finished candidates of a run", in_key=False)
-    scheduler: str | None = parameter(
-        cluster.scheduler, "Dask scheduler: none, auto, local, or tcp://host:port", in_key=False
+    search: str = parameter(
+        one_of("grid", "random"),
+        "grid",
+        "`grid` tries all combinations, `random` draws `n_iter` of them with `seed`",
     )
-    threshold: Rule = parameter(rule, "probability from which a row is positive, f1, or youden")
-    report: bool = parameter(boolean, "make report.html and plots/")
+    n_iter: int = parameter(integer(1), "10", "candidates of a random search")
+    metric: str = parameter(
+        parse_metric,
+        AUTO,
+        "what chooses the best candidate: `auto` (`roc_auc`, or `r2`), or of classes `roc_auc`, "
+        "`precision`, `recall`, `f1`, `accuracy`, of more than two of them also "
+        "`balanced_accuracy`, `log_loss`, of numbers `r2`, `mae`, `rmse`, `median_absolute_error`",
+    )
+    cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
+    seed: int = shared.seed()
+    jobs: int = parameter(
+        parse_jobs,
+        "-1",
+        "processes to fit with, `-1` is all cores; they are started only if more than 15 s of "
+        "work is left after the first candidates",
+        in_key=False,
+    )
+    resume: bool = parameter(
+        boolean,
+        "true",
+        "take over the finished candidates of an interrupted run; `false` fits all again",
+        in_key=False,
+    )
+    scheduler: str | None = shared.scheduler()
+    threshold: Rule = parameter(
+        parse_threshold,
+        "0.5",
+        "probability from which a row is positive, of two classes; `f1` or `youden` choose it on "
+        "the training rows",
+    )
+    report: bool = parameter(boolean, "true", "make `report.html` and `plots/`", in_key=False)
     registered_model: str | None = parameter(
-        model_name, "name to register the model under, or none"
+        model_name, NONE, "name to register the model under, or `none`", in_key=False
     )
     minimum: dict[str, float] = parameter(
-        gate.minimum, "metrics the model must reach (test_roc_auc=0.8,test_recall=0.5), or none"
+        gate.minimum,
+        NONE,
+        "what the model must reach to be registered, such as "
+        "`test_roc_auc=0.80,test_recall=0.5`, or `none`",
+        in_key=False,
     )
     must_beat: str = parameter(
-        one_of("none", "champion"), "what the model must beat: none, champion"
+        one_of(NONE, CHAMPION),
+        NONE,
+        "`champion`: register nothing unless the model is better than the present champion; or "
+        "`none`",
+        in_key=False,
     )
-    workspace: str = parameter(
-        location, "Azure ML workspace: auto, none, or path of a config.json", in_key=False
-    )
+    workspace: str = shared.workspace()
 
     def __post_init__(self) -> None:
         if self.must_beat == CHAMPION and self.registered_model is None:
@@ -79,20 +131,33 @@ class TrainParameters:
                 "found none; give -P registered_model=<name>"
             )
 
+    @property
+    def required(self) -> gate.Requirements:
+        """What the model must hold before it may go out."""
+        return gate.Requirements(self.minimum, self.registered_model, self.must_beat == CHAMPION)
 
-def find_source(chosen: TrainParameters, session: Session) -> Source:
-    """Settle the preprocess run to train on; a grid file counts by its content."""
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Source):
+    """The preprocess run to train on."""
+
+    run: Run
+
+
+def find_source(chosen: TrainParameters, session: Session) -> Prepared:
+    """Settle the preprocess run to train on."""
     run = upstream("preprocess", chosen.preprocess_run_id, session)
-    data = run.data.tags.get(runs.OUTPUT, run.info.run_id)
-    digest = data if chosen.grid is None else json.dumps([data, chosen.grid])
-    return Source(digest, run)
+    return Prepared(digest=runs.output_digest(run), upstream_run_id=run.info.run_id, run=run)
 
 
-def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Session) -> Outcome:
+def execute(
+    chosen: TrainParameters, source: Prepared, run: StepRun, session: Session
+) -> StepResult:
     """Search, score the best estimator on the held-out rows, and log it."""
-    assert source.upstream is not None
-    preprocess_id = source.upstream.info.run_id
+    preprocess_id = source.run.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
+    task = task_of(data.schema, chosen.seed)
+    _check_fit(chosen, task)
     found = _search(chosen, data, run, session)
     trained = Trained(
         estimator=found.best_estimator_,
@@ -100,46 +165,89 @@ def execute(chosen: TrainParameters, source: Source, run: StepRun, session: Sess
         test=data.test,
         schema=data.schema,
         cv_results=found.cv_results_,
-        metric=chosen.metric,
+        metric=task.scorer(chosen.metric),
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
-        "threshold": evaluation.threshold,
+        **_decision_metadata(evaluation),
         "train_run_id": run.id,
         "preprocess_run_id": preprocess_id,
         "versions": {"scikit-learn": version("scikit-learn")},
     }
     models.log_best_estimator(trained.estimator, data.schema, metadata, run, session.folder)
-    return conclude(evaluation, trained, (source.upstream, data.profile), chosen, run, session)
+    decision, result = verdict.conclude(
+        evaluation, trained, source.run, chosen.required, run, session
+    )
+    if chosen.report:
+        origin = {"train run": run.id, "preprocess run": preprocess_id}
+        run.log(_report(evaluation, decision, data, chosen.seed, origin, session.folder))
+    return result
 
 
-def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> Search:
-    pipeline = build_pipeline(data.schema, chosen.seed)
-    grid = chosen.grid or forest_grid(chosen.n_estimators, chosen.max_depth)
-    check_names(grid, pipeline.get_params())
-    settings = Settings(
-        grid=grid,
+def _check_fit(chosen: TrainParameters, task: Task) -> None:
+    """Raise a StepError for parameters that another kind of target has."""
+    if len(task.classes) != 2 and chosen.threshold != DEFAULT_THRESHOLD:
+        raise StepError(
+            f"parameter threshold: expected {DEFAULT_THRESHOLD} (the default) for {task.what}, "
+            f"found {chosen.threshold}; it decides between two classes only"
+        )
+    gate.check_names(chosen.minimum, task)
+
+
+def _decision_metadata(evaluation: Evaluation) -> dict[str, Any]:
+    """Give what a model's predictions are made with, beside the estimator."""
+    if evaluation.conformal is not None:
+        return {"conformal": evaluation.conformal.to_json()}
+    return {"threshold": evaluation.threshold} if len(evaluation.classes) == 2 else {}
+
+
+def _report(
+    evaluation: Evaluation,
+    decision: Decision,
+    data: Dataset,
+    seed: int,
+    origin: dict[str, str],
+    folder: Path,
+) -> Record:
+    # Its templates and figures cost a train without a report half a second of imports.
+    from steps.report import train_report
+
+    about = train_report.Origin(data.schema, data.profile, seed, origin)
+    return train_report.write(folder / "report", evaluation, decision, about)
+
+
+def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+    grid = chosen.grid
+    if grid is None and chosen.estimator == (FOREST,):
+        grid = forest_grid(chosen.n_estimators, chosen.max_depth)
+    settings = SearchSettings(
+        grid=search_grid(chosen.estimator, grid, data.schema, chosen.seed),
         search=chosen.search,
         n_iter=chosen.n_iter,
         seed=chosen.seed,
-        metric=chosen.metric,
+        metric=task_of(data.schema, chosen.seed).scorer(chosen.metric),
         folds=chosen.cv_folds,
-        scoring=scoring(data.schema),
+        families=searched_families(chosen.estimator),
     )
-    work = Work(
-        estimator=pipeline,
-        features=data.features(data.train),
-        labels=data.labels(data.train),
-        folds=chosen.cv_folds,
-        scorers=scorers(data.schema),
-        prefix=common_prefix(grid, "clf"),
-    )
-    check_folds(work)
+    features, labels = data.features(data.train), data.labels(data.train)
+    work = plan_work(settings, data.schema, features, labels)
+    savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)
+
+
+def artifacts(chosen: TrainParameters) -> tuple[str, ...]:
+    """Name what a run with these parameters must still have to be reused."""
+    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{models.MODEL_FILE}"
+    return (*model, "report.html") if chosen.report else model
+
+
+def conclude_again(chosen: TrainParameters, reused: Run, session: Session) -> StepResult:
+    """Decide anew on the model of a reused run."""
+    return verdict.conclude_again(chosen.required, chosen.metric, chosen.seed, reused, session)
 
 
 STEP = Step(
@@ -148,6 +256,13 @@ STEP = Step(
     parameters=TrainParameters,
     find_source=find_source,
     execute=execute,
+    reuse=Reuse(
+        code=("train.py", "data", "model"),
+        libraries=("scikit-learn", "numpy", "scipy", "pandas", "pyarrow"),
+        artifacts=artifacts,
+        upstream_artifacts=datasets.ARTIFACTS,
+        conclude=conclude_again,
+    ),
 )
 
 if __name__ == "__main__":

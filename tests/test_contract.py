@@ -1,19 +1,27 @@
-"""One contract: MLproject, the scripts' --help, the README's tables and the pinned environment."""
+"""One contract: the parameters, the scripts' --help, the README and the pinned environment."""
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
-from dataclasses import fields
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 import yaml
 
-from steps.base.parameters import defaults, project_file
+from docs.reference import ENTRY_POINTS
+from steps.base import parameters
 from steps.store.chain import load
 from tests.conftest import PROJECT
 
-ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
+
+def defaults(name: str) -> dict[str, str]:
+    return parameters.defaults(load(name).parameters)
+
 
 # What scikit-learn's searches are called with, and MLflow's autologging records: a parameter of
 # the same name with another text makes MLflow drop the whole batch. `n_iter` is the same value.
@@ -22,19 +30,6 @@ AUTOLOGGED = {
     "pre_dispatch", "refit", "return_train_score", "scoring", "verbose", "random_state",
     "best_clf__n_estimators", "best_clf__max_depth", "memory", "steps", "transform_input",
 }  # fmt: skip
-
-
-def test_entry_points() -> None:
-    assert set(project_file()["entry_points"]) == set(ENTRY_POINTS)
-
-
-@pytest.mark.parametrize("name", ENTRY_POINTS)
-def test_script_takes_what_mlproject_gives(name: str) -> None:
-    entry = project_file()["entry_points"][name]
-    words = entry["command"].split()
-    assert words[:3] == ["python", "-m", f"steps.{name}"]
-    assert words[3:] == [f"--{parameter}={{{parameter}}}" for parameter in entry["parameters"]]
-    assert {item.name for item in fields(load(name).parameters)} == set(entry["parameters"])
 
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
@@ -48,17 +43,9 @@ def test_help_shows_each_default(name: str, capsys: pytest.CaptureFixture[str]) 
         assert re.search(rf"--{parameter} … .*?\(default: {re.escape(default)}\)", shown), parameter
 
 
-@pytest.mark.parametrize("name", [name for name in ENTRY_POINTS if name != "main"])
-def test_readme_table(name: str) -> None:
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    section = re.search(rf"^### `{name}`\n(.*?)(?=^##)", readme, re.MULTILINE | re.DOTALL)
-    assert section, f"the README has no section on {name}"
-    rows = dict(re.findall(r"^\| `(\w+)` \| `([^|]*)` \|", section[1], re.MULTILINE))
-    assert rows == defaults(name)
-
-
 def test_main_is_the_union() -> None:
     union = {**defaults("batch_score"), **defaults("train"), **defaults("preprocess")}
+    union["fresh"] = "false"
     # The chain settles which run the next step takes.
     assert defaults("main") == {
         name: default
@@ -96,6 +83,58 @@ def test_dependency_table() -> None:
         assert re.search(
             rf"^\| `?{re.escape(name)}`? \| {re.escape(version)} \|", readme, re.MULTILINE
         ), pin
+
+
+# Each package, and the extras that it may import beside the dependencies.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "steps": ("dask",),
+    "mlflow_aml": ("azure-data", "dask"),
+    "loopback": ("loopback",),
+    "docs": (),
+    "tests": ("dask", "loopback", "test"),
+    "benchmarks": (),
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the top-level modules of others that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [str(node.module)]
+        for name in {name.partition(".")[0] for name in names}:
+            if name not in sys.stdlib_module_names and name not in PACKAGES:
+                yield name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_imported_is_declared(package: str) -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][extra] for extra in PACKAGES[package]]
+    declared = {
+        re.split(r"[=<>\[]", pin)[0].lower()
+        for pin in [*project["dependencies"], *(pin for extra in extras for pin in extra)]
+    }
+    distributions = packages_distributions()
+    for path in (PROJECT / package).rglob("*.py"):
+        for module in imported(path):
+            providers = {name.lower() for name in distributions.get(module, ())}
+            assert providers & declared, f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "loopback/README.md"])
+def test_documents_name_files_that_exist(document: str) -> None:
+    text = (PROJECT / document).read_text(encoding="utf-8")
+    rooms = "|".join(PACKAGES)
+    named = re.findall(rf"[`\s]((?:{rooms}|\.ci)/[\w./]*[\w/])(?=[`\s])", text)
+    assert named
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
+def test_the_changelog_has_this_version() -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    changelog = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE)
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from steps.base.errors import FAILURE, StepError
+from steps.base.parsers import NONE
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -36,7 +37,7 @@ def scheduler(value: str) -> str | None:
 
     `auto` is the cluster that was started around this process, as on the nodes of a job, or none.
     """
-    if value == "none":
+    if value == NONE:
         return None
     if value == AUTO:
         return os.environ.get(ADDRESS) or None
@@ -70,7 +71,7 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
             f"scheduler={scheduler} expects the package distributed, found none: "
             "pip install -e '.[dask]', or use scheduler=none"
         ) from None
-    # distributed has type information for some of its functions only.
+    # distributed 2026.8 has type information for some of its functions only.
     dask: Any = distributed
     if scheduler == LOCAL:
         with (

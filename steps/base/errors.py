@@ -6,7 +6,10 @@
 2    bad input: a parameter, a file or a run is not what the step needs
 3    the scored data drifted and ``on_drift=fail`` was asked; predictions kept
 4    the model missed its gate; the run is FINISHED, nothing was registered
+129  ended by SIGHUP: the terminal was closed
 130  interrupted with Ctrl-C
+141  standard output was closed by its reader (``| head -1``), or from the start
+143  ended by SIGTERM
 ===  =======================================================================
 """
 
@@ -18,6 +21,7 @@ BAD_INPUT = 2
 DRIFT = 3
 GATE = 4
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 
 class StepError(Exception):
@@ -34,3 +38,9 @@ class StepError(Exception):
 
 class Unreadable(StepError):
     """An input that cannot be reached from this machine."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of what an error says; its type's name if it says nothing."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

@@ -3,46 +3,97 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from steps.data.values import TextRules
+
 Label = bool | int | str
+_LISTS = ("features", "classes", "zero_as_missing", "categories", "many_valued", "booleans")
+BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """A column of dates or times, and the parts of it that the model is given as numbers.
+
+    The feature of a part is called `<column>.<part>`.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that are made of this column."""
+        return tuple(f"{self.name}.{part}" for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Schema:
     """Columns and classes of one prepared data set.
 
-    `features` are in training order; `classes` is (negative, positive); `delimiter` is the one
-    of the CSV file that was prepared, so that new data is read the same way.
+    `features` are the model's input, in training order: numbers (the `booleans` are 0 and 1), but
+    for the `categories`, which are text; `many_valued` are those with many values. `group` is a
+    column that is no feature: rows of one group belong on one side of any split. `classes`
+    is () where numbers are predicted, else the classes in sort order, the positive one last if
+    there are two. `delimiter`, `encoding` and `rules` tell how the table's text was read, so that
+    new data is read the same way.
     """
 
     features: tuple[str, ...]
     target: str
-    classes: tuple[Label, Label]
+    classes: tuple[Label, ...]
     zero_as_missing: tuple[str, ...]
     delimiter: str = ","
+    encoding: str = "auto"
+    categories: tuple[str, ...] = ()
+    many_valued: tuple[str, ...] = ()
+    booleans: tuple[str, ...] = ()
+    dates: tuple[DateColumn, ...] = ()
+    group: str = ""
+    rules: TextRules = field(default_factory=TextRules)
+
+    @property
+    def task(self) -> str:
+        """What is predicted: `binary`, `multiclass` or `regression`."""
+        if not self.classes:
+            return REGRESSION
+        return BINARY if len(self.classes) == 2 else MULTICLASS
 
     @property
     def positive(self) -> Label:
-        """The class that probabilities and scores are about."""
-        return self.classes[1]
+        """The class that probabilities and scores are about, where there are two."""
+        return self.classes[-1]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a table must have: the features, with dates instead of their parts."""
+        column_of = {feature: date.name for date in self.dates for feature in date.features}
+        return tuple(dict.fromkeys(column_of.get(name, name) for name in self.features))
 
     def to_json(self) -> str:
         """Write the schema as JSON text."""
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Schema:
-        """Build a schema from what `dataclasses.asdict` or the JSON text gives."""
-        negative, positive = fields["classes"]
-        return cls(
-            features=tuple(fields["features"]),
-            target=fields["target"],
-            classes=(negative, positive),
-            zero_as_missing=tuple(fields["zero_as_missing"]),
-            delimiter=fields["delimiter"],
+    def from_dict(cls, content: Mapping[str, Any]) -> Schema:
+        """Build a schema from what `dataclasses.asdict` or the JSON text gives.
+
+        What an earlier version of the project did not write has its default.
+        """
+        lists: dict[str, Any] = {name: tuple(content[name]) for name in _LISTS if name in content}
+        plain: dict[str, Any] = {
+            name: content[name]
+            for name in ("target", "delimiter", "encoding", "group")
+            if name in content
+        }
+        dates = tuple(
+            DateColumn(date["name"], tuple(date["parts"])) for date in content.get("dates", ())
         )
+        rules = TextRules.from_dict(content["rules"]) if "rules" in content else TextRules()
+        return cls(**lists, **plain, dates=dates, rules=rules)
 
     @classmethod
     def from_json(cls, text: str) -> Schema:

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from steps.base.errors import StepError, Unreadable
+from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import whole_file
-from steps.base.parameters import text
+from steps.base.parsers import text
 
 # Of Linux, and no less than those of other systems.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
@@ -49,6 +49,14 @@ def local_path(location: str) -> Path | None:
     return Path(unquote(urlsplit(location).path)) if kind == "file" else None
 
 
+def start_of_relative(location: str) -> str:
+    """Say where relative paths start, if the location is one: `mlflow run` chooses the folder."""
+    path = local_path(location)
+    if path is None or path.is_absolute():
+        return ""
+    return f" (relative paths start at {Path.cwd()})"
+
+
 def fetch(location: str, folder: Path) -> Path:
     """Give a local file with the content of a path or URI.
 
@@ -60,8 +68,7 @@ def fetch(location: str, folder: Path) -> Path:
         return _download(location, folder)
     if not path.exists():
         raise Unreadable(
-            f"expected a file at {location}, found nothing there "
-            f"(relative paths start at {Path.cwd()})"
+            f"expected a file at {location}, found nothing there{start_of_relative(location)}"
         )
     if not path.is_file():
         raise StepError(f"expected a file at {location}, found a folder")
@@ -74,8 +81,8 @@ def _download(location: str, folder: Path) -> Path:
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    # fsspec raises ImportError for a scheme whose library is missing, ValueError for an unknown
-    # one, and each file system its own OSError beyond that.
+    # fsspec 2026.9 raises ImportError for a scheme whose library is missing, ValueError for an
+    # unknown one, and each file system its own OSError beyond that.
     try:
         with (
             fsspec.open(location, "rb") as source,
@@ -84,8 +91,9 @@ def _download(location: str, folder: Path) -> Path:
         ):
             shutil.copyfileobj(source, file)
     except (ImportError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Unreadable(f"could not read {without_query(location)}: {reason}") from error
+        raise Unreadable(
+            f"could not read {without_query(location)}: {first_line(error)}"
+        ) from error
     return target
 
 

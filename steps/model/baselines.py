@@ -1,40 +1,42 @@
-"""Two simple models on the same rows: what a forest has to be measured against."""
+"""What a model is measured against: no model at all, and a linear one of all columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+
+from steps.model.estimators import LINEAR
+from steps.model.pipeline import build_pipeline
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from steps.data.schema import Schema
+
 MAJORITY, LOGISTIC = "majority", "logistic"
-TITLES = {MAJORITY: "Majority class", LOGISTIC: "Logistic regression"}
+MEAN, RIDGE = "mean", "ridge"
+TITLES = {
+    MAJORITY: "Majority class",
+    LOGISTIC: "Logistic regression",
+    MEAN: "Mean",
+    RIDGE: "Ridge regression",
+}
 
 
 def fit_baselines(
-    estimator: Pipeline, features: pd.DataFrame, labels: np.ndarray, seed: int
+    schema: Schema, features: pd.DataFrame, labels: np.ndarray, seed: int
 ) -> dict[str, Pipeline]:
-    """Fit the baselines: the class shares alone, and a scaled logistic regression.
+    """Fit both, by name: the one that knows nothing, then the linear one.
 
-    Both fill missing values as the estimator does.
+    The linear one is the pipeline that `estimator=linear` has, as it comes.
     """
+    classes = bool(schema.classes)
+    nothing = DummyClassifier(strategy="prior") if classes else DummyRegressor()
     models = {
-        MAJORITY: [("clf", DummyClassifier(strategy="prior"))],
-        LOGISTIC: [
-            ("scale", StandardScaler()),
-            ("clf", LogisticRegression(max_iter=1000, random_state=seed)),
-        ],
+        MAJORITY if classes else MEAN: Pipeline([("clf", nothing)]),
+        LOGISTIC if classes else RIDGE: build_pipeline(schema, seed, LINEAR),
     }
-    return {
-        name: Pipeline([("fillna", clone(estimator.named_steps["fillna"])), *steps]).fit(
-            features, labels
-        )
-        for name, steps in models.items()
-    }
+    return {name: model.fit(features, labels) for name, model in models.items()}

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steps.model.scorers import decide
-from steps.model.scores import METRICS
+from steps.model.metrics import METRICS, decide
 
 RESAMPLES = 2000
 # With many distinct probabilities the rows are many too and the intervals narrow: fewer resamples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -10,15 +10,16 @@ from typing import Any, Self
 from joblib import effective_n_jobs
 
 from steps.base.dask_cluster import dask_client
-from steps.model.executors import OutcomeFuture
-from steps.model.fitting import Work, fit_candidate, prepare
+from steps.model.executors import ResultsFuture
+from steps.model.fitting import Work, fit_candidates, fit_shared_steps
+from steps.model.grid import Candidate
 
 
 class ClusterExecutor:
-    """Fits candidates on the workers of a Dask scheduler, one task each.
+    """Fits candidates on the workers of a Dask scheduler.
 
-    Dask itself fits the candidates of a lost worker again on another one; what is left for
-    `lost` is a candidate that took several workers with it.
+    Dask itself runs the tasks of a lost worker again on another one; what is left for `lost` is
+    a task that took several workers with it.
     """
 
     lost: tuple[type[BaseException], ...] = ()
@@ -27,7 +28,7 @@ class ClusterExecutor:
         self._work, self._scheduler, self._jobs = work, scheduler, jobs
         self._stack = ExitStack()
         self._client: Any = None
-        self._prepared: Any = None
+        self._ready_work: Any = None
 
     def __enter__(self) -> Self:
         workers = effective_n_jobs(self._jobs)
@@ -52,10 +53,10 @@ class ClusterExecutor:
         threads: int = sum(self._client.nthreads().values())
         return max(1, threads)
 
-    def submit(self, parameters: Mapping[str, Any]) -> OutcomeFuture:
-        """Send one candidate to the cluster."""
-        future: OutcomeFuture = self._client.submit(
-            fit_candidate, self._prepared, dict(parameters), pure=False
+    def submit(self, candidates: Sequence[Candidate]) -> ResultsFuture:
+        """Send the candidates of one task to the cluster."""
+        future: ResultsFuture = self._client.submit(
+            fit_candidates, self._ready_work, candidates, pure=False
         )
         return future
 
@@ -68,4 +69,4 @@ class ClusterExecutor:
 
         # A task's result, unlike scattered data, is made again when its only holder is lost.
         with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            self._prepared = self._client.submit(prepare, self._work, pure=False)
+            self._ready_work = self._client.submit(fit_shared_steps, self._work, pure=False)

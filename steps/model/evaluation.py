@@ -1,37 +1,47 @@
-"""Evaluate a trained model on rows it has not seen."""
+"""Evaluate a trained model on rows it has not seen, for metrics, gate, figures and report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
-from steps.model import bootstrap
-from steps.model.baselines import LOGISTIC, TITLES, fit_baselines
-from steps.model.evaluated import Candidate, Details, Evaluation, Scored, Search, Spread
+from steps.data.schema import BINARY, REGRESSION
+from steps.model.baselines import TITLES, fit_baselines
+from steps.model.bootstrap import Interval
+from steps.model.conformal import Conformal, conformal
+from steps.model.details import (
+    BinaryDetails,
+    Details,
+    MulticlassDetails,
+    RegressionDetails,
+    Spread,
+    class_scores,
+    search_folds,
+)
+from steps.model.fitted_search import SearchSummary, summarize_search
 from steps.model.importances import importances
-from steps.model.scorers import PREDICT
-from steps.model.scores import scores
-from steps.model.threshold import Curves, Rule, choose, curves, out_of_fold
+from steps.model.metrics import DEFAULT_THRESHOLD, scores
+from steps.model.task import Task, task_of
+from steps.model.threshold import Curves, Rule, choose_threshold, curves, out_of_fold
 
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from steps.data.schema import Schema
-
-MODEL_TITLE = "Random forest"
+    from steps.data.schema import Label, Schema
 
 
 @dataclass(frozen=True)
 class Trained:
     """A model, the tables it was trained on and is tested on, and how it was searched for.
 
-    `cv_results` is scikit-learn's `cv_results_`; `metric` the score that chose the model.
+    `cv_results` is scikit-learn's `cv_results_`; `metric` the scorer that chose the model. Rows of
+    one of the `groups` of the training rows are in one fold.
     """
 
     estimator: Pipeline
@@ -42,115 +52,195 @@ class Trained:
     metric: str
     cv_folds: int
     seed: int
+    groups: np.ndarray | None = None
+
+    @cached_property
+    def task(self) -> Task:
+        """The kind of target."""
+        return task_of(self.schema, self.seed)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's predictions of the held-out rows, and its scores.
+
+    `predicted` is what the metrics take: the probability of the positive class (rows,), of each
+    class (rows, classes), or numbers (rows,). `threshold` means something for two classes only.
+    """
+
+    title: str
+    predicted: np.ndarray
+    threshold: float
+    scores: Mapping[str, Interval]
+
+    @property
+    def probability(self) -> np.ndarray:
+        """The predictions, where they are probabilities."""
+        return self.predicted
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is known about one trained model on its held-out rows.
+
+    `truth` is what the metrics take: whether a row is positive, the position of its class, or its
+    number. The `simple` baseline is the linear one; `gain` is the model's score `main` (ROC AUC,
+    or R²) less that of the simple one, on the same rows. `rule` gave the threshold. A regression
+    has a `conformal`.
+    """
+
+    task: Task
+    truth: np.ndarray
+    model: Scored
+    baselines: Mapping[str, Scored]
+    simple: str
+    gain: Interval
+    rule: Rule
+    search: SearchSummary
+    conformal: Conformal | None
+    details: Details | None
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """The classes in sort order; none where numbers are predicted."""
+        return self.task.classes
+
+    @property
+    def main(self) -> str:
+        """The metric of `gain` and of the baselines."""
+        return self.task.main
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which a row is decided positive."""
+        return self.model.threshold
+
+    @property
+    def interval_coverage(self) -> float | None:
+        """The share of the held-out rows within their prediction interval of level 0.9."""
+        if self.conformal is None:
+            return None
+        return self.conformal.coverage(self.truth, self.model.predicted)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What is logged to the run."""
+        logged = {}
+        for name, interval in self.model.scores.items():
+            logged[f"test_{name}"] = interval.value
+            logged[f"test_{name}_low"] = interval.low
+            logged[f"test_{name}_high"] = interval.high
+        for name, baseline in self.baselines.items():
+            logged[f"baseline_{name}_{self.main}"] = baseline.scores[self.main].value
+        if self.interval_coverage is not None:
+            logged["test_interval_coverage"] = self.interval_coverage
+        return logged
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions of the training rows, each by a model that was fitted without its fold."""
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    members: list[np.ndarray]
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Score the decisions between two classes at each threshold, over all rows."""
+        return curves(self.truth, self.predicted)
+
+    def scores(self, threshold: float) -> dict[str, Spread]:
+        """Score each fold on its own; at 0.5 these are the search's scores of the candidate."""
+        folds = [scores(self.truth[rows], self.predicted[rows], threshold) for rows in self.members]
+        values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
+        return {name: Spread(float(v.mean()), float(v.std())) for name, v in values.items()}
 
 
 def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
     """Score the model and two baselines on the held-out rows.
 
-    `rule` gives or chooses the threshold. Without `details` only what metrics and gate need is
-    computed.
+    `rule` gives or chooses the threshold between two classes. Without `details` only what metrics
+    and gate need is computed.
     """
-    schema, seed = trained.schema, trained.seed
+    schema, seed, task = trained.schema, trained.seed, trained.task
     features = list(schema.features)
-    train_labels = trained.train[schema.target].to_numpy()
-    test_labels = trained.test[schema.target].to_numpy()
-    truth = test_labels == schema.positive
+    truth = task.truth(trained.test[schema.target].to_numpy())
 
-    folds: Folds | None = None
-    if details or isinstance(rule, str):
-        folds = _folds(trained, features, train_labels)
-    threshold = rule if folds is None or not isinstance(rule, str) else choose(rule, folds.curves)
+    # Fits a model for each fold: once, and only where it is asked for.
+    unseen = cache(partial(_out_of_fold, trained))
+    threshold = choose_threshold(rule, unseen().curves) if isinstance(rule, str) else rule
 
-    def scored(title: str, estimator: Pipeline, threshold: float) -> Scored:
-        probability = estimator.predict_proba(trained.test[features])[:, 1]
-        found = bootstrap.intervals(truth, probability, threshold, seed)
-        return Scored(title, probability, threshold, found)
+    def scored(title: str, estimator: Any, threshold: float) -> Scored:
+        predicted = task.predict(estimator, trained.test[features])
+        return Scored(
+            title, predicted, threshold, task.intervals(truth, predicted, threshold, seed)
+        )
 
-    model = scored(MODEL_TITLE, trained.estimator, float(threshold))
-    fitted = fit_baselines(trained.estimator, trained.train[features], train_labels, seed)
-    baselines = {name: scored(TITLES[name], fitted[name], PREDICT) for name in fitted}
+    model = scored(title(trained.estimator), trained.estimator, threshold)
+    fitted = fit_baselines(
+        schema, trained.train[features], trained.train[schema.target].to_numpy(), seed
+    )
+    baselines = {
+        name: scored(TITLES[name], baseline, DEFAULT_THRESHOLD) for name, baseline in fitted.items()
+    }
+    simple = baselines[list(fitted)[-1]]
     return Evaluation(
+        task=task,
         truth=truth,
-        classes=schema.classes,
         model=model,
         baselines=baselines,
-        gain=difference("roc_auc", truth, model, baselines[LOGISTIC], seed),
-        rule=rule,
-        search=read_search(trained.cv_results, trained.metric, trained.cv_folds),
-        details=None
-        if folds is None or not details
-        else Details(
-            folds=folds.scores(float(threshold)),
-            cross_validated=folds.curves,
-            held_out=curves(truth, model.probability),
-            importances=importances(trained.estimator, trained.test[features], test_labels, seed),
+        simple=list(fitted)[-1],
+        gain=task.difference(
+            task.main,
+            truth,
+            (model.predicted, model.threshold),
+            (simple.predicted, simple.threshold),
+            seed,
         ),
+        rule=rule,
+        search=summarize_search(trained.cv_results, trained.metric, trained.cv_folds),
+        conformal=None if schema.classes else conformal(unseen().truth, unseen().predicted),
+        details=_details(trained, truth, model, unseen) if details else None,
     )
 
 
-@dataclass(frozen=True)
-class Folds:
-    """Predictions of the training rows, each by a model that was fitted without its fold."""
+def _details(
+    trained: Trained, truth: np.ndarray, model: Scored, unseen: Callable[[], OutOfFold]
+) -> Details:
+    schema = trained.schema
+    rows = trained.test[list(schema.features)]
+    drops = importances(
+        trained.task, trained.estimator, rows, trained.test[schema.target].to_numpy(), trained.seed
+    )
+    if schema.task == BINARY:
+        return BinaryDetails(
+            folds=unseen().scores(model.threshold),
+            importances=drops,
+            cross_validated=unseen().curves,
+            held_out=curves(truth, model.predicted),
+        )
+    folds = search_folds(summarize_search(trained.cv_results, trained.metric, trained.cv_folds))
+    if schema.task == REGRESSION:
+        return RegressionDetails(folds, drops)
+    each, confusion = class_scores(truth, model.predicted, schema.classes)
+    return MulticlassDetails(folds, drops, each, confusion)
 
-    truth: np.ndarray
-    probability: np.ndarray
-    members: list[np.ndarray]
 
-    @cached_property
-    def curves(self) -> Curves:
-        """Score the decisions at each threshold, over all rows."""
-        return curves(self.truth, self.probability)
-
-    def scores(self, threshold: float) -> dict[str, Spread]:
-        """Score each fold on its own; at 0.5 these are the search's scores of the candidate."""
-        found = [
-            scores(self.truth[rows], self.probability[rows], threshold) for rows in self.members
-        ]
-        values = {name: np.array([fold[name] for fold in found]) for name in found[0]}
-        return {name: Spread(float(v.mean()), float(v.std())) for name, v in values.items()}
-
-
-def _folds(trained: Trained, features: list[str], labels: np.ndarray) -> Folds:
-    rows = trained.train[features]
+def _out_of_fold(trained: Trained) -> OutOfFold:
+    task = trained.task
+    rows = trained.train[list(trained.schema.features)]
+    labels = trained.train[trained.schema.target].to_numpy()
     # The folds of the search.
-    splits = list(StratifiedKFold(trained.cv_folds).split(rows, labels))
-    return Folds(
-        truth=labels == trained.schema.positive,
-        probability=out_of_fold(trained.estimator, rows, labels, splits),
+    splits = task.splits(labels, trained.cv_folds, trained.groups)
+    return OutOfFold(
+        truth=task.truth(labels),
+        predicted=out_of_fold(task, trained.estimator, rows, labels, splits),
         members=[members for _, members in splits],
     )
 
 
-def difference(
-    metric: str, truth: np.ndarray, ours: Scored, theirs: Scored, seed: int
-) -> bootstrap.Interval:
-    """Score of `ours` less that of `theirs`, with its interval."""
-    return bootstrap.difference(
-        metric,
-        truth,
-        (ours.probability, ours.threshold),
-        (theirs.probability, theirs.threshold),
-        seed,
-    )
-
-
-def read_search(cv_results: Mapping[str, Any], metric: str, folds: int) -> Search:
-    """Read scikit-learn's `cv_results_`; candidates that failed have no score and are counted."""
-    prefix = "mean_test_"
-    metrics = [name.removeprefix(prefix) for name in cv_results if name.startswith(prefix)]
-    candidates = [
-        Candidate(
-            params=params,
-            mean={name: float(cv_results[f"mean_test_{name}"][position]) for name in metrics},
-            std={name: float(cv_results[f"std_test_{name}"][position]) for name in metrics},
-        )
-        for position, params in enumerate(cv_results["params"])
-    ]
-    scored = tuple(found for found in candidates if np.isfinite(found.mean[metric]))
-    return Search(
-        metric=metric,
-        folds=folds,
-        candidates=scored,
-        best=max(scored, key=lambda found: found.mean[metric]),
-        failed=len(candidates) - len(scored),
-    )
+def title(estimator: Pipeline) -> str:
+    """Name the kind of model in words: `RandomForestClassifier` is a random forest."""
+    name = type(estimator[-1]).__name__.removesuffix("Classifier").removesuffix("Regressor")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from steps.base.parameters import NONE
+from steps.base.errors import StepError
+from steps.base.parsers import NONE
+from steps.model import class_metrics, metrics
 from steps.model.bootstrap import Interval
-from steps.model.scores import LOWER_IS_BETTER, METRICS
+from steps.model.metrics import LOWER_IS_BETTER
 
-_SCORES = [f"test_{name}" for name in METRICS if name not in LOWER_IS_BETTER]
+# Those of any task. Errors are in the unit of the target and have no minimum: ask for R².
+_NAMES = dict.fromkeys([*metrics.METRICS, *class_metrics.METRICS, "r2"])
+_SCORES = [f"test_{name}" for name in _NAMES if name not in LOWER_IS_BETTER]
 # "Even the low end of its interval must reach the minimum" is the stricter thing to ask.
 GATE_METRICS = (*_SCORES, *(f"{name}_low" for name in _SCORES))
 
-PASSED, FAILED = "passed", "failed"
+if TYPE_CHECKING:
+    from steps.model.task import Task
+
+# The tag with the verdict; those with its figures begin with it.
+TAG = "gate"
+PASSED, FAILED, NOT_ASKED = "passed", "failed", "not asked"
 
 
 def minimum(value: str) -> dict[str, float]:
@@ -35,6 +45,18 @@ def minimum(value: str) -> dict[str, float]:
             raise expected
         found[name] = least
     return found
+
+
+def check_names(minimums: Mapping[str, float], task: Task) -> None:
+    """Raise a StepError for a score that a task does not have."""
+    known = [f"test_{name}" for name in task.metrics]
+    for name in minimums:
+        if name.removesuffix("_low") not in known:
+            allowed = [one for one in _SCORES if one in known]
+            raise StepError(
+                f"parameter minimum: expected scores of {task.what} ({', '.join(allowed)}), "
+                f"found {name}"
+            )
 
 
 @dataclass(frozen=True)
@@ -85,31 +107,48 @@ class Duel:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What was asked of a model, what was found, and what became of it."""
+class Requirements:
+    """What is asked of a model before it may go out, and the name to register it under."""
 
-    checks: tuple[Check, ...] = ()
-    must_beat: bool = False
+    minimum: Mapping[str, float] = field(default_factory=dict)
     model: str | None = None
+    must_beat: bool = False
+
+    @property
+    def gated(self) -> bool:
+        """Whether there is anything to miss."""
+        return bool(self.minimum) or self.must_beat
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was found about a model of which something was asked, and what became of it.
+
+    `version` is that of the registered model. A `reigning` model was the champion before.
+    """
+
+    required: Requirements = Requirements()
+    checks: tuple[Check, ...] = ()
     duel: Duel | None = None
     version: str | None = None
     champion: bool = False
+    reigning: bool = False
 
     @property
     def gated(self) -> bool:
         """Whether there was anything to miss."""
-        return bool(self.checks) or self.must_beat
+        return self.required.gated
 
     @property
     def asked(self) -> bool:
         """Whether there was any gate or registration."""
-        return bool(self.checks) or self.model is not None
+        return self.gated or self.required.model is not None
 
     @property
     def reasons(self) -> list[str]:
         """Why the gate failed; empty if it did not."""
         missed = [str(check) for check in self.checks if not check.passed]
-        if self.must_beat and self.duel is not None and not self.duel.won:
+        if self.required.must_beat and self.duel is not None and not self.duel.won:
             missed.append(f"must_beat=champion, but it is {self.duel}")
         return missed
 
@@ -123,15 +162,15 @@ class Decision:
         """The decision with its figures, for the run and for the version."""
         if not self.asked:
             return {}
-        found = {"gate.decision": self.sentence}
+        found = {f"{TAG}.decision": self.sentence}
         if self.gated:
-            found["gate"] = PASSED if self.passed else FAILED
+            found[TAG] = PASSED if self.passed else FAILED
         for check in self.checks:
-            found[f"gate.{check.metric}"] = f"{check.value:.6g} (minimum {check.least:g})"
+            found[f"{TAG}.{check.metric}"] = f"{check.value:.6g} (minimum {check.least:g})"
         if self.duel is not None:
             gap = self.duel.difference
-            found["gate.against_version"] = self.duel.version
-            found["gate.difference"] = (
+            found[f"{TAG}.against_version"] = self.duel.version
+            found[f"{TAG}.difference"] = (
                 f"{self.duel.metric} {gap.value:+.6g} [{gap.low:+.6g}, {gap.high:+.6g}]"
             )
         return found
@@ -149,8 +188,10 @@ class Decision:
             return [*self.reasons, "nothing was registered"]
         parts = [str(check) for check in self.checks]
         if self.version is not None:
-            parts.append(f"registered as {self.model} version {self.version}")
-        if self.champion and self.duel is None:
+            parts.append(f"registered as {self.required.model} version {self.version}")
+        if self.reigning:
+            parts.append("still the champion")
+        elif self.champion and self.duel is None:
             parts.append("the champion, as there is no other")
         elif self.duel is not None:
             parts.append(f"{'the new champion' if self.champion else 'not champion'}: {self.duel}")
@@ -164,3 +205,9 @@ class Decision:
 def check(minimums: Mapping[str, float], metrics: Mapping[str, float]) -> tuple[Check, ...]:
     """Compare logged metrics with their minimums."""
     return tuple(Check(name, least, metrics[name]) for name, least in minimums.items())
+
+
+def renewed_tags(decision: Decision, earlier: Mapping[str, str]) -> dict[str, str]:
+    """Give the tags of a decision that takes the place of an earlier one, given the run's tags."""
+    stale = {name: NOT_ASKED for name in earlier if name.partition(".")[0] == TAG}
+    return stale | decision.tags

@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import yaml
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from steps.base.errors import StepError
-from steps.base.parameters import NONE
+from steps.base.parsers import NONE
+from steps.model.estimators import FOREST
 
 # One grid, or several that are tried one after the other, as scikit-learn has it.
 Grid = dict[str, list[Any]] | list[dict[str, list[Any]]]
@@ -45,13 +47,13 @@ def parse_grid(text: str) -> Grid | None:
     except (OSError, ValueError) as error:
         raise ValueError(f"{EXPECTED} ({type(error).__name__} on reading it)") from None
     # JSON is read as such first: YAML takes 1e-3 for a text.
-    found = _json(source)
-    if found is None:
-        found = _yaml(source)
-    grids = found if isinstance(found, list) else [found]
-    if not grids or not all(_is_grid(grid) for grid in grids):
+    grid = _json(source)
+    if grid is None:
+        grid = _yaml(source)
+    grids = grid if isinstance(grid, list) else [grid]
+    if not grids or not all(_is_grid(one) for one in grids):
         raise ValueError(EXPECTED)
-    return found  # type: ignore[no-any-return]
+    return grid  # type: ignore[no-any-return]
 
 
 def _json(text: str) -> Any:
@@ -101,21 +103,37 @@ def names(grid: Grid) -> list[str]:
 
 
 def common_prefix(grid: Grid, step: str) -> str:
-    """Give `<step>__` if the grid is of that step's parameters only, else an empty text."""
+    """Give `<step>__` if the grid is of that step and its parameters only, else an empty text."""
     prefix = f"{step}__"
-    return prefix if all(name.startswith(prefix) for name in names(grid)) else ""
+    only = all(name == step or name.startswith(prefix) for name in names(grid))
+    return prefix if only else ""
 
 
-def candidates(grid: Grid, search: str, n_iter: int, seed: int) -> list[Candidate]:
-    """List the candidates in scikit-learn's order: all of them, or `n_iter` drawn with `seed`.
+@dataclass(frozen=True)
+class SearchSettings:
+    """How to search: `search` is grid or random; the rest is named as in scikit-learn or train.
 
-    Candidates are drawn without repetition; a grid smaller than `n_iter` is tried whole.
+    `metric` is the name of a scorer. With more than one of the `families`, `clf` of the grid
+    names them.
     """
-    space = ParameterGrid(grid)
-    if search == "grid":
-        return list(space)
-    drawn = min(n_iter, size(grid))
-    return list(ParameterSampler(grid, drawn, random_state=seed))
+
+    grid: Grid
+    search: str
+    n_iter: int
+    seed: int
+    metric: str
+    folds: int
+    families: tuple[str, ...] = (FOREST,)
+
+    def candidates(self) -> list[Candidate]:
+        """List the candidates in scikit-learn's order: all, or `n_iter` drawn with `seed`.
+
+        Candidates are drawn without repetition; a grid smaller than `n_iter` is tried whole.
+        """
+        if self.search == "grid":
+            return list(ParameterGrid(self.grid))
+        drawn = min(self.n_iter, size(self.grid))
+        return list(ParameterSampler(self.grid, drawn, random_state=self.seed))
 
 
 def size(grid: Grid) -> int:

@@ -14,18 +14,20 @@ import numpy as np
 from sklearn.base import clone
 
 from steps.base.console import progress
-from steps.model.scorers import PREDICT
+from steps.model.metrics import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
+    from steps.model.folds import Split
+    from steps.model.task import Task
+
 Rule = float | str
-Fold = tuple[np.ndarray, np.ndarray]
 CHOSEN_BY = ("f1", "youden")
 
 
-def rule(value: str) -> Rule:
+def parse_threshold(value: str) -> Rule:
     """Read a number between 0 and 1, or the name of the score that chooses it."""
     if value in CHOSEN_BY:
         return value
@@ -40,18 +42,21 @@ def rule(value: str) -> Rule:
 
 
 def out_of_fold(
-    estimator: Pipeline, features: pd.DataFrame, labels: np.ndarray, folds: Sequence[Fold]
+    task: Task,
+    estimator: Pipeline,
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    splits: Sequence[Split],
 ) -> np.ndarray:
-    """Predict each training row's probability by a model that was fitted without it.
+    """Predict each training row by a model that was fitted without it.
 
-    A fold is the rows to fit on and the rows to predict. As scikit-learn's `cross_val_predict`,
-    but it shows how far it is.
+    As scikit-learn's `cross_val_predict`, but it shows how far it is.
     """
     predicted = np.empty(len(labels))
-    with progress(len(folds), "folds", "evaluate") as bar:
-        for fitted_on, left_out in folds:
+    with progress(len(splits), "folds", "evaluate") as bar:
+        for fitted_on, left_out in splits:
             model = clone(estimator).fit(features.iloc[fitted_on], labels[fitted_on])
-            predicted[left_out] = model.predict_proba(features.iloc[left_out])[:, 1]
+            predicted[left_out] = task.predict(model, features.iloc[left_out])
             bar.update()
     return predicted
 
@@ -89,17 +94,17 @@ def curves(truth: np.ndarray, probability: np.ndarray) -> Curves:
     )
 
 
-def choose(by: Rule, found: Curves) -> float:
+def choose_threshold(by: Rule, scored: Curves) -> float:
     """Take the given threshold, or the one with the highest score of that name.
 
     Of equal scores the one nearest to 0.5 is taken.
     """
     if not isinstance(by, str):
         return by
-    score: np.ndarray = getattr(found, by)
+    score: np.ndarray = getattr(scored, by)
     best = np.flatnonzero(np.isclose(score, score.max(), rtol=0, atol=1e-12))
-    nearest = best[np.argmin(np.abs(found.thresholds[best] - PREDICT))]
-    return float(found.thresholds[nearest])
+    nearest = best[np.argmin(np.abs(scored.thresholds[best] - DEFAULT_THRESHOLD))]
+    return float(scored.thresholds[nearest])
 
 
 def _rows_above(thresholds: np.ndarray, probability: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The look of every figure, and its two forms: a PNG, and an SVG for the report.
+"""The look of every figure, forms that serve any task, and the two files: PNG, and SVG for a page.
 
 Figures are drawn once in the colours of the light theme. In the SVG each of these colours is
 replaced by a CSS variable, so that the report's figures follow its theme, light or dark.
@@ -9,35 +9,29 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from steps.report.page import COLOURS, SERIES, metric_title
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
-INK, MUTED, LINE, PAPER = "#1c2128", "#5b6672", "#dde2e8", "#ffffff"
-# Blue, orange and purple stay apart for the colour-blind; grey is for what is there to compare.
-MODEL, SECOND, THIRD, GREY = "#1a66c2", "#c8590b", "#7a4fb5", "#8a94a0"
-FOURTH, FIFTH = "#1b7f5c", "#b0316f"
-VARIABLES = {
-    INK: "--ink",
-    MUTED: "--muted",
-    LINE: "--line",
-    PAPER: "--paper",
-    MODEL: "--model",
-    SECOND: "--second",
-    THIRD: "--third",
-    FOURTH: "--fourth",
-    FIFTH: "--fifth",
-    GREY: "--grey",
-}
-SERIES = (MODEL, SECOND, THIRD, FOURTH, FIFTH)
+    from steps.model.bootstrap import Interval
+    from steps.model.details import Spread
+    from steps.model.importances import Importances
+
+INK, MUTED, LINE, PAPER, GREY, MODEL, SECOND, THIRD = (
+    COLOURS[name][0]
+    for name in ("ink", "muted", "line", "paper", "grey", "model", "second", "third")
+)
 
 _STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
@@ -74,6 +68,9 @@ _STYLE: dict[RcKeyType, Any] = {
 }
 WIDTH, HEIGHT = 4.7, 3.5
 PNG_DOTS_PER_INCH = 160
+# By their names in CSS.
+DASHES: dict[str, Any] = {"solid": "-", "dashed": (0, (4, 1.5)), "dotted": (0, (1, 1.2))}
+MOST_IMPORTANCES = 20
 
 
 @contextmanager
@@ -91,15 +88,65 @@ def canvas(width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def series(position: int) -> tuple[str, str]:
+    """Name the colour and the dash of a line: each colour is used with each dash."""
+    dashes = list(DASHES)
+    return SERIES[position % len(SERIES)], dashes[position // len(SERIES) % len(dashes)]
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    """Put the legend over the axes, where it covers nothing."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderpad=0.2)
+
+
+def cross_validation(
+    metrics: Sequence[str], folds: Mapping[str, Spread], scores: Mapping[str, Interval]
+) -> Figure:
+    """Show cross-validated scores (mean ± deviation of the folds) above held-out ones (95 %)."""
+    figure, axes = canvas(height=0.46 * len(metrics) + 0.85)
+    for row, name in enumerate(metrics):
+        mean, std = folds[name].mean, folds[name].std
+        held_out = scores[name]
+        _whisker(axes, row - 0.14, (mean - std, mean, mean + std), GREY)
+        _whisker(axes, row + 0.14, (held_out.low, held_out.value, held_out.high), MODEL)
+    _name_rows(axes, [metric_title(name) for name in metrics])
+    axes.set_xlabel("score")
+    key = (("cross-validation, ± deviation of folds", GREY), ("held-out, 95 %", MODEL))
+    for label, colour in key:
+        axes.plot([], [], "o-", color=colour, markersize=5, label=label)
+    legend_above(axes, len(key))
+    return figure
+
+
+def importances(found: Importances, metric: str) -> Figure:
+    """Show the mean drop of a score by feature (bar), and each shuffle's drop (dots)."""
+    names, drops = found.features[:MOST_IMPORTANCES], found.drops[:MOST_IMPORTANCES]
+    figure, axes = canvas(height=0.27 * len(names) + 0.75)
+    rows = np.arange(len(names))
+    axes.barh(rows, drops.mean(axis=1), height=0.62, color=MODEL, alpha=0.3)
+    axes.plot(drops, rows, "o", color=MODEL, markersize=2.6, markeredgewidth=0, alpha=0.7)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    _name_rows(axes, [shortened(name) for name in names])
+    axes.set_xlabel(f"drop of {metric_title(metric)} when shuffled")
+    return figure
+
+
+def _whisker(axes: Axes, row: float, ends: tuple[float, float, float], colour: str) -> None:
+    low, value, high = ends
+    axes.plot([low, high], [row, row], color=colour, linewidth=2.2, alpha=0.55)
+    axes.plot([value], [row], "o", color=colour, markersize=6, markeredgecolor=PAPER)
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+
+
 def shortened(text: str, most: int = 26) -> str:
     """Keep a long name from taking the figure's whole width; names often differ at the end."""
     end = most // 3
     return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file on white."""
-    figure.savefig(path, dpi=PNG_DOTS_PER_INCH, facecolor=PAPER, metadata={"Software": None})
 
 
 def to_svg(figure: Figure, description: str) -> str:
@@ -114,13 +161,19 @@ def to_svg(figure: Figure, description: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
+    for name, (colour, _) in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{name})")
     return svg.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
 
 
-def save_all(figures: Mapping[str, Figure], folder: Path) -> None:
-    """Write each figure as `<folder>/<name>.png`."""
+def write_figures(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
+    """Write each figure as `<folder>/<name>.png`, on white; give it as SVG for the page."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        save_png(figure, folder / f"{name}.png")
+        figure.savefig(
+            folder / f"{name}.png",
+            dpi=PNG_DOTS_PER_INCH,
+            facecolor=PAPER,
+            metadata={"Software": None},
+        )
+    return {name: to_svg(figure, name.replace("_", " ")) for name, figure in figures.items()}

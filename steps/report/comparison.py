@@ -14,19 +14,15 @@ import pandas as pd
 
 from steps.base.record import Record
 from steps.model import bootstrap
-from steps.model.evaluated import Scored
-from steps.model.scores import LOWER_IS_BETTER, METRICS
-from steps.report import charts as plots
-from steps.report import figures_scores
-from steps.report.charts import SERIES, VARIABLES
-from steps.report.figures_scores import TITLES, with_interval
-from steps.report.findings import signed
-from steps.report.report import render
+from steps.model.evaluation import Scored
+from steps.model.metrics import LOWER_IS_BETTER, METRICS
+from steps.report import binary_figures, charts
+from steps.report.page import metric_title, signed, with_interval, write_page
 
 if TYPE_CHECKING:
     from steps.model.bootstrap import Interval
 
-NAME = "comparison.html"
+NAME, PLOTS = "comparison.html", "plots"
 SHOWN_IN_TERMINAL = ("roc_auc", "f1", "brier")
 ID_LENGTH = 8
 
@@ -73,7 +69,7 @@ class Group:
         return tuple(
             Scored(
                 title=entry.title,
-                probability=entry.probability,
+                predicted=entry.probability,
                 threshold=entry.threshold,
                 scores=bootstrap.intervals(
                     entry.truth, entry.probability, entry.threshold, entry.seed
@@ -147,23 +143,20 @@ def lines(groups: Sequence[Group]) -> list[str]:
 
 def write(folder: Path, groups: Sequence[Group]) -> Record:
     """Write `comparison.html` into `folder`; give what is to be logged."""
-    with plots.style():
+    numbered = {f"roc_{number}": each for number, each in enumerate(groups, start=1)}
+    with charts.style():
         figures = {
-            f"roc_{number}": figures_scores.roc(members.entries[0].truth, members.scored)
-            for number, members in enumerate(groups, start=1)
+            name: binary_figures.roc(each.entries[0].truth, each.scored)
+            for name, each in numbered.items()
         }
-        plots.save_all(figures, folder / "plots")
-        svg = {name: plots.to_svg(figure, "ROC curves") for name, figure in figures.items()}
+        svg = charts.write_figures(figures, folder / PLOTS)
     content = {
-        "title": f"Comparison of {sum(len(members.entries) for members in groups)} runs",
-        "groups": [
-            _content(members, svg[f"roc_{number}"])
-            for number, members in enumerate(groups, start=1)
-        ],
+        "title": f"Comparison of {sum(len(each.entries) for each in groups)} runs",
+        "groups": [_content(each, svg[name]) for name, each in numbered.items()],
     }
     page = folder / NAME
-    page.write_text(render("comparison.html.j2", content), encoding="utf-8")
-    return Record(files=((page, ""), (folder / "plots", "plots")))
+    write_page(page, "comparison.html.j2", content)
+    return Record(files=((page, ""), (folder / PLOTS, PLOTS)))
 
 
 def _cells(members: Group) -> list[list[str]]:
@@ -183,8 +176,7 @@ def _cells(members: Group) -> list[list[str]]:
 
 
 def _gap(found: Interval) -> str:
-    interval = f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}]"
-    return f"{interval} *" if found.excludes_zero else interval
+    return with_interval(found, signed) + (" *" if found.excludes_zero else "")
 
 
 def _table(rows: list[list[str]]) -> list[str]:
@@ -207,8 +199,7 @@ def _content(members: Group, svg: str) -> dict[str, Any]:
             {
                 "title": entry.title,
                 "run_id": entry.run_id,
-                "colour": VARIABLES[SERIES[position % len(SERIES)]],
-                "line": figures_scores.dash(position),
+                "line": charts.series(position),
                 "threshold": f"{entry.threshold:.3g}",
             }
             for position, entry in enumerate(members.entries)
@@ -220,7 +211,7 @@ def _content(members: Group, svg: str) -> dict[str, Any]:
         "same": [(name, members.entries[0].params[name]) for name in same],
         "metrics": [
             {
-                "title": TITLES[metric],
+                "title": metric_title(metric),
                 "cells": [
                     {
                         "score": scored.scores[metric],

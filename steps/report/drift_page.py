@@ -1,143 +1,125 @@
 """`drift.html`: training and scored rows side by side, one small chart per feature.
 
-One file without scripts or anything to fetch; light or dark as the reader's system is.
+The charts are SVG of the template: matplotlib would take longer than scoring a small table.
 """
 
 from __future__ import annotations
 
-from html import escape
+import math
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from steps.base.record import Record
+from steps.report.page import score, write_page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import numpy as np
 
     from steps.scoring.drift import Drift
 
+NAME = "drift.html"
 MISSING = "missing"
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 320, 170, 34, 8, 34
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de;
-  --page: #ffffff; --card: #f6f8fa; --train: #8c959f; --scored: #0969da; --over: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9198a1; --line: #3d444d;
-  --page: #0d1117; --card: #151b23; --train: #6e7681; --scored: #58a6ff; --over: #ff8a80; } }
-body { margin: 0 auto; max-width: 70rem; padding: 1.5rem; background: var(--page);
-  color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1rem; margin: 0; }
-p { color: var(--soft); margin: .3rem 0 1rem; max-width: 50rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-.over { color: var(--over); font-weight: 600; }
-.cards { display: grid; gap: 1rem; margin-top: 1.5rem;
-  grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: .8rem 1rem; }
-.card p { margin: 0 0 .4rem; font-size: .85rem; }
-svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--soft); font-size: 9.5px; }
-.axis { stroke: var(--line); } .train { fill: var(--train); } .scored { fill: var(--scored); }
-.key { display: inline-block; width: .7em; height: .7em; border-radius: 2px; }
-"""
+MOST_NAMES = 10
+# In units of the SVG, about pixels. A character is about 5.4 wide.
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, CHARACTER = 320, 188, 30, 6, 48, 5.4
+FLOOR = HEIGHT - BOTTOM
+Y_STEPS, MOST_Y_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25), 4
 
 
-def page(drifts: Sequence[Drift], threshold: float, title: str) -> str:
-    """Make the page; features that differ most come first."""
+@dataclass(frozen=True)
+class Chart:
+    """Where everything is drawn: ticks as (place, text), bars as (description, two paths)."""
+
+    y_ticks: tuple[tuple[float, str], ...]
+    x_ticks: tuple[tuple[float, str], ...]
+    tilted: bool
+    bars: tuple[tuple[str, str, str], ...]
+    missing_from: float | None
+
+
+def write(folder: Path, drifts: Sequence[Drift], limit: float, rows: int) -> Record:
+    """Write the page into `folder`, what differs most first; give what is to be logged."""
     ordered = sorted(drifts, key=lambda drift: drift.psi, reverse=True)
-    over = [drift.bins.name for drift in ordered if drift.is_over(threshold)]
-    found = f"Over the threshold: {', '.join(over)}." if over else "No feature is over it."
-    rows = "\n".join(_row(drift, threshold) for drift in ordered)
-    cards = "\n".join(_card(drift, threshold) for drift in ordered)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-<p>The population stability index (PSI) compares how the rows fall into the bins of the training
-rows; rows without a value are a bin of their own. Drift is a PSI over {threshold:g} that is also
-more than what tables of this size show by chance (95 of 100 stay below). {escape(found)}</p>
-<div class="scroll"><table>
-<thead><tr><th>feature</th><th>PSI</th><th>by chance</th><th>missing, training</th>
-<th>missing, scored</th><th>below the training range</th><th>above it</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table></div>
-<div class="cards">
-{cards}
-</div>
-</body>
-</html>
-"""
+    over = [drift.bins.name for drift in ordered if drift.is_over(limit)]
+    content = {
+        "title": f"Drift of {rows:,} scored rows",
+        "limit": f"{limit:g}",
+        "over": over[:MOST_NAMES],
+        "over_count": len(over),
+        "count": f"{len(ordered):,}",
+        "features": [_feature(drift, limit) for drift in ordered],
+        "size": (WIDTH, HEIGHT, LEFT, FLOOR),
+        "missing": MISSING,
+    }
+    folder.mkdir(exist_ok=True)
+    page = folder / NAME
+    write_page(page, "drift.html.j2", content)
+    return Record(files=((page, ""),))
 
 
-def _row(drift: Drift, threshold: float) -> str:
-    mark = ' class="over"' if drift.is_over(threshold) else ""
+def _feature(drift: Drift, limit: float) -> dict[str, Any]:
     shares = (drift.bins.missing, drift.missing, drift.below, drift.above)
-    cells = "".join(f"<td>{share:.1%}</td>" for share in shares)
-    return (
-        f"<tr{mark}><td>{escape(drift.bins.name)}</td><td>{drift.psi:.3f}</td>"
-        f"<td>{drift.by_chance:.3f}</td>{cells}</tr>"
+    return {
+        "name": drift.bins.name,
+        "over": drift.is_over(limit),
+        "psi": score(drift.psi),
+        "by_chance": score(drift.by_chance),
+        "shares": [f"{share:.1%}" for share in shares],
+        "chart": _chart(drift),
+    }
+
+
+def _chart(drift: Drift) -> Chart:
+    trained, scored = _shares(drift.trained), _shares(drift.scored)
+    highest = max(*trained, *scored)
+    step = next((s for s in Y_STEPS if highest <= s * MOST_Y_STEPS), Y_STEPS[-1])
+    steps = max(1, math.ceil(highest / step - 1e-9))
+    scale = (FLOOR - TOP) / (steps * step)
+    width = (WIDTH - LEFT) / len(trained)
+    edges = [f"{edge:.4g}" for edge in drift.bins.edges]
+    cuts = [(LEFT + width * place, edge) for place, edge in enumerate(edges, start=1)]
+    with_missing = len(trained) > len(edges) + 1
+
+    def path(left: float, share: float) -> str:
+        return f"M{left:.1f} {FLOOR}v{-share * scale:.1f}h{width * 0.37:.1f}V{FLOOR}z"
+
+    places = [LEFT + width * place for place in range(len(trained))]
+    names = _bins(edges, with_missing)
+    bars = [
+        (
+            f"{name}: training {before:.1%}, scored {now:.1%}",
+            path(left + 0.12 * width, before),
+            path(left + 0.51 * width, now),
+        )
+        for name, left, before, now in zip(names, places, trained, scored, strict=True)
+    ]
+    return Chart(
+        y_ticks=tuple(
+            (round(FLOOR - i * step * scale, 1), f"{i * step:.0%}") for i in range(steps + 1)
+        ),
+        x_ticks=tuple((round(x, 1), edge) for x, edge in cuts),
+        tilted=max(map(len, edges), default=0) * CHARACTER > width - 4,
+        bars=tuple(bars),
+        missing_from=round(WIDTH - width, 1) if with_missing else None,
     )
 
 
-def _card(drift: Drift, threshold: float) -> str:
-    name = escape(drift.bins.name)
-    mark = ' class="over"' if drift.is_over(threshold) else ""
-    return f"""<div class="card"><h2{mark}>{name}</h2>
-<p>PSI {drift.psi:.3f} &nbsp; <span class="key" style="background:var(--train)"></span> training
-&nbsp;<span class="key" style="background:var(--scored)"></span> scored</p>
-{_chart(drift)}</div>"""
-
-
-def _chart(drift: Drift) -> str:
-    pairs = list(zip(_shares(drift.trained), _shares(drift.scored), strict=True))
-    top = max(max(pair) for pair in pairs) or 1.0
-    step = (WIDTH - LEFT) / len(pairs)
-    scale = (HEIGHT - TOP - BOTTOM) / top
-    floor = HEIGHT - BOTTOM
-    bars, labels = [], _labels(drift)
-    for position, pair in enumerate(pairs):
-        left = LEFT + position * step
-        for side, (share, kind) in enumerate(zip(pair, ("train", "scored"), strict=True)):
-            height = share * scale
-            bars.append(
-                f'<rect class="{kind}" x="{left + step * (0.1 + 0.4 * side):.1f}" '
-                f'y="{floor - height:.1f}" width="{step * 0.4:.1f}" height="{height:.1f}">'
-                f"<title>{escape(labels[position])}: {share:.1%}</title></rect>"
-            )
-    ticks = "".join(
-        f'<text x="{LEFT + (position + 1) * step:.1f}" y="{floor + 12}" text-anchor="end" '
-        f'transform="rotate(-40 {LEFT + (position + 1) * step:.1f} {floor + 12})">{edge:.4g}</text>'
-        for position, edge in enumerate(drift.bins.edges)
-    )
-    if labels[-1] == MISSING:
-        ticks += f'<text x="{WIDTH}" y="{floor + 12}" text-anchor="end">{MISSING}</text>'
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(drift.bins.name)}: share of rows per bin">'
-        f'<line class="axis" x1="{LEFT}" y1="{floor}" x2="{WIDTH}" y2="{floor}"/>'
-        f'<text x="{LEFT - 4}" y="{TOP + 8}" text-anchor="end">{top:.0%}</text>'
-        f'<text x="{LEFT - 4}" y="{floor}" text-anchor="end">0</text>'
-        f"{''.join(bars)}{ticks}</svg>"
-    )
+def _bins(edges: list[str], with_missing: bool) -> Iterator[str]:
+    if edges:
+        yield f"up to {edges[0]}"
+        for low, high in pairwise(edges):
+            yield f"over {low} to {high}"
+        yield f"over {edges[-1]}"
+    else:
+        yield "any value"
+    if with_missing:
+        yield MISSING
 
 
 def _shares(counts: np.ndarray) -> list[float]:
-    return [float(count) / max(int(counts.sum()), 1) for count in counts]
-
-
-def _labels(drift: Drift) -> list[str]:
-    edges = [f"{edge:.4g}" for edge in drift.bins.edges]
-    between = [f"{low} to {high}" for low, high in pairwise(edges)]
-    labels = [f"up to {edges[0]}", *between, f"over {edges[-1]}"] if edges else ["all"]
-    return labels if len(labels) == len(drift.scored) else [*labels, MISSING]
+    shares: list[float] = (counts / max(int(counts.sum()), 1)).tolist()
+    return shares

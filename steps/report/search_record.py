@@ -6,7 +6,7 @@ way can be compared; a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from sklearn import metrics
 from sklearn.utils import estimator_html_repr
 
 from steps.base.record import Record
-from steps.model.fitting import Outcome, Work
-from steps.model.results import Search
+from steps.model.fitted_search import FittedSearch
+from steps.model.fitting import CandidateResult, Work
 
 LONGEST_PARAMETER = 6000
+MOST_CLASSES_IN_PAIRS = 20
 
 
 def estimator_tags(estimator: Any) -> dict[str, str]:
@@ -35,7 +36,7 @@ def estimator_tags(estimator: Any) -> dict[str, str]:
     }
 
 
-def texts(parameters: Mapping[str, Any]) -> dict[str, str]:
+def parameter_texts(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Write parameters as MLflow keeps them, cut where it would refuse them."""
     return {name: _cut(str(value)) for name, value in parameters.items()}
 
@@ -46,10 +47,10 @@ def _cut(text: str) -> str:
 
 def pipeline_parameters(estimator: Any) -> dict[str, str]:
     """Give all parameters of the pipeline; a child run has them with its candidate's instead."""
-    return texts(estimator.get_params(deep=True))
+    return parameter_texts(estimator.get_params(deep=True))
 
 
-def child_metrics(outcome: Outcome) -> dict[str, float]:
+def candidate_metrics(outcome: CandidateResult) -> dict[str, float]:
     """Give mean and standard deviation over the folds, of times (seconds) and test scores."""
     found = {}
     for name, scores in outcome.scores.items():
@@ -62,7 +63,7 @@ def child_metrics(outcome: Outcome) -> dict[str, float]:
     return found
 
 
-def ranks(search: Search, index: int) -> dict[str, float]:
+def candidate_ranks(search: FittedSearch, index: int) -> dict[str, float]:
     """Give the ranks of one candidate, which only the end of the search can tell."""
     return {
         name: float(values[index])
@@ -71,31 +72,36 @@ def ranks(search: Search, index: int) -> dict[str, float]:
     }
 
 
-def before(search: Search) -> Record:
-    """Tell what is known before the first fit: the search and its settings."""
+def search_settings(search: FittedSearch, taken: Collection[str]) -> Record:
+    """Tell what is known before the first fit: the search and its settings.
+
+    `taken` are parameters that the run has already: `estimator` and a random search's `n_iter`
+    are parameters of the step as well.
+    """
     described = search.get_params(deep=False)
-    # A random search's is a parameter of the step as well, and the run has it already.
-    described.pop("n_iter", None)
-    return Record(params=texts(described), tags=estimator_tags(search))
+    own = {name: value for name, value in described.items() if name not in taken}
+    return Record(params=parameter_texts(own), tags=estimator_tags(search))
 
 
-def after(search: Search, work: Work, folder: Path) -> Record:
+def search_results(search: FittedSearch, work: Work, folder: Path) -> Record:
     """Tell how the search ended; its files are written into `folder`."""
     best = {f"best_{name}": value for name, value in search.best_params_.items()}
     scores = {"best_cv_score": float(search.best_score_), **training_metrics(search, work)}
     pd.DataFrame.from_dict(search.cv_results_).to_csv(folder / "cv_results.csv", index=False)
-    (folder / "estimator.html").write_text(_page(search), encoding="utf-8")
-    _draw_all(search, work, folder)
-    return Record(params=texts(best), metrics=scores, files=((folder, ""),))
+    (folder / "estimator.html").write_text(_estimator_page(search), encoding="utf-8")
+    _draw_training_plots(search, work, folder)
+    return Record(params=parameter_texts(best), metrics=scores, files=((folder, ""),))
 
 
-def training_metrics(search: Search, work: Work) -> dict[str, float]:
+def training_metrics(search: FittedSearch, work: Work) -> dict[str, float]:
     """Score the refitted model on the rows it was trained on, averaged over the classes.
 
     High values say little: they are here because autolog logs them.
     """
     labels = work.labels
     predicted = search.predict(work.features)
+    if not work.task.classes:
+        return _training_errors(search, work, predicted)
     probabilities = search.predict_proba(work.features)
     averaged: dict[str, Any] = {"average": "weighted", "pos_label": None, "zero_division": 0}
     found = {
@@ -104,29 +110,64 @@ def training_metrics(search: Search, work: Work) -> dict[str, float]:
         "f1_score": metrics.f1_score(labels, predicted, **averaged),
         "accuracy_score": metrics.accuracy_score(labels, predicted),
         "log_loss": metrics.log_loss(labels, probabilities),
-        "roc_auc": metrics.roc_auc_score(labels, probabilities[:, 1], average="weighted"),
+        "roc_auc": _training_auc(labels, probabilities),
         "score": search.score(work.features, labels),
     }
     return {f"training_{name}": float(value) for name, value in found.items()}
 
 
-def _page(search: Search) -> str:
+def _training_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    classes = probabilities.shape[1]
+    if classes == 2:
+        return float(metrics.roc_auc_score(labels, probabilities[:, 1], average="weighted"))
+    # autolog compares each pair of classes: with 200 of them that are 19,900.
+    pairs = "ovo" if classes <= MOST_CLASSES_IN_PAIRS else "ovr"
+    return float(
+        metrics.roc_auc_score(labels, probabilities, average="weighted", multi_class=pairs)
+    )
+
+
+def _training_errors(search: FittedSearch, work: Work, predicted: np.ndarray) -> dict[str, float]:
+    actual = work.labels
+    squared = metrics.mean_squared_error(actual, predicted)
+    found = {
+        "mean_squared_error": squared,
+        "mean_absolute_error": metrics.mean_absolute_error(actual, predicted),
+        "r2_score": metrics.r2_score(actual, predicted),
+        "root_mean_squared_error": np.sqrt(squared),
+        "score": search.score(work.features, actual),
+    }
+    return {f"training_{name}": float(value) for name, value in found.items()}
+
+
+def _estimator_page(search: FittedSearch) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="UTF-8"/></head>\n<body>\n'
         f"{estimator_html_repr(search)}\n</body>\n</html>\n"
     )
 
 
-def _draw_all(search: Search, work: Work, folder: Path) -> None:
+def _draw_training_plots(search: FittedSearch, work: Work, folder: Path) -> None:
+    """Draw what autolog draws of classes; it draws nothing of numbers."""
+    if not work.task.classes:
+        return
     estimator = search.best_estimator_
     predicted = estimator.predict(work.features)
-    scores = estimator.predict_proba(work.features)[:, 1]
-    curve: dict[str, Any] = {"y_true": work.labels, "pos_label": estimator.classes_[1]}
 
     def confusion(ax: Axes) -> None:
         metrics.ConfusionMatrixDisplay.from_predictions(
             work.labels, predicted, normalize="true", cmap="Blues", ax=ax
         )
+
+    _draw(confusion, "Normalized confusion matrix", folder / "training_confusion_matrix.png")
+    if len(work.task.classes) == 2:
+        _draw_curves(search, work, folder)
+
+
+def _draw_curves(search: FittedSearch, work: Work, folder: Path) -> None:
+    estimator = search.best_estimator_
+    scores = estimator.predict_proba(work.features)[:, 1]
+    curve: dict[str, Any] = {"y_true": work.labels, "pos_label": estimator.classes_[1]}
 
     def roc(ax: Axes) -> None:
         metrics.RocCurveDisplay.from_predictions(y_score=scores, ax=ax, **curve)
@@ -134,7 +175,6 @@ def _draw_all(search: Search, work: Work, folder: Path) -> None:
     def precision_recall(ax: Axes) -> None:
         metrics.PrecisionRecallDisplay.from_predictions(y_score=scores, ax=ax, **curve)
 
-    _draw(confusion, "Normalized confusion matrix", folder / "training_confusion_matrix.png")
     _draw(roc, "ROC curve", folder / "training_roc_curve.png")
     _draw(
         precision_recall,

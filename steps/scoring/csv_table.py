@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import zlib
@@ -12,39 +11,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
-from steps.base.errors import StepError
+from steps.base.errors import StepError, first_line
+from steps.data import csv_text
 from steps.data.tables import check_header
-from steps.scoring import csv_rows, csv_text
-from steps.scoring.inputs import GZIP
+from steps.scoring.csv_rows import CsvChunk, kept_fields
+from steps.scoring.input_files import GZIP
 
 if TYPE_CHECKING:
-    from steps.scoring.digests import Digests
-    from steps.scoring.inputs import InputFile
-    from steps.scoring.rows import Rows, Selection
-
-
-@dataclass(frozen=True)
-class Header:
-    """Column names of a CSV file, and how many bytes and lines they take."""
-
-    columns: tuple[str, ...]
-    size: int
-    lines: int
-
-
-@dataclass(frozen=True)
-class CsvChunk:
-    """Whole rows of a CSV file, as text; `line` is the number of the first one, from 1."""
-
-    file: str
-    text: bytes
-    line: int
-    columns: tuple[str, ...]
-    delimiter: str
-
-    def decode(self, selection: Selection) -> Rows:
-        """Parse the rows."""
-        return csv_rows.decode(self, selection)
+    from steps.data.csv_text import Header
+    from steps.scoring.input_files import Digests, InputFile
+    from steps.scoring.rows import Selection
 
 
 class CsvTable:
@@ -52,7 +28,7 @@ class CsvTable:
 
     def __init__(self, files: tuple[InputFile, ...], delimiter: str) -> None:
         self.files, self._delimiter = files, delimiter
-        self._headers = [read_header(file, delimiter) for file in files]
+        self._headers = [_read_header(file, delimiter) for file in files]
         self.columns = self._headers[0].columns
         for file, header in zip(files, self._headers, strict=True):
             check_same_columns(file.shown, header.columns, files[0].shown, self.columns)
@@ -68,7 +44,7 @@ class CsvTable:
 
     def kept_types(self, selection: Selection) -> list[pa.Field]:
         """Features are numbers, the target is of its classes' type, anything else is text."""
-        return [csv_rows.kept_field(name, selection) for name in selection.keep]
+        return kept_fields(selection)
 
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[CsvChunk]:
         """Read the files one after the other; what is read is digested on the way."""
@@ -122,9 +98,11 @@ class CsvSection:
         line = self.line
         try:
             with self.file.open() as opened:
-                for text in csv_text.whole_rows(self._reading(opened, watch)):
+                for text in csv_text.whole_rows(self._reading(opened, watch), self.delimiter):
                     yield CsvChunk(self.file.shown, text, line, self.columns, self.delimiter)
                     line += text.count(b"\n")
+        except csv_text.LongLineError as error:
+            raise csv_text.too_long(self.file.shown, line) from error
         except (OSError, EOFError, zlib.error) as error:
             raise StepError(
                 f"could not read {self.file.shown} from line {line} on: {error}; is the file whole?"
@@ -177,24 +155,15 @@ def skip_exactly(read: Callable[[int], bytes], size: int) -> None:
         size -= len(block)
 
 
-def read_header(file: InputFile, delimiter: str) -> Header:
-    """Read the column names of a CSV file."""
-    start, end = b"", 0
+def _read_header(file: InputFile, delimiter: str) -> Header:
     try:
         with file.open() as opened:
             read = reading(opened, file.format, lambda _: None)
-            while not end and (block := read(1 << 16)):
-                start += block
-                end = csv_text.row_end(start, first=True)
-        record = (start[:end] if end else start).removeprefix(csv_text.BYTE_ORDER_MARK)
-        text = record.decode("utf-8").rstrip("\r\n")
-        columns = next(csv.reader([text], delimiter=delimiter, strict=True), [])
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise StepError(f"expected CSV text in {file.shown}, found: {error}") from error
-    if not any(columns):
-        raise StepError(f"expected column names in the first line of {file.shown}, found none")
-    check_header(columns, delimiter, file.shown)
-    return Header(tuple(columns), end or len(start), start[: end or len(start)].count(b"\n"))
+            header = csv_text.read_header(read, delimiter, file.shown)
+    except OSError as error:
+        raise StepError(f"could not read {file.shown}: {first_line(error)}") from error
+    check_header(header.columns, delimiter, file.shown)
+    return header
 
 
 def check_same_columns(

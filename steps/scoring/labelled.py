@@ -40,7 +40,7 @@ class Labelled:
         return int(self.confusion.sum())
 
     def scores(self) -> dict[str, float]:
-        """Compute the metrics of steps.model.scorers; what needs both classes only with both."""
+        """Compute the metrics of steps.model.metrics; what needs both classes only with both."""
         (true_negative, false_positive), (false_negative, true_positive) = self.confusion.tolist()
         found = {
             "precision": _ratio(true_positive, true_positive + false_positive),

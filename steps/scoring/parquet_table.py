@@ -10,16 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from steps.base.errors import StepError
-from steps.data import numbers
-from steps.data.numbers import LARGEST, as_floats, fits
+from steps.base.errors import StepError, first_line
+from steps.data import values
 from steps.data.tables import check_columns
 from steps.scoring.csv_table import check_same_columns
-from steps.scoring.rows import Rejected, Rows, class_of
+from steps.scoring.rows import Rejected, Rows
 
 if TYPE_CHECKING:
-    from steps.scoring.digests import Digests
-    from steps.scoring.inputs import InputFile
+    from steps.scoring.input_files import Digests, InputFile
     from steps.scoring.rows import Selection
 
 BATCH_ROWS = 1 << 16
@@ -40,7 +38,7 @@ class ParquetChunk:
         read = self.batch.num_rows
         features, rejected = [], {}
         for name in selection.schema.features:
-            floats, wrong = _numbers(_plain(self.batch.column(name)), name)
+            floats, wrong = values.numbers(self.batch.column(name), name, selection.rules)
             features.append(floats)
             rejected.update({row: reason for row, reason in wrong.items() if row not in rejected})
         batch = self.batch
@@ -49,9 +47,8 @@ class ParquetChunk:
             fine[list(rejected)] = False
             batch, features = batch.filter(pa.array(fine)), [floats[fine] for floats in features]
         target = selection.target
-        actual = (
-            class_of(_plain(batch.column(target)), selection.schema.classes) if target else None
-        )
+        classes = selection.schema.classes
+        actual = values.class_of(batch.column(target), classes) if target else None
         bad = [
             Rejected(row, None, rejected[row], self._text(row, selection))
             for row in sorted(rejected)
@@ -59,8 +56,8 @@ class ParquetChunk:
         return Rows(features, self._kept(batch), None, actual, read, bad)
 
     def _text(self, row: int, selection: Selection) -> str:
-        values = self.batch.slice(row, 1).select(list(selection.schema.features)).to_pylist()[0]
-        return ",".join("" if value is None else str(value) for value in values.values())
+        cells = self.batch.slice(row, 1).select(list(selection.schema.features)).to_pylist()[0]
+        return ",".join("" if cell is None else str(cell) for cell in cells.values())
 
     def _kept(self, batch: pa.RecordBatch) -> pa.Table:
         columns = []
@@ -140,7 +137,7 @@ class ParquetSection:
                     row += batch.num_rows
             except (pa.ArrowException, OSError) as error:
                 raise StepError(
-                    f"could not read {self.file.shown} from row {row} on: {_first(error)}; "
+                    f"could not read {self.file.shown} from row {row} on: {first_line(error)}; "
                     "is the file whole?"
                 ) from error
 
@@ -152,41 +149,13 @@ def open_parquet(file: InputFile) -> Any:
         return pa.parquet.ParquetFile(source, buffer_size=READ_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise StepError(
-            f"expected a whole Parquet file in {file.shown}, found: {_first(error)} (no row of it "
-            "can be read; was it cut off?)"
+            f"expected a whole Parquet file in {file.shown}, found: {first_line(error)} (no row "
+            "of it can be read; was it cut off?)"
         ) from error
 
 
 def _check_numbers_possible(file: InputFile, schema: pa.Schema, features: tuple[str, ...]) -> None:
     for name in features:
-        kind = _value_type(schema.field(name).type)
-        allowed = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, _is_text)
-        also = (pa.types.is_boolean, pa.types.is_null)
-        if not any(is_kind(kind) for is_kind in (*allowed, *also)):
+        kind = schema.field(name).type
+        if not values.holds_numbers(kind):
             raise StepError(f"expected numbers in column {name} of {file.shown}, found {kind}")
-
-
-def _value_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def _numbers(column: pa.Array, name: str) -> tuple[np.ndarray, dict[int, str]]:
-    if _is_text(column.type):
-        return numbers.from_text(column, name)
-    floats = as_floats(column)
-    if fits(floats):
-        return floats, {}
-    bad = np.flatnonzero(np.abs(floats) > LARGEST)
-    return floats, {int(row): numbers.too_large(name, floats[row]) for row in bad}
-
-
-def _first(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

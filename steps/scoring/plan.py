@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from steps.base.errors import StepError
 from steps.data.tables import require_columns
 from steps.scoring.csv_table import CsvTable
-from steps.scoring.inputs import PARQUET
+from steps.scoring.input_files import PARQUET
 from steps.scoring.parquet_table import ParquetTable
 from steps.scoring.quarantine import BadRows, quarantine
-from steps.scoring.rows import Selection
-from steps.scoring.sinks import FOLDER, Layout, kind
+from steps.scoring.rows import Layout, Selection
+from steps.scoring.sinks import FOLDER, kind
 
 if TYPE_CHECKING:
     from steps.data.schema import Schema
-    from steps.scoring.inputs import InputFile
+    from steps.scoring.input_files import InputFile
 
 CSV_OUTPUTS = (".csv", ".csv.gz")
 Table = CsvTable | ParquetTable

@@ -6,15 +6,12 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
+
+from steps.model.metrics import DEFAULT_THRESHOLD, decide
+from steps.model.pipeline import fill_values
 
 if TYPE_CHECKING:
     from steps.data.schema import Schema
-
-DEFAULT_THRESHOLD = 0.5
 
 
 class Predictor:
@@ -54,14 +51,14 @@ class Predictor:
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
         """Give the position (0 or 1) of each row's class.
 
-        At the default threshold this is scikit-learn's `predict`: the first of equal
-        probabilities wins. At any other, a row is positive from the threshold on.
+        The rule is `steps.model.metrics.decide`. At the default threshold it is that of
+        scikit-learn's `predict`, which is asked of both probabilities: their sum is not always 1
+        to the last bit.
         """
         if self._threshold == DEFAULT_THRESHOLD:
-            first: np.ndarray = np.argmax(probabilities, axis=1)
-            return first
-        positive: np.ndarray = probabilities[:, 1] >= self._threshold
-        return positive.astype(np.intp)
+            largest: np.ndarray = np.argmax(probabilities, axis=1)
+            return largest
+        return decide(probabilities[:, 1], self._threshold).astype(np.intp)
 
     def _matrix(self, features: list[np.ndarray], fills: list[float]) -> np.ndarray:
         # float32 is what the forest computes in; its own conversion gives the same numbers.
@@ -73,66 +70,3 @@ class Predictor:
                 missing |= column == 0
             matrix[:, position] = np.where(missing, fills[position], column)
         return matrix
-
-
-def fill_values(estimator: Any, schema: Schema) -> list[float] | None:
-    """Give what each feature's missing values are replaced by, in the order of the features.
-
-    None if the estimator is not exactly what `steps.model.pipeline.build_pipeline` makes: then
-    nothing is known about how it treats a value.
-    """
-    if type(estimator) is not Pipeline or [name for name, _ in estimator.steps] != [
-        "fillna",
-        "clf",
-    ]:
-        return None
-    columns, forest = estimator.named_steps["fillna"], estimator.named_steps["clf"]
-    if type(columns) is not ColumnTransformer or type(forest) is not RandomForestClassifier:
-        return None
-    plain = columns.remainder == "drop" and columns.transformer_weights is None
-    if not plain or _gives_frames(estimator, columns):
-        return None
-    filled: list[str] = []
-    fills: list[float] = []
-    for _, imputer, names in columns.transformers_:
-        kinds = {name in schema.zero_as_missing for name in names}
-        last = _imputer(imputer, kinds.pop()) if len(kinds) == 1 else None
-        if last is None or len(last.statistics_) != len(names):
-            return None
-        filled += names
-        fills += [float(mean) for mean in last.statistics_]
-    return fills if tuple(filled) == schema.features else None
-
-
-def _gives_frames(*parts: Any) -> bool:
-    return any(hasattr(part, "_sklearn_output_config") for part in parts)
-
-
-def _imputer(imputer: Any, zero_is_missing: bool) -> SimpleImputer | None:
-    """Give the imputer that holds the mean, or None if these are not the expected ones."""
-    expected: list[dict[str, Any]] = [{"strategy": "mean", "missing_values": np.nan}]
-    found = [imputer]
-    if zero_is_missing:
-        if type(imputer) is not Pipeline:
-            return None
-        found = [step for _, step in imputer.steps]
-        expected = [
-            {"strategy": "constant", "missing_values": np.nan, "fill_value": 0.0},
-            {"strategy": "mean", "missing_values": 0.0},
-        ]
-    if len(found) != len(expected):
-        return None
-    always = {"keep_empty_features": True, "add_indicator": False}
-    for step, parameters in zip(found, expected, strict=True):
-        if type(step) is not SimpleImputer:
-            return None
-        actual = step.get_params()
-        if any(not _same(actual[name], value) for name, value in (parameters | always).items()):
-            return None
-    last = found[-1]
-    return last if last.statistics_.dtype == np.float64 else None
-
-
-def _same(found: Any, expected: Any) -> bool:
-    is_nan = isinstance(expected, float) and np.isnan(expected)
-    return bool(isinstance(found, float) and np.isnan(found)) if is_nan else found == expected

@@ -1,15 +1,18 @@
-"""What readers hand over: chunks of rows, decoded to features and to what is kept."""
+"""What passes from readers to writers: rows, decoded to features and to what is kept of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+from steps.data.values import DEFAULT, TextRules
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+
     from steps.data.schema import Label, Schema
 
 
@@ -19,6 +22,7 @@ class Selection:
 
     `as_text`: kept CSV columns that are not features stay the text they are.
     `as_lines`: what is kept is the row's own text (only asked for where that is possible).
+    `rules` are those by which text is read.
     """
 
     schema: Schema
@@ -26,6 +30,7 @@ class Selection:
     target: str | None
     as_text: bool = False
     as_lines: bool = False
+    rules: TextRules = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Rows:
     """Decoded rows of one chunk.
 
     `features` are float64 arrays in schema order, NaN where missing. Kept columns are `kept`, or
-    `lines`: the text of each row after a line end. `actual` is the class of each row (0, 1, or
+    `lines`: the text of each row. `actual` is the class of each row (0, 1, or
     -1 if it has none) where the target is there. `read` counts the rejected rows too.
     """
 
@@ -70,23 +75,43 @@ class Chunk(Protocol):
         """Decode the rows; called in any thread."""
 
 
-def class_of(values: pa.ChunkedArray | pa.Array, classes: tuple[Label, Label]) -> np.ndarray:
-    """Find the class of each value: 0 or 1, -1 for anything else (a missing one, say)."""
-    try:
-        texts = values.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        # A list or bytes: another column of the target's name.
-        return np.full(len(values), -1, dtype=np.int8)
-    spellings = [(text, position) for position in (0, 1) for text in _spellings(classes[position])]
-    found = pc.index_in(
-        pc.utf8_trim_whitespace(texts), value_set=pa.array([text for text, _ in spellings])
-    )
-    positions = np.array([position for _, position in spellings] + [-1], dtype=np.int8)
-    actual: np.ndarray = positions[pc.fill_null(found, len(spellings)).to_numpy()]
-    return actual
+@dataclass(frozen=True)
+class Layout:
+    """The columns of the output: what is kept, then `prediction`, then the probabilities.
+
+    `probabilities` pairs a column's name with the position of its class.
+    """
+
+    kept: tuple[pa.Field, ...]
+    classes: tuple[Label, ...]
+    probabilities: tuple[tuple[str, int], ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all columns."""
+        return [*(item.name for item in self.kept), *self.added]
+
+    @property
+    def added(self) -> list[str]:
+        """Names of the columns that are not the input's."""
+        return ["prediction", *(name for name, _ in self.probabilities)]
 
 
-def _spellings(label: Label) -> list[str]:
-    if isinstance(label, bool):
-        return [str(label), str(label).lower(), str(label).upper()]
-    return [str(label), f"{label}.0"] if isinstance(label, int) else [label]
+@dataclass(frozen=True)
+class Predicted:
+    """Class position and class probabilities of each row of a chunk."""
+
+    classes: np.ndarray
+    probabilities: np.ndarray
+
+
+class Sink(Protocol):
+    """An output that is being written to `path`."""
+
+    path: Path
+
+    def encode(self, rows: Rows, predicted: Predicted) -> Any:
+        """Turn rows into what `write` takes; called in any thread."""
+
+    def write(self, encoded: Any) -> int:
+        """Write the next rows and give their number; called in one thread, in order."""

@@ -5,79 +5,48 @@ A sink encodes rows in any thread and writes what was encoded in one thread, in 
 
 from __future__ import annotations
 
-import gzip
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet
 
 from steps.base.errors import StepError
-from steps.base.files import is_folder, whole_file, whole_folder
-from steps.scoring.csv_fields import check_printable, field_texts, line, probability_texts
+from steps.base.files import is_folder, output_errors, whole_file, whole_folder
+from steps.base.places import check_file, check_folder
+from steps.scoring.csv_sink import csv_sink, gzipped_csv_sink
 
 if TYPE_CHECKING:
-    from steps.data.schema import Label
-    from steps.scoring.rows import Rows
+    from steps.scoring.rows import Layout, Predicted, Rows, Sink
 
 ROWS_PER_GROUP = 1 << 18
 ROWS_PER_PART = 1 << 20
-PARTS = "part-*.parquet"
+PART_NAME = re.compile(r"part-\d{6,}\.parquet")
 FOLDER = ""
-# gzip's own default takes twice the time for 3 % less.
-GZIP_LEVEL = 4
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The columns of the output: what is kept, then `prediction`, then the probabilities.
-
-    `probabilities` pairs a column's name with the position of its class.
-    """
-
-    kept: tuple[pa.Field, ...]
-    classes: tuple[Label, Label]
-    probabilities: tuple[tuple[str, int], ...]
-
-    @property
-    def names(self) -> list[str]:
-        """Names of all columns."""
-        return [*(item.name for item in self.kept), *self.added]
-
-    @property
-    def added(self) -> list[str]:
-        """Names of the columns that are not the input's."""
-        return ["prediction", *(name for name, _ in self.probabilities)]
+def check_output(path: Path) -> None:
+    """Raise a StepError if predictions cannot be written to a path."""
+    if kind(path) == FOLDER:
+        check_folder(path, PART_NAME)
+    else:
+        check_file(path)
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """Class position and class probabilities of each row of a chunk."""
-
-    classes: np.ndarray
-    probabilities: np.ndarray
+def whole_output(path: Path) -> AbstractContextManager[Path]:
+    """Yield a place to write an output to; it appears when the block ends well."""
+    return whole_folder(path, PART_NAME) if kind(path) == FOLDER else whole_file(path)
 
 
-class Sink(Protocol):
-    """An output that is being written to `path`."""
-
-    path: Path
-
-    def encode(self, rows: Rows, predicted: Predicted) -> Any:
-        """Turn rows into what `write` takes; called in any thread."""
-
-    def write(self, encoded: Any) -> int:
-        """Write the next rows and give their number; called in one thread, in order."""
-
-
-def open_sink(path: Path, layout: Layout) -> AbstractContextManager[Sink]:
-    """Open the sink that a path's suffix asks for; its output appears when the block ends well."""
-    return _KINDS[kind(path)](path, layout)
+@contextmanager
+def open_sink(part: Path, path: Path, layout: Layout) -> Iterator[Sink]:
+    """Open the sink that the suffix of `path` asks for; it writes to `part`, all when it ends."""
+    with output_errors(path), _KINDS[kind(path)](part, path, layout) as sink:
+        yield sink
 
 
 def kind(path: Path) -> str:
@@ -92,56 +61,6 @@ def kind(path: Path) -> str:
             f"found {path}"
         )
     return FOLDER
-
-
-class _Csv:
-    """CSV text; `pack` compresses a piece of it so that packed pieces can follow each other."""
-
-    def __init__(
-        self, path: Path, file: BinaryIO, layout: Layout, pack: Callable[[Any], Any]
-    ) -> None:
-        self.path, self._file, self._layout, self._pack = path, file, layout, pack
-        self._labels = pa.array([line([label]) for label in layout.classes], pa.binary())
-        file.write(pack(line(layout.names)))
-
-    def encode(self, rows: Rows, predicted: Predicted) -> tuple[Any, int]:
-        columns = [self._labels.take(pa.array(predicted.classes))]
-        for _, position in self._layout.probabilities:
-            columns.append(probability_texts(predicted.probabilities[:, position]))
-        # Each row begins with the end of the line before it, so that the texts of the rows, as
-        # they lie in memory one after the other, are the very bytes of the output.
-        if rows.lines is not None:
-            texts = pc.binary_join_element_wise(rows.lines, *columns, b",")
-        else:
-            assert rows.kept is not None
-            kept = [field_texts(rows.kept.column(item.name), item) for item in self._layout.kept]
-            joined = pc.binary_join_element_wise(*kept, *columns, b",")
-            texts = pc.binary_join_element_wise(pa.scalar(b""), joined, b"\n")
-        return self._pack(texts.buffers()[2] if len(texts) else b""), len(texts)
-
-    def write(self, encoded: tuple[Any, int]) -> int:
-        data, rows = encoded
-        self._file.write(data)
-        return rows
-
-    def finish(self) -> None:
-        self._file.write(self._pack(b"\n"))
-
-
-@contextmanager
-def _csv(
-    path: Path, layout: Layout, pack: Callable[[Any], Any] = lambda data: data
-) -> Iterator[_Csv]:
-    check_printable(layout.kept)
-    with whole_file(path) as part, part.open("wb") as file:
-        sink = _Csv(path, file, layout, pack)
-        yield sink
-        sink.finish()
-
-
-def _gzipped(path: Path, layout: Layout) -> AbstractContextManager[Sink]:
-    # A gzip file may be several one after the other, so pieces are packed by many threads.
-    return _csv(path, layout, lambda data: gzip.compress(data, GZIP_LEVEL, mtime=0))
 
 
 class _Rows:
@@ -194,7 +113,7 @@ class _Parquet(_Rows):
 
 
 @contextmanager
-def parquet_part(part: Path, layout: Layout, path: Path) -> Iterator[_Parquet]:
+def parquet_part(part: Path, path: Path, layout: Layout) -> Iterator[_Parquet]:
     """Write `part`, a Parquet file that others take to its place, or one of a set, `path`."""
     with part.open("wb") as file:
         sink = _Parquet(path, file, layout)
@@ -203,12 +122,6 @@ def parquet_part(part: Path, layout: Layout, path: Path) -> Iterator[_Parquet]:
             sink.finish()
         finally:
             sink.abandon()
-
-
-@contextmanager
-def _parquet(path: Path, layout: Layout) -> Iterator[_Parquet]:
-    with whole_file(path) as part, parquet_part(part, layout, path) as sink:
-        yield sink
 
 
 class _Folder(_Rows):
@@ -223,7 +136,7 @@ class _Folder(_Rows):
     def _next(self) -> None:
         self._stack.close()
         part = self._folder / part_name(self._parts)
-        self._sink = self._stack.enter_context(parquet_part(part, self._layout, self.path))
+        self._sink = self._stack.enter_context(parquet_part(part, self.path, self._layout))
         self._parts, self._room = self._parts + 1, ROWS_PER_PART
 
     def write(self, encoded: pa.Table) -> int:
@@ -242,14 +155,14 @@ def part_name(number: int) -> str:
 
 
 @contextmanager
-def _folder(path: Path, layout: Layout) -> Iterator[_Folder]:
-    with whole_folder(path, PARTS) as folder, ExitStack() as open_files:
-        yield _Folder(path, folder, layout, open_files)
+def _folder(part: Path, path: Path, layout: Layout) -> Iterator[_Folder]:
+    with ExitStack() as open_files:
+        yield _Folder(path, part, layout, open_files)
 
 
-_KINDS: dict[str, Callable[[Path, Layout], AbstractContextManager[Sink]]] = {
-    ".csv": _csv,
-    ".csv.gz": _gzipped,
-    ".parquet": _parquet,
+_KINDS: dict[str, Callable[[Path, Path, Layout], AbstractContextManager[Sink]]] = {
+    ".csv": csv_sink,
+    ".csv.gz": gzipped_csv_sink,
+    ".parquet": parquet_part,
     FOLDER: _folder,
 }

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steps.base.files import unwritable
+from steps.base.errors import FAILURE, StepError
+from steps.base.files import output_errors
 from steps.scoring import drift
 from steps.scoring.labelled import Labelled, LabelledTotal
-from steps.scoring.sinks import Predicted
+from steps.scoring.rows import Predicted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from steps.scoring.drift import Bins
     from steps.scoring.predictor import Predictor
     from steps.scoring.quarantine import BadRows
-    from steps.scoring.rows import Chunk, Rejected, Selection
-    from steps.scoring.sinks import Sink
+    from steps.scoring.rows import Chunk, Rejected, Selection, Sink
 
 
 def threads() -> int:
@@ -106,7 +106,11 @@ class Totals:
         """Add a chunk of which `written` rows were written; they must be all of its good ones."""
         expected = part.read - len(part.rejected)
         if written != expected:
-            raise AssertionError(f"{written} rows were written of {expected} of {part.file}")
+            raise StepError(
+                f"expected all {expected} good rows of a chunk of {part.file} to be written, found "
+                f"{written}; the output is left as it was: please report this",
+                exit_code=FAILURE,
+            )
         self.read += part.read
         self.written += written
         self.rejected += len(part.rejected)
@@ -134,10 +138,8 @@ def score(
     def write(future: Future[Scored]) -> None:
         part = future.result()
         bad_rows.add(part.file, part.read, part.rejected)
-        try:
+        with output_errors(sink.path):
             written = sink.write(part.encoded) if part.encoded is not None else 0
-        except OSError as error:
-            raise unwritable(sink.path, error) from error
         totals.add(part, written)
         progress(written)
 

@@ -10,13 +10,13 @@ from steps.scoring.quarantine import rejected_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from steps.scoring.engine import Result
+    from steps.scoring.score_files import ScoringResult
 
 # Azure ML takes 50 metric names per run; the page shows all features whatever their number.
 MOST_FEATURES = 30
 
 
-def metrics(result: Result) -> dict[str, float]:
+def metrics(result: ScoringResult) -> dict[str, float]:
     """Give the metrics of a scoring run."""
     totals = result.totals
     found = {
@@ -36,7 +36,7 @@ def metrics(result: Result) -> dict[str, float]:
     return found
 
 
-def lines(result: Result, output: Path) -> tuple[str, ...]:
+def lines(result: ScoringResult, output: Path) -> tuple[str, ...]:
     """Tell what was done."""
     found = metrics(result)
     said = [
@@ -56,7 +56,7 @@ def lines(result: Result, output: Path) -> tuple[str, ...]:
     return tuple(said)
 
 
-def drift_warning(result: Result, threshold: float) -> str | None:
+def drift_warning(result: ScoringResult, threshold: float) -> str | None:
     """Name the features that drifted, most first, or None if there is none."""
     over = [drift for drift in result.drift if drift.is_over(threshold)]
     over.sort(key=lambda drift: drift.psi, reverse=True)

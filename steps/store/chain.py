@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from steps.base import console, parameters
 from steps.base.errors import OK, Unreadable
+from steps.base.parsers import LATEST
 from steps.base.record import Record
-from steps.store import runs
-from steps.store.keys import code_digest, step_key
+from steps.store import artifacts, runs
+from steps.store.keys import code_digest, library_versions, step_key
 from steps.store.runs import StepRun
-
-LATEST = "latest"
-
-P = TypeVar("P", bound=parameters.Dataclass)
 
 
 @dataclass(frozen=True)
@@ -36,116 +33,151 @@ class Session:
     settled: Mapping[str, Run] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a step reads: the digest of its content, the run it comes from if any, and where."""
+    """What a step reads; each step adds what it needs of it.
 
-    digest: str
-    upstream: Run | None = None
-    location: str = ""
+    `digest` is that of the content; only a step that is reused needs one. `upstream_run_id` is
+    the run of an earlier step that it comes from, if any.
+    """
+
+    digest: str = ""
+    upstream_run_id: str | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepResult:
     """How a step ended: the lines to show, and its exit code if it is not 0.
 
-    `input_digest` is that of an input which was read once, as a stream: only now is it known.
+    `tags` are those of the step's run that the run of a pipeline shows too.
     """
 
     lines: tuple[str, ...] = ()
     exit_code: int = OK
-    input_digest: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+P = TypeVar("P", bound=parameters.Dataclass)
+S = TypeVar("S", bound=Source)
+
+
+def _nothing_left(chosen: object, reused: Run, session: Session) -> StepResult:
+    return StepResult()
 
 
 @dataclass(frozen=True)
-class Step(Generic[P]):
+class Reuse(Generic[P]):
+    """When an earlier run of a step can stand for a new one.
+
+    Its key must be the same: `code` names the folders and modules of `steps`, and `libraries` the
+    packages, that decide the result beside parameters and input. The run must still have the
+    `artifacts` that these parameters ask for, and the run it was built on its
+    `upstream_artifacts`. `conclude` does what is due on a reused run: what
+    depends on more than the key.
+    """
+
+    code: tuple[str, ...]
+    libraries: tuple[str, ...]
+    artifacts: Callable[[P], Sequence[str]]
+    upstream_artifacts: Sequence[str] = ()
+    conclude: Callable[[P, Run, Session], StepResult] = _nothing_left
+
+
+@dataclass(frozen=True)
+class Step(Generic[P, S]):
     """An entry point of the project.
 
     `find_source` settles what the step reads, running earlier steps if need be; it raises
-    `Unreadable` if the input cannot be read from here. `execute` does the work.
+    `Unreadable` if the input cannot be read from here. `execute` does the work. A step without
+    `reuse` runs each time and has no key.
     """
 
     name: str
     description: str
     parameters: type[P]
-    find_source: Callable[[P, Session], Source]
-    execute: Callable[[P, Source, StepRun, Session], Outcome]
+    find_source: Callable[[P, Session], S]
+    execute: Callable[[P, S, StepRun, Session], StepResult]
+    reuse: Reuse[P] | None = None
 
-    def own(self, texts: Mapping[str, str]) -> dict[str, str]:
-        """Pick this step's parameters."""
-        return {name: texts[name] for name in parameters.names(self.parameters)}
 
-    def key(self, texts: Mapping[str, str], source: Source) -> str:
-        """Compute the key of this step with these parameters and this input."""
-        deciding = parameters.names(self.parameters, in_key=True)
+@dataclass(frozen=True)
+class Call(Generic[P, S]):
+    """A step with its parameters: the texts as given, and the values read from them."""
+
+    step: Step[P, S]
+    texts: Mapping[str, str]
+    chosen: P
+
+    @classmethod
+    def of(cls, step: Step[P, S], texts: Mapping[str, str]) -> Self:
+        """Check the text of each parameter of a step."""
+        return cls(step, texts, parameters.parse(step.parameters, texts))
+
+    def key(self, source: S) -> str | None:
+        """Compute the key of this call on this input; None if nobody would look for it."""
+        if self.step.reuse is None:
+            return None
+        deciding = parameters.names(self.step.parameters, in_key=True)
         return step_key(
-            self.name,
-            {name: texts[name] for name in deciding if name not in INPUT_PARAMETERS},
+            self.step.name,
+            {name: getattr(self.chosen, name) for name in deciding},
             source.digest,
-            code_digest(f"steps.{self.name}"),
+            code_digest(self.step.reuse.code),
+            library_versions(self.step.reuse.libraries),
         )
 
 
-# In a key the digest of the input stands for these: it is the content that counts.
-INPUT_PARAMETERS = ("data", "preprocess_run_id", "model", "input")
-
-
-def load(name: str) -> Step[Any]:
-    """Import a step by name; by name, so that no step contains the code of another one."""
-    step: Step[Any] = import_module(f"steps.{name}").STEP
+def load(name: str) -> Step[Any, Any]:
+    """Import a step by name: a step runs earlier ones only where there is no run to build on."""
+    step: Step[Any, Any] = import_module(f"steps.{name}").STEP
     return step
 
 
-def perform(step: Step[P], texts: Mapping[str, str], run: StepRun, session: Session) -> Outcome:
+def perform(call: Call[P, S], source: S, run: StepRun, session: Session) -> StepResult:
     """Do the work of a step in its open run."""
-    chosen = parameters.parse(step.parameters, texts)
-    source = step.find_source(chosen, session)
-    tags = {runs.KEY: step.key(texts, source)}
-    if source.upstream is not None:
-        tags[runs.UPSTREAM] = source.upstream.info.run_id
-    run.log(Record(tags=tags))
-    outcome = step.execute(chosen, source, run, session)
-    if outcome.input_digest:
-        read = replace(source, digest=f"{source.digest} {outcome.input_digest}")
-        run.log(Record(tags={runs.KEY: step.key(texts, read)}))
-    return outcome
+    tags = {runs.KEY: call.key(source), runs.UPSTREAM: source.upstream_run_id}
+    run.log(Record(tags={name: value for name, value in tags.items() if value is not None}))
+    return call.step.execute(call.chosen, source, run, session)
 
 
-def perform_nested(name: str, texts: Mapping[str, str], session: Session) -> tuple[Run, Outcome]:
+def perform_nested(call: Call[P, S], source: S, session: Session) -> tuple[Run, StepResult]:
     """Run a step as a nested run of the present one, in this process."""
-    step = load(name)
-    mine = step.own(texts)
-    with runs.open_run(name, mine, nested=True) as run:
-        console.say(f"{name}: run {run.id}")
-        outcome = perform(step, mine, run, session)
-    for line in outcome.lines:
+    with runs.open_run(call.step.name, call.texts, nested=True) as run:
+        console.say(f"{call.step.name}: run {run.id}")
+        result = perform(call, source, run, session)
+    for line in result.lines:
         console.say(line)
-    return session.client.get_run(run.id), outcome
+    return session.client.get_run(run.id), result
 
 
 def latest(name: str, session: Session) -> Run:
-    """Give the newest run of a step whose input and code are as they are now.
+    """Give a run of a step with the parameters of its newest run, on what is there now.
 
-    Without any, the step is run with its defaults. If its data or code have changed since, it
-    is run again with the same parameters.
+    Without any run, the step is run with its defaults. If no run has this input and this code,
+    the step is run again.
     """
-    found = runs.newest(session.client, session.experiment_id, name)
-    if found is None:
-        console.say(f"{name}: no run in this experiment yet, running it with its defaults")
-        return perform_nested(name, parameters.defaults(name), session)[0]
     step = load(name)
-    default = parameters.defaults(name)
-    texts = default | runs.recorded_parameters(found, default)
+    default = parameters.defaults(step.parameters)
+    newest = next(runs.finished(session.client, session.experiment_id, name), None)
+    if newest is None:
+        console.say(f"{name}: no run in this experiment yet, running it with its defaults")
+        call = Call.of(step, default)
+        return perform_nested(call, step.find_source(call.chosen, session), session)[0]
+    call = Call.of(step, default | runs.recorded_parameters(newest, default))
     try:
-        source = step.find_source(parameters.parse(step.parameters, texts), session)
+        source = step.find_source(call.chosen, session)
     except Unreadable as error:
-        console.say(f"{name}: using run {found.info.run_id} as it is ({error})")
-        return found
-    if step.key(texts, source) == found.data.tags.get(runs.KEY):
-        console.say(f"{name}: reusing run {found.info.run_id}")
-        return found
-    console.say(f"{name}: data or code changed since run {found.info.run_id}, running it again")
-    return perform_nested(name, texts, session)[0]
+        console.say(f"{name}: using run {newest.info.run_id} as it is ({error})")
+        return newest
+    reusable = _reusable(call, source, session)
+    if reusable is not None:
+        console.say(f"{name}: reusing run {reusable.info.run_id}")
+        return reusable
+    reason = f"data, code or libraries changed since run {newest.info.run_id}"
+    if newest.data.tags.get(runs.KEY) == call.key(source):
+        reason = f"the artifacts of run {newest.info.run_id} are gone"
+    console.say(f"{name}: {reason}, running it again")
+    return perform_nested(call, source, session)[0]
 
 
 def upstream(name: str, chosen: str, session: Session) -> Run:
@@ -155,13 +187,36 @@ def upstream(name: str, chosen: str, session: Session) -> Run:
     return runs.get_run(session.client, chosen, name)
 
 
-def reuse_or_perform(name: str, texts: Mapping[str, str], session: Session) -> tuple[Run, Outcome]:
-    """Give the newest run of a step with this very key, or run the step."""
-    step = load(name)
-    mine = step.own(texts)
-    source = step.find_source(parameters.parse(step.parameters, mine), session)
-    found = runs.newest(session.client, session.experiment_id, name, key=step.key(mine, source))
-    if found is None:
-        return perform_nested(name, mine, session)
-    console.say(f"{name}: reusing run {found.info.run_id}")
-    return found, Outcome()
+def reuse_or_perform(
+    call: Call[P, S], session: Session, *, fresh: bool = False
+) -> tuple[Run, StepResult]:
+    """Give the newest run with the key of this call, or run the step; `fresh` always runs it."""
+    source = call.step.find_source(call.chosen, session)
+    reused = None if fresh else _reusable(call, source, session)
+    if call.step.reuse is None or reused is None:
+        return perform_nested(call, source, session)
+    console.say(f"{call.step.name}: reusing run {reused.info.run_id}")
+    result = call.step.reuse.conclude(call.chosen, reused, session)
+    for line in result.lines:
+        console.say(line)
+    return session.client.get_run(reused.info.run_id) if result.tags else reused, result
+
+
+def _reusable(call: Call[P, S], source: S, session: Session) -> Run | None:
+    """Find the newest FINISHED run with the key of a call that still has its artifacts."""
+    key = call.key(source)
+    if call.step.reuse is None or key is None:
+        return None
+    wanted, of_upstream = (
+        call.step.reuse.artifacts(call.chosen),
+        call.step.reuse.upstream_artifacts,
+    )
+    for run in runs.finished(session.client, session.experiment_id, call.step.name, key=key):
+        built_on = run.data.tags.get(runs.UPSTREAM)
+        # The run that `source` names has just been made, or looked at.
+        known = built_on in (None, source.upstream_run_id)
+        if artifacts.holds(session.client, run.info.run_id, wanted) and (
+            known or artifacts.holds(session.client, built_on, of_upstream)
+        ):
+            return run
+    return None

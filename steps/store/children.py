@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import mlflow
 from mlflow.entities import Metric, Param, RunStatus, RunTag
@@ -24,14 +25,17 @@ from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.base.console import Progress
-from steps.model.fitting import Outcome
+from steps.model.candidates import family_of
+from steps.model.fitted_search import FittedSearch
+from steps.model.fitting import CandidateResult
 from steps.model.grid import Candidate
-from steps.model.results import Search
-from steps.model.search import Span
+from steps.model.search_loop import Span
 from steps.report import search_record as record
-from steps.store import runs
 from steps.store.destination import AZURE, is_remote
-from steps.store.runs import FINISHED, StepRun
+from steps.store.runs import FINISHED, KEY, StepRun
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 CANDIDATE_OF = "step.candidate_of"
 CANDIDATE = "step.candidate"
@@ -68,34 +72,41 @@ def name_of(candidate: Candidate) -> str:
     return ", ".join(words)[:LONGEST_NAME]
 
 
+@dataclass(frozen=True)
+class ParentRun:
+    """The run of a search: its tags, the step's key among them, and what is searched for.
+
+    `metric` chooses among the candidates of the `families`, unfitted pipelines by name.
+    """
+
+    run: StepRun
+    tags: Mapping[str, str]
+    families: Mapping[str, Pipeline]
+    metric: str
+
+
 class ChildRuns:
     """Writes the child runs of one search; the parent's own progress too.
 
-    `tags` are the parent's, its step key among them.
     Use it as a context: what is on its way is sent before the block ends. An error of the store
     ends the search with the next candidate. Child runs that the block leaves unended (an error,
     Ctrl-C) end FAILED or KILLED.
     """
 
-    def __init__(
-        self,
-        run: StepRun,
-        tags: Mapping[str, str],
-        estimator: Any,
-        candidates: Sequence[Candidate],
-        metric: str,
-        bar: Progress,
-    ) -> None:
-        self._run, self._client, self._bar = run, run.client, bar
-        self._candidates, self._metric = candidates, metric
+    def __init__(self, parent: ParentRun, candidates: Sequence[Candidate], bar: Progress) -> None:
+        self._run, self._client, self._bar = parent.run, parent.run.client, bar
+        self._candidates, self._metric = candidates, parent.metric
         uri = mlflow.get_tracking_uri()
         self._remote, self._azure = is_remote(uri), uri.startswith(AZURE)
-        self._parameters = record.pipeline_parameters(estimator)
+        self._families = parent.families
+        self._parameters = {
+            name: record.pipeline_parameters(one) for name, one in parent.families.items()
+        }
         self._tags = {
-            PARENT: run.id,
-            CANDIDATE_OF: tags[runs.KEY],
-            **record.estimator_tags(estimator),
-            **_origin(tags),
+            PARENT: parent.run.id,
+            CANDIDATE_OF: parent.tags[KEY],
+            **record.estimator_tags(next(iter(parent.families.values()))),
+            **_origin(parent.tags),
         }
         self._pool = ThreadPoolExecutor(
             REMOTE_THREADS if self._remote else LOCAL_THREADS, thread_name_prefix="children"
@@ -127,14 +138,14 @@ class ChildRuns:
         """Create the run of a candidate."""
         self._create(index, at, {})
 
-    def finished(self, index: int, outcome: Outcome, span: Span) -> None:
+    def finished(self, index: int, outcome: CandidateResult, span: Span) -> None:
         """Write a candidate's scores and end its run."""
         self._end(index, outcome, span.ended)
         self._count(outcome)
         if outcome.error:
             console.warn(f"{name_of(self._candidates[index])} failed: {outcome.error}")
 
-    def adopt(self, index: int, outcome: Outcome, span: Span, origin: str) -> None:
+    def adopt(self, index: int, outcome: CandidateResult, span: Span, origin: str) -> None:
         """Write a run for a candidate that an earlier, interrupted search has finished.
 
         It is a copy, with the times of its `origin`: the earlier search keeps its record.
@@ -143,7 +154,7 @@ class ChildRuns:
         self._end(index, outcome, span.ended)
         self._count(outcome)
 
-    def rank(self, search: Search) -> None:
+    def rank(self, search: FittedSearch) -> None:
         """Add the ranks, which autolog's child runs have too, where that costs no request.
 
         They are known only at the end, so on a server they would be a fourth request for each
@@ -151,7 +162,7 @@ class ChildRuns:
         """
         if not self._remote:
             for index in range(len(self._candidates)):
-                self._send(self._write_ranks, index, record.ranks(search, index))
+                self._send(self._write_ranks, index, record.candidate_ranks(search, index))
 
     def wait(self) -> None:
         """Wait until all is written; raise the first error."""
@@ -174,26 +185,27 @@ class ChildRuns:
         mine = {**self._tags, CANDIDATE: candidate_id(candidate), **tags}
         self._ids[index] = self._send(self._write_start, name_of(candidate), at, mine)
 
-    def _end(self, index: int, outcome: Outcome, at: float) -> None:
+    def _end(self, index: int, outcome: CandidateResult, at: float) -> None:
         self._ended.add(index)
-        parameters = record.texts(self._candidates[index]) | self._shared(index)
+        parameters = record.parameter_texts(self._candidates[index]) | self._shared(index)
         self._send(self._write_end, self._ids[index], parameters, outcome, at)
 
     def _shared(self, index: int) -> dict[str, str]:
-        """Give the parameters that all candidates share, as many as the store takes."""
+        """Give the parameters that a family's candidates share, as many as the store takes."""
         own = self._candidates[index]
-        shared = {name: text for name, text in self._parameters.items() if name not in own}
+        parameters = self._parameters[family_of(own, self._families)]
+        shared = {name: text for name, text in parameters.items() if name not in own}
         if not self._azure:
             return shared
         # The imputers' go last: they are the many, and all alike.
         ordered = sorted(shared.items(), key=lambda item: item[0].startswith("fillna__"))
         return dict(ordered[: AZURE_PARAMS - len(own)])
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: CandidateResult) -> None:
         self._done += 1
         now = int(time.time() * 1000)
         self._points.append(Metric("candidates_done", self._done, now, self._done))
-        score = record.child_metrics(outcome)[f"mean_test_{self._metric}"]
+        score = record.candidate_metrics(outcome)[f"mean_test_{self._metric}"]
         # A score that is not a number is not better than any.
         if score > self._best:
             self._best = score
@@ -225,7 +237,7 @@ class ChildRuns:
         return str(made.info.run_id)
 
     def _write_end(
-        self, made: Future[str], parameters: Mapping[str, str], outcome: Outcome, at: float
+        self, made: Future[str], parameters: Mapping[str, str], outcome: CandidateResult, at: float
     ) -> None:
         run_id, milliseconds = made.result(), int(at * 1000)
         params = [Param(name, value) for name, value in parameters.items()]
@@ -233,7 +245,7 @@ class ChildRuns:
             self._client.log_batch(run_id, params=params[first : first + MOST_PARAMS])
         metrics = [
             Metric(name, value, milliseconds, 0)
-            for name, value in record.child_metrics(outcome).items()
+            for name, value in record.candidate_metrics(outcome).items()
             if math.isfinite(value)
         ]
         tags = {FOLDS + name: json.dumps(scores) for name, scores in outcome.scores.items()}

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST, TRAIN
 from steps.data.schema import Schema
-from steps.data.split import DATA, PROFILE, SCHEMA, TEST, TRAIN
-from steps.store.runs import download
+from steps.store.artifacts import download
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+ARTIFACTS = tuple(f"{DATA}/{name}" for name in (TRAIN, TEST, SCHEMA, PROFILE))
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Dataset:
     profile: dict[str, Any]
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Give the feature columns of some rows, all float64."""
+        """Give the feature columns of some rows: float64, and categories as objects with NaN."""
         return rows[list(self.schema.features)]
 
     def labels(self, rows: pd.DataFrame) -> np.ndarray:
@@ -40,9 +42,20 @@ class Dataset:
 def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
     """Download the data of a preprocess run."""
     data = download(client, run_id, DATA, folder)
+    schema = Schema.from_json((data / SCHEMA).read_text(encoding="utf-8"))
     return Dataset(
-        train=pd.read_parquet(data / TRAIN),
-        test=pd.read_parquet(data / TEST),
-        schema=Schema.from_json((data / SCHEMA).read_text(encoding="utf-8")),
+        train=_read(data / TRAIN, schema),
+        test=_read(data / TEST, schema),
+        schema=schema,
         profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
     )
+
+
+def _read(path: Path, schema: Schema) -> pd.DataFrame:
+    frame = pd.read_parquet(path)
+    for name in schema.categories:
+        # scikit-learn's encoders take None and NaN for two categories, and NaN is the documented
+        # missing value.
+        texts = frame[name].astype(object)
+        frame[name] = texts.where(texts.notna(), np.nan)
+    return frame

@@ -4,25 +4,46 @@
 2. ``MLFLOW_TRACKING_URI`` names a remote server: that one.
 3. The parameter ``workspace`` finds a ``config.json``: the Azure ML workspace it names.
 4. Otherwise the local store.
+
+`mlflow run` opens a run before the step can say where it wants to log. That run stays in the local
+store, with tags that lead to the step's run in the workspace; `mlflow run` ends it as it ends
+every run.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+from azure.core.exceptions import AzureError
+from mlflow.entities import Param, Run, RunTag
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.tracking import MlflowClient
 
 from mlflow_aml.config import WorkspaceConfig, choose_config
 from mlflow_aml.workspace import studio_url, tracking_uri, use_login
-from steps.store.handover import RUN_ID, enter, use_experiment
-from steps.store.runs import StepRun
+from steps.store.local_database import check_writable
 
 AZURE = "azureml:"
 REMOTE_SCHEMES = ("azureml", "http", "https", "databricks", "uc")
 JOB = "AZUREML_RUN_ID"
+
+# On the local run.
+AZURE_RUN = "azure.run_id"
+AZURE_STUDIO = "azure.studio_url"
+# On the run in the workspace.
+LOCAL_RUN = "azure.local_run_id"
+
+DEFAULT_EXPERIMENT = "Default"
+RUN_ID, EXPERIMENT_ID = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"
+EXPERIMENT_NAME, TRACKING_URI = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"
+
+# What MLflow raises, and Azure's clients beneath it.
+FAILURES = (MlflowException, AzureError)
 
 
 @dataclass(frozen=True)
@@ -38,7 +59,7 @@ def is_remote(uri: str) -> bool:
     return uri.partition(":")[0].lower() in REMOTE_SCHEMES
 
 
-def choose(
+def choose_destination(
     workspace: str, environ: Mapping[str, str], here: Path
 ) -> Destination | WorkspaceConfig | None:
     """Decide by the rules of this module; None stands for the local store.
@@ -58,8 +79,9 @@ def connect(workspace: str) -> Destination:
 
     A step that `mlflow run` has started in the local store continues in the workspace.
     """
-    chosen = choose(workspace, os.environ, Path.cwd())
+    chosen = choose_destination(workspace, os.environ, Path.cwd())
     if chosen is None:
+        check_writable(mlflow.get_tracking_uri())
         return Destination(mlflow.get_tracking_uri(), "local store")
     if isinstance(chosen, WorkspaceConfig):
         uri = tracking_uri(chosen)
@@ -72,10 +94,84 @@ def connect(workspace: str) -> Destination:
     return chosen
 
 
-def where_to_look(server: Destination, run: StepRun) -> str:
+def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
     """Tell how to see a run."""
     if server.uri.startswith(AZURE):
-        return f"see: {studio_url(server.uri, run.id)}"
+        return f"see: {studio_url(server.uri, run_id)}"
     if server.uri.startswith(("http:", "https:")):
-        return f"see: {server.uri}/#/experiments/{run.experiment_id}/runs/{run.id}"
-    return f"see: mlflow ui --backend-store-uri {server.uri}  (run {run.id})"
+        return f"see: {server.uri}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"see: mlflow ui --backend-store-uri {server.uri}  (run {run_id})"
+
+
+def quieten() -> None:
+    """Silence MLflow's own lines: addresses that not every server has, and database set-up."""
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def message(error: BaseException) -> str:
+    """Give the text of an error, and of one of Azure ML what the service answered.
+
+    Azure ML's refusals are not in MLflow's form: MLflow shows them as an unknown error's JSON.
+    """
+    answer = error.json.get("error") if isinstance(error, RestException) else None
+    if not isinstance(answer, dict) or "message" not in answer:
+        return str(error)
+    return f"Azure ML refused a request ({answer.get('code', 'no code')}): {answer['message']}"
+
+
+def enter(uri: str, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Make MLflow log to the workspace, and hand over the run that `mlflow run` opened, if any.
+
+    Afterwards `environ` says what it would if `mlflow run` had been started with `uri`.
+    """
+    if RUN_ID in environ:
+        _hand_over(uri, environ)
+    else:
+        _point_at(uri, environ)
+        use_experiment(None, environ)
+
+
+def _hand_over(uri: str, environ: MutableMapping[str, str]) -> None:
+    local = MlflowClient()
+    opened = local.get_run(environ[RUN_ID])
+    experiment = local.get_experiment(opened.info.experiment_id).name
+    _point_at(uri, environ)
+    experiment_id = use_experiment(experiment, environ)
+    run_id = _copy(opened, experiment_id)
+    environ[RUN_ID], environ[EXPERIMENT_ID] = run_id, experiment_id
+    for name, value in {AZURE_RUN: run_id, AZURE_STUDIO: studio_url(uri, run_id)}.items():
+        local.set_tag(opened.info.run_id, name, value)
+
+
+def _point_at(uri: str, environ: MutableMapping[str, str]) -> None:
+    # For the whole process: azureml-mlflow 1.62's artifact client asks the default store.
+    mlflow.set_tracking_uri(uri)
+    environ[TRACKING_URI] = uri
+    # The id of an experiment in the local store.
+    environ.pop(EXPERIMENT_ID, None)
+
+
+def use_experiment(name: str | None, environ: MutableMapping[str, str] = os.environ) -> str:
+    """Log to an experiment of the workspace by name, made if need be; returns its id.
+
+    MLflow's default is the id "0", which a workspace need not have.
+    """
+    wanted = name or environ.get(EXPERIMENT_NAME) or DEFAULT_EXPERIMENT
+    experiment_id: str = mlflow.set_experiment(wanted).experiment_id
+    return experiment_id
+
+
+def _copy(opened: Run, experiment_id: str) -> str:
+    """Make a run in the workspace with the parameters and tags of a local one."""
+    client = MlflowClient()
+    run_id: str = client.create_run(experiment_id, run_name=opened.info.run_name).info.run_id
+    tags = {**opened.data.tags, LOCAL_RUN: opened.info.run_id}
+    client.log_batch(
+        run_id,
+        params=[Param(name, value) for name, value in opened.data.params.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+    return run_id

@@ -1,83 +1,124 @@
-"""Take a trained model through its gate, into the registry, and against the champion."""
+"""Take a trained model through its gate, into the registry, and against the champion.
+
+The model may have been trained just now, or be that of an earlier run: the decision rests on the
+metrics of the run, and on the model's predictions of its held-out rows if there is a champion.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 
 from steps.base.errors import StepError
-from steps.data.schema import Schema
+from steps.data.schema import BINARY, REGRESSION, Schema
 from steps.model import gate
-from steps.model.bootstrap import difference
-from steps.model.gate import Decision, Duel
-from steps.store import choice, models
-from steps.store.registry import CHAMPION, Registry, uri_of
-from steps.store.runs import OUTPUT
+from steps.model.gate import Decision, Duel, Requirements
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.model.task import task_of
+from steps.store import datasets, models
+from steps.store.artifacts import download
+from steps.store.registry import CHAMPION, PENDING, Registry, uri_of
+from steps.store.runs import UPSTREAM, output_digest
+from steps.store.scoring_model import ScoringModel, download_model
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-    from steps.model.evaluated import Evaluation
     from steps.store.chain import Session
     from steps.store.models import LoadedModel
-    from steps.store.runs import StepRun
 
 ANOTHER_NAME = "register this model under another name"
 
 
 @dataclass(frozen=True)
-class Challenger:
-    """A trained model, its held-out rows, and what decides between it and the champion.
+class HeldOut:
+    """Rows held out from a training, and what the model says of them.
 
-    `split` is the digest of what its preprocess run made.
+    `truth` and `predicted` are what the metrics of the task take. `split` is the digest of what
+    the preprocess run made.
     """
 
-    evaluation: Evaluation
-    test: pd.DataFrame
+    rows: pd.DataFrame
     schema: Schema
-    metric: str
-    seed: int
+    truth: np.ndarray
+    predicted: np.ndarray
+    threshold: float
     split: str
 
 
-def decide(
-    asked: Decision,
-    minimums: Mapping[str, float],
-    challenger: Challenger,
-    run: StepRun,
-    session: Session,
-) -> Decision:
+@dataclass(frozen=True)
+class Challenger:
+    """A model whose `best_estimator` is logged to a run, and what decides on it.
+
+    `metric` (or `auto`) and `seed` are those of the comparison with a champion; only there
+    `held_out` is asked.
+    """
+
+    run_id: str
+    metrics: Mapping[str, float]
+    metric: str
+    seed: int
+    held_out: Callable[[], HeldOut]
+
+
+def read_held_out(run: Run, session: Session) -> HeldOut:
+    """Score the held-out rows of a finished train run with its model, as the run did."""
+    folder = session.folder / f"challenger-{run.info.run_id}"
+    folder.mkdir(exist_ok=True)
+    prepared = session.client.get_run(run.data.tags[UPSTREAM])
+    data = datasets.load(session.client, prepared.info.run_id, folder)
+    model = models.load(download(session.client, run.info.run_id, models.BEST_ESTIMATOR, folder))
+    # Nothing is shuffled any more: any seed will do.
+    task = task_of(data.schema, seed=0)
+    return HeldOut(
+        rows=data.test,
+        schema=data.schema,
+        truth=task.truth(data.labels(data.test)),
+        predicted=task.predict(model.estimator, data.features(data.test)),
+        threshold=_threshold(model),
+        split=output_digest(prepared),
+    )
+
+
+def decide(required: Requirements, challenger: Challenger, session: Session) -> Decision:
     """Check the minimums; register the model if they hold; crown it if it beats the champion.
 
-    `asked` says which registered model, and whether it must beat the champion. The run's
-    `best_estimator` must be logged already.
+    A model that is registered under this name already keeps its version.
     """
-    asked = replace(asked, checks=gate.check(minimums, challenger.evaluation.metrics))
-    if not asked.passed or asked.model is None:
-        return asked
-    registry = Registry(session.client, asked.model)
+    checks = gate.check(required.minimum, challenger.metrics)
+    decision = Decision(required, checks)
+    if not decision.passed or required.model is None:
+        return decision
+    registry = Registry(session.client, required.model)
     # Scored before registering: a model that must beat the champion and does not is never in the
     # registry, and others wait for this one no longer than need be.
-    champion = registry.named(CHAMPION)
-    asked = replace(asked, duel=_duel(challenger, champion, session))
-    if not asked.passed:
-        return asked
-    version = registry.register(run, {"train_run_id": run.id})
+    champion, mine = registry.named(CHAMPION), registry.version_of(challenger.run_id)
+    if champion is not None and mine is not None and _number(champion) == _number(mine):
+        return replace(decision, version=_number(mine), champion=True, reigning=True)
+    decision = replace(decision, duel=_duel(challenger, champion, session))
+    if not decision.passed:
+        return decision
+    version = mine or registry.register(challenger.run_id)
+    if mine is not None:
+        registry.tag(mine, {CHAMPION: PENDING})
     try:
-        decision = _settle(asked, registry, version, champion, challenger, session)
+        decision = _settle(decision, registry, version, champion, challenger, session)
     except BaseException:
         registry.decline(version)
         raise
+    if not decision.passed and mine is None:
+        registry.withdraw(version)
     return decision
 
 
 def _settle(
-    asked: Decision,
+    decision: Decision,
     registry: Registry,
     version: ModelVersion,
     champion: ModelVersion | None,
@@ -88,12 +129,12 @@ def _settle(
     now = registry.named(CHAMPION)
     if _number(now) != _number(champion):
         # Another training was crowned since: this model has to beat that one.
-        asked = replace(asked, duel=_duel(challenger, now, session))
-    if not asked.passed:
-        registry.withdraw(version)
-        return asked
-    won = asked.duel is None or asked.duel.won
-    decision = asked.registered(str(version.version), champion=won)
+        decision = replace(decision, duel=_duel(challenger, now, session))
+    if not decision.passed:
+        registry.decline(version)
+        return decision
+    won = decision.duel is None or decision.duel.won
+    decision = decision.registered(str(version.version), champion=won)
     registry.tag(version, decision.tags)
     if won:
         registry.crown(version)
@@ -111,27 +152,33 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
     if champion is None:
         return None
     model = _load(champion, session)
-    _check_comparable(champion, model.schema, challenger.schema)
-    features = list(model.schema.features)
-    probability = model.estimator.predict_proba(challenger.test[features])[:, 1]
-    mine = challenger.evaluation.model
-    found = difference(
-        challenger.metric,
-        challenger.evaluation.truth,
-        (mine.probability, mine.threshold),
-        (probability, float(model.metadata["threshold"])),
+    ours = challenger.held_out()
+    _check_comparable(champion, model.schema, ours.schema)
+    task = task_of(ours.schema, challenger.seed)
+    scorer = task.scorer(challenger.metric)
+    predicted = task.predict(model.estimator, ours.rows[list(model.schema.features)])
+    found = task.difference(
+        scorer,
+        ours.truth,
+        (ours.predicted, ours.threshold),
+        (predicted, _threshold(model)),
         challenger.seed,
     )
-    same = _split(model.metadata["preprocess_run_id"], session) == challenger.split
-    return Duel(str(champion.version), challenger.metric, found, same_split=same)
+    same = _split(model.metadata["preprocess_run_id"], session) == ours.split
+    return Duel(str(champion.version), scorer, found, same_split=same)
+
+
+def _threshold(model: LoadedModel) -> float:
+    # Only a model of two classes has one.
+    return float(model.metadata.get("threshold", DEFAULT_THRESHOLD))
 
 
 def _load(champion: ModelVersion, session: Session) -> LoadedModel:
     folder = session.folder / f"champion-{champion.version}"
     folder.mkdir(exist_ok=True)
-    chosen = choice.ModelChoice(uri_of(champion), None)
+    model = ScoringModel(uri_of(champion))
     try:
-        return models.load(choice.fetch(chosen, replace(session, folder=folder)))
+        return models.load(download_model(model, replace(session, folder=folder)))
     except StepError as error:
         raise StepError(
             f"could not compare with the champion: {error}; {ANOTHER_NAME}",
@@ -140,7 +187,11 @@ def _load(champion: ModelVersion, session: Session) -> LoadedModel:
 
 
 def _check_comparable(champion: ModelVersion, theirs: Schema, ours: Schema) -> None:
-    missing = set(theirs.features) - set(ours.features)
+    missing = {
+        name
+        for name in theirs.features
+        if name not in ours.features or (name in theirs.categories) != (name in ours.categories)
+    }
     if not missing and (theirs.target, theirs.classes) == (ours.target, ours.classes):
         return
     lacking = f", from features of which this table lacks {', '.join(sorted(missing))}"
@@ -151,14 +202,11 @@ def _check_comparable(champion: ModelVersion, theirs: Schema, ours: Schema) -> N
 
 
 def _outcome(schema: Schema) -> str:
-    negative, positive = schema.classes
-    return f"{schema.target} ({negative} or {positive})"
-
-
-def split_of(run: Run) -> str:
-    """Name the content of what a preprocess run made."""
-    digest: str = run.data.tags.get(OUTPUT, run.info.run_id)
-    return digest
+    if schema.task == REGRESSION:
+        return f"numbers of {schema.target}"
+    if schema.task == BINARY:
+        return f"{schema.target} ({' or '.join(map(str, schema.classes))})"
+    return f"{schema.target} ({len(schema.classes)} classes from {schema.classes[0]} on)"
 
 
 def _split(preprocess_run_id: str, session: Session) -> str | None:
@@ -166,4 +214,4 @@ def _split(preprocess_run_id: str, session: Session) -> str | None:
         run = session.client.get_run(preprocess_run_id)
     except MlflowException:
         return None  # deleted, or in another store: it cannot be told, so it is not the same
-    return split_of(run)
+    return output_digest(run)

@@ -19,24 +19,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import mlflow
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
 from steps.base import console
 from steps.base.errors import StepError
-from steps.base.parameters import NONE
+from steps.base.parsers import LATEST, NONE
 from steps.store.models import BEST_ESTIMATOR
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-    from steps.store.runs import StepRun
-
 # The alias of the best version, and the tag that says the same.
 CHAMPION = "champion"
 PENDING, YES, NO = "pending", "true", "false"
-LATEST = "latest"
+TRAIN_RUN = "train_run_id"
+# How stores say that there is no such model or alias, or that they have no aliases at all.
+ABSENT = {
+    *("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"),
+    *("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "FEATURE_DISABLED"),
+}
 # A training is pending for a few requests, and for scoring a champion at most.
 PATIENCE_SECONDS = 60.0
 SECONDS_BETWEEN_LOOKS = 0.3
@@ -82,12 +85,18 @@ class Registry:
         """Find the version that an alias names, or that is tagged ``<alias>=true``."""
         try:
             return self.client.get_model_version_by_alias(self.name, alias)
-        except MlflowException:
-            # No such alias, or no aliases in this store: the tags tell, and if it was the
-            # connection, reading them fails too.
+        except MlflowException as error:
+            if not _is_absent(error):
+                raise
+            # No such model or alias, or no aliases in this store: the tags tell.
             return next((v for v in self.versions() if v.tags.get(alias) == YES), None)
 
-    def register(self, run: StepRun, tags: Mapping[str, str]) -> ModelVersion:
+    def version_of(self, run_id: str) -> ModelVersion | None:
+        """Find the newest version that was made from a train run."""
+        from_run = (v for v in self.versions() if run_id in (v.run_id, v.tags.get(TRAIN_RUN)))
+        return next(from_run, None)
+
+    def register(self, run_id: str) -> ModelVersion:
         """Create the next version from a run's model; it is pending until it is decided."""
         try:
             self.client.create_registered_model(self.name)
@@ -95,9 +104,9 @@ class Registry:
             # It is there already; any other reason shows again here.
             self.client.get_registered_model(self.name)
         # A "runs:/" source is refused by the Azure ML client; the address behind it is not.
-        source = RunsArtifactRepository.get_underlying_uri(f"runs:/{run.id}/{BEST_ESTIMATOR}")
+        source = RunsArtifactRepository.get_underlying_uri(f"runs:/{run_id}/{BEST_ESTIMATOR}")
         return self.client.create_model_version(
-            self.name, source, run_id=run.id, tags={**tags, CHAMPION: PENDING}
+            self.name, source, run_id=run_id, tags={TRAIN_RUN: run_id, CHAMPION: PENDING}
         )
 
     def wait_for_turn(self, mine: ModelVersion) -> None:
@@ -148,7 +157,16 @@ class Registry:
         try:
             self.client.set_registered_model_alias(self.name, CHAMPION, str(version.version))
         except MlflowException as error:
+            if not _is_absent(error):
+                raise
             console.warn(f"this store has no aliases, the tag {CHAMPION} has to do ({error})")
+
+
+def _is_absent(error: MlflowException) -> bool:
+    """Tell "there is no such thing" from a refusal, a failure or a lost connection."""
+    # Azure ML answers in a form of its own, of which MLflow 3.15 knows no code.
+    answer = error.json.get("error") if isinstance(error, RestException) else None
+    return error.error_code in ABSENT or "NotFound" in str(answer)
 
 
 def model_name(value: str) -> str | None:

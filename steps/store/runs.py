@@ -6,19 +6,18 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import mlflow
-from mlflow.entities import Metric, Param, Run, RunStatus, RunTag
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import Run as Run  # scripts name its type, and import no MLflow
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import StepError
 from steps.base.parameters import as_recorded, from_recorded
 from steps.base.record import Record
-from steps.store.uploads import upload
+from steps.store.artifacts import NO_SUCH_RUN, upload
 
 STEP = "step"
 KEY = "step.key"
@@ -26,16 +25,16 @@ UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
-NO_SUCH_RUN = {ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)}
 
 
 @dataclass(frozen=True)
 class StepRun:
-    """The open run of a step."""
+    """The open run of a step; `parameters` are the texts it was opened with."""
 
     client: MlflowClient
     id: str
     experiment_id: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def log(self, record: Record) -> None:
         """Log parameters, metrics and tags in one request, then the files."""
@@ -61,7 +60,7 @@ def open_run(
     """
     name = None if "MLFLOW_RUN_ID" in os.environ else step
     with mlflow.start_run(run_name=name, nested=nested) as active:
-        run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id)
+        run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
         shown = active.data.params
         missing = {name: as_recorded(text) for name, text in parameters.items()}
         run.log(
@@ -79,11 +78,10 @@ def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
     return {name: from_recorded(params[name]) for name in names if name in params}
 
 
-def newest(
-    client: MlflowClient, experiment_id: str, step: str, *, key: str | None = None
-) -> Run | None:
-    """Find the newest FINISHED run of a step in an experiment, with the given key if any."""
-    return next(finished(client, experiment_id, step, key=key), None)
+def output_digest(run: Run) -> str:
+    """Name the content of what a preprocess run made."""
+    digest: str = run.data.tags.get(OUTPUT, run.info.run_id)
+    return digest
 
 
 def finished(
@@ -92,12 +90,12 @@ def finished(
     """Yield the FINISHED runs of a step in an experiment, newest first."""
     wanted = f"tags.`{STEP}` = '{step}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
     # Status is compared here: servers differ in the words that a filter may use for it.
-    for run in search(client, experiment_id, wanted):
+    for run in find_runs(client, experiment_id, wanted):
         if run.info.status == FINISHED:
             yield run
 
 
-def search(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
+def find_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
     """Yield the runs of an experiment that a filter string finds, newest first."""
     token = None
     while True:
@@ -106,7 +104,7 @@ def search(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Ru
                 [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
             )
         except ValueError as error:
-            # MLflow writes a run's files in place: a kill in that moment leaves an empty one.
+            # MLflow 3.15 writes a run's files in place: a kill in that moment leaves an empty one.
             raise StepError(
                 f"expected readable runs in {mlflow.get_tracking_uri()}, found a damaged one "
                 f"({error}); a folder of runs does not survive every kill: use a database "
@@ -134,21 +132,3 @@ def get_run(client: MlflowClient, run_id: str, step: str) -> Run:
         what = f"a run of {found}" if found else "a run of another program"
         raise StepError(f"expected the id of a {step} run, found {what} ({run_id})")
     return run
-
-
-def download(client: MlflowClient, run_id: str, artifact: str, folder: Path) -> Path:
-    """Download one artifact (a file or a folder) of a run."""
-    # Only the root can be listed on Azure ML; it tells a run without the artifact from a failure.
-    top = artifact.partition("/")[0]
-    if top not in {item.path for item in client.list_artifacts(run_id)}:
-        raise StepError(
-            f"expected the artifact {artifact} in run {run_id}, found no {top} there; "
-            "use a run whose step finished"
-        )
-    # By its own address: asked by run id, MLflow goes on to look for logged models, which Azure ML
-    # does not have, and hides what went wrong before.
-    address = f"{client.get_run(run_id).info.artifact_uri}/{artifact}"
-    path = Path(mlflow.artifacts.download_artifacts(address, dst_path=str(folder)))
-    if not path.exists():
-        raise StepError(f"expected the artifact {artifact} in run {run_id}, found nothing")
-    return path

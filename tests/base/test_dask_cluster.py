@@ -13,6 +13,7 @@ from distributed import LocalCluster
 
 from steps.base import dask_cluster as cluster
 from steps.base.errors import StepError
+from steps.base.temporary import temporary_folder
 
 
 def test_auto_is_the_cluster_around_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,14 +33,19 @@ def test_scheduler_is_none_local_or_an_address() -> None:
     "text", ["", "dask", "tcp://", "tcp://host", "http://host:80", "tcp://h:x"]
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="none, local or the address"):
+    with pytest.raises(ValueError, match="none, auto, local or the address"):
         cluster.scheduler(text)
 
 
 @pytest.mark.slow
 def test_local_cluster_runs_the_projects_functions() -> None:
-    with cluster.dask_client("local", workers=1) as client:
+    with (
+        temporary_folder("train") as folder,
+        cluster.dask_client("local", workers=1) as client,
+    ):
         assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
+        places = client.run(lambda dask_worker: dask_worker.local_directory)
+        assert all(Path(place).is_relative_to(folder) for place in places.values())
 
 
 @pytest.mark.slow

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from docs.reference import ENTRY_POINTS
 from steps.base.errors import StepError
 from steps.base.parameters import defaults, parse
 from steps.store.chain import load
 
-ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
 PARAMETERS = sorted({(name, item.name) for name in ENTRY_POINTS
                      for item in fields(load(name).parameters)})  # fmt: skip
 # What Python and its libraries say of a wrong value; a user is told what is expected instead.
@@ -43,7 +43,7 @@ def attempt(entry_point: str, name: str, text: str) -> Any:
     """Parse a parameter beside the defaults of the others; only a StepError may come out."""
     step = load(entry_point)
     try:
-        return getattr(parse(step.parameters, defaults(entry_point) | {name: text}), name)
+        return getattr(parse(step.parameters, defaults(step.parameters) | {name: text}), name)
     except StepError as error:
         # What was typed comes last, whatever it is; the rest are our own words.
         said = str(error).partition(", found")[0]

@@ -49,7 +49,7 @@ def project(v2_session: Interpreter) -> Path:
 def test_submits_streams_shows_and_lists(
     v2_client: Interpreter, interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    # azureml-mlflow renews a job's token 95 s before its end.
+    # azureml-mlflow 1.62 renews a job's token 95 s before its end.
     loopback_workspace.faults.token_lifetime = 94
     run = v2_client.run(
         "job = submit('${{inputs.who}}', inputs={'who': 'you'}, tags={'by': 'hand'}); job.name"

@@ -86,7 +86,7 @@ def test_a_job_that_is_out_of_touch_can_be_followed_again(
         "from mlflow_aml.config import config_from_uri\n"
         "from mlflow_aml.errors import AzureMLError\n"
         "from mlflow_aml.follow import follow\n"
-        "from mlflow_aml.workspace import find_workspace\n"
+        "from mlflow_aml.resource_manager import find_workspace\n"
         f"uri = {loopback_workspace.names.tracking_uri!r}\n"
         "own = find_workspace(config_from_uri(uri), uri)\n"
         "try:\n"

@@ -11,12 +11,9 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from steps.data.schema import Schema
-from steps.model.fitting import Outcome, Work
-from steps.model.grid import Grid, common_prefix, forest_grid
-from steps.model.pipeline import build_pipeline
-from steps.model.results import Settings
-from steps.model.scorers import scorers, scoring
-from steps.model.search import Span
+from steps.model.fitting import CandidateResult, Work, plan_work
+from steps.model.grid import Grid, SearchSettings, common_prefix, forest_grid
+from steps.model.search_loop import Span
 from tests.conftest import DIABETES
 
 ZERO = ("Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI")
@@ -33,14 +30,14 @@ class Case:
 
     schema: Schema
     work: Work
-    settings: Settings
+    settings: SearchSettings
 
     def scikit_learn(self, **others: Any) -> GridSearchCV:
         """Make the same search of scikit-learn's, unfitted."""
         return GridSearchCV(
             self.work.estimator,
             self.settings.grid,
-            scoring=self.settings.scoring,
+            scoring=self.work.task.scoring,
             refit=self.settings.metric,
             cv=self.settings.folds,
             **others,
@@ -61,12 +58,8 @@ def make_case(kind: str = "int", folds: int = 3, metric: str = "roc_auc") -> Cas
     features = table.drop(columns="Outcome").astype("float64")
     schema = Schema(tuple(features.columns), "Outcome", LABELS[kind], ZERO)
     labels = np.array(LABELS[kind], dtype=object if kind == "str" else None)[table["Outcome"]]
-    grid = forest_grid((1, 2), (2, 3))
-    return Case(
-        schema,
-        Work(build_pipeline(schema, 42), features, labels, folds, scorers(schema), "clf__"),
-        Settings(grid, "grid", 10, 42, metric, folds, scoring(schema)),
-    )
+    settings = SearchSettings(forest_grid((1, 2), (2, 3)), "grid", 10, 42, metric, folds)
+    return Case(schema, plan_work(settings, schema, features, labels), settings)
 
 
 @dataclass
@@ -75,19 +68,19 @@ class Heard:
 
     started_at: dict[int, float] = field(default_factory=dict)
     spans: dict[int, Span] = field(default_factory=dict)
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    results: dict[int, CandidateResult] = field(default_factory=dict)
     most_at_once: int = 0
 
     def started(self, index: int, at: float) -> None:
         """Count how many are being fitted."""
         assert index not in self.started_at
         self.started_at[index] = at
-        self.most_at_once = max(self.most_at_once, len(self.started_at) - len(self.outcomes))
+        self.most_at_once = max(self.most_at_once, len(self.started_at) - len(self.results))
 
-    def finished(self, index: int, outcome: Outcome, span: Span) -> None:
-        """Keep the outcome."""
-        assert index not in self.outcomes
-        self.outcomes[index], self.spans[index] = outcome, span
+    def finished(self, index: int, result: CandidateResult, span: Span) -> None:
+        """Keep the result."""
+        assert index not in self.results
+        self.results[index], self.spans[index] = result, span
 
 
 def assert_same_results(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
@@ -96,7 +89,11 @@ def assert_same_results(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name, values in theirs.items():
         if name == "params":
             assert ours[name] == values
-        elif "time" not in name:
+            continue
+        assert type(ours[name]) is type(values), name
+        assert ours[name].dtype == values.dtype, name
+        np.testing.assert_array_equal(np.ma.getmask(ours[name]), np.ma.getmask(values), name)
+        if "time" not in name:
             np.testing.assert_array_equal(ours[name], values, err_msg=name)
 
 

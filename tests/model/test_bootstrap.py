@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from steps.model.bootstrap import Interval, difference, intervals, resamples
-from steps.model.scores import METRICS, scores
+from steps.model.metrics import METRICS, scores
 
 ROWS = st.lists(
     st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])), max_size=40

@@ -15,7 +15,7 @@ from distributed import Client
 
 from steps.base.errors import StepError
 from steps.model.dask_executor import ClusterExecutor
-from steps.model.fitting import Outcome
+from steps.model.fitting import CandidateResult
 from tests.model.searches import Case, Heard, assert_same_results
 from tests.model.test_search import assert_same_search, run
 
@@ -56,14 +56,14 @@ def test_same_results_though_a_worker_is_killed(case: Case, elsewhere: str) -> N
     assert os.getpid() not in pids
 
     class Killer(Heard):
-        def finished(self, index: int, outcome: Outcome, span: Any) -> None:
-            super().finished(index, outcome, span)
-            if len(self.outcomes) == 3:
+        def finished(self, index: int, result: CandidateResult, span: Any) -> None:
+            super().finished(index, result, span)
+            if len(self.results) == 3:
                 os.kill(pids[0], signal.SIGKILL)
 
     killer = Killer()
     ours, heard = run(case, ClusterExecutor(case.work, elsewhere), heard=killer)
-    assert len(heard.outcomes) == 16
+    assert len(heard.results) == 16
     assert 2 <= heard.most_at_once <= 4
     assert_same_search(case, ours)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import permutation_importance
+from sklearn.pipeline import Pipeline
 
 from steps.data.schema import Schema
-from steps.model.evaluated import Evaluation
-from steps.model.evaluation import Trained, evaluate, read_search
+from steps.model.evaluation import Evaluation, Trained, evaluate, title
+from steps.model.fitted_search import summarize_search
 from steps.model.importances import importances
+from steps.model.metrics import METRICS, SCORERS, scores
 from steps.model.pipeline import build_pipeline
-from steps.model.scorers import SCORERS
-from steps.model.scores import METRICS, scores
-from steps.report.findings import findings
+from steps.model.task import task_of
+from steps.report.sentences import key_findings
 from tests.conftest import DIABETES
 from tests.model.trained import train
 
@@ -71,7 +73,7 @@ def test_findings_say_when_the_simpler_model_is_better(evaluation: Evaluation) -
     found = evaluation
     assert found.details is not None
     assert found.gain.high < 0
-    said = findings(found, found.details.folds)
+    said = key_findings(found, found.details.folds)
     assert any("the simpler model is better" in line for line in said)
     assert said[0].startswith("On 192 held-out rows, 67 of them positive")
 
@@ -104,9 +106,10 @@ def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> 
     frame = pd.DataFrame(random.normal(size=(20_000, 60)), columns=[f"x{i}" for i in range(60)])
     labels = np.arange(20_000) < 8
     frame.loc[labels, "x7"] += 9
-    pipeline = build_pipeline(Schema(tuple(frame.columns), "y", (False, True), ()), 0)
+    schema = Schema(tuple(frame.columns), "y", (False, True), ())
+    pipeline = build_pipeline(schema, 0)
     pipeline.set_params(clf__n_estimators=10, clf__max_features=None).fit(frame, labels)
-    found = importances(pipeline, frame, labels, seed=0)
+    found = importances(task_of(schema, 0), pipeline, frame, labels, seed=0)
     assert found.features[0] == "x7"
     assert np.isfinite(found.drops).all()
     assert found.drops.shape == (60, 5)
@@ -115,6 +118,12 @@ def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> 
 def test_a_failed_candidate_is_counted_and_left_out(trained: Trained) -> None:
     results = {name: np.array(values, dtype=object) for name, values in trained.cv_results.items()}
     results["mean_test_roc_auc"][0] = np.nan
-    search = read_search(results, "roc_auc", 5)
+    search = summarize_search(results, "roc_auc", 5)
     assert (len(search.candidates), search.failed) == (3, 1)
     assert search.best.mean["roc_auc"] == max(c.mean["roc_auc"] for c in search.candidates)
+
+
+def test_a_model_is_named_by_its_estimator(trained: Trained) -> None:
+    assert title(trained.estimator) == "Random forest"
+    other = Pipeline([("clf", HistGradientBoostingClassifier())])
+    assert title(other) == "Hist gradient boosting"

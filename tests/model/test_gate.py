@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steps.model.bootstrap import Interval
-from steps.model.gate import Decision, Duel, check, minimum
+from steps.model.gate import Decision, Duel, Requirements, check, minimum
 
 METRICS = {"test_roc_auc": 0.75, "test_roc_auc_low": 0.68, "test_recall": 0.5}
 
@@ -33,8 +33,9 @@ def test_minimum_refuses_and_lists_the_metrics(text: str) -> None:
 
 
 def test_a_reached_minimum_passes_and_a_missed_one_fails_with_its_figures() -> None:
-    passed = Decision(checks=check({"test_roc_auc": 0.75}, METRICS))
-    failed = Decision(checks=check({"test_roc_auc": 0.7, "test_roc_auc_low": 0.7}, METRICS))
+    low, high = {"test_roc_auc": 0.75}, {"test_roc_auc": 0.7, "test_roc_auc_low": 0.7}
+    passed = Decision(Requirements(low), checks=check(low, METRICS))
+    failed = Decision(Requirements(high), checks=check(high, METRICS))
     assert (passed.passed, passed.tags["gate"]) == (True, "passed")
     assert (failed.passed, failed.tags["gate"]) == (False, "failed")
     assert failed.sentence == "gate failed: test_roc_auc_low 0.680 < 0.7; nothing was registered"
@@ -52,12 +53,14 @@ def test_nothing_asked_nothing_said() -> None:
 )  # fmt: skip
 def test_only_a_clear_win_beats_the_champion(duel: Duel, won: bool) -> None:
     assert duel.won is won
-    assert Decision(must_beat=True, model="m", duel=duel).passed is won
-    assert Decision(model="m", duel=duel).passed
+    assert Decision(Requirements(model="m", must_beat=True), duel=duel).passed is won
+    assert Decision(Requirements(model="m"), duel=duel).passed
 
 
 def test_the_decision_tells_the_difference_and_the_versions() -> None:
-    decision = Decision(model="m", duel=fought(0.01, 0.05)).registered("5", champion=True)
+    decision = Decision(Requirements(model="m"), duel=fought(0.01, 0.05)).registered(
+        "5", champion=True
+    )
     assert decision.sentence == (
         "registered as m version 5; the new champion: better than champion version 4: difference "
         "of roc_auc +0.030, 95 % interval +0.010 to +0.050"
@@ -74,5 +77,5 @@ def test_a_champion_of_another_split_is_said() -> None:
 def test_tags_fit_azure() -> None:
     every = dict.fromkeys(minimum(",".join(f"{m}=0.5" for m in METRICS)), 0.999999)
     duel = fought(-0.123456, 0.123456, same_split=False)
-    decision = Decision(check(every, METRICS), must_beat=True, model="m" * 100, duel=duel)
+    decision = Decision(Requirements(every, "m" * 100, must_beat=True), check(every, METRICS), duel)
     assert max(len(text) for text in decision.tags.values()) < 1000

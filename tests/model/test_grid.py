@@ -8,9 +8,18 @@ import pytest
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from steps.base.errors import StepError
-from steps.model.grid import candidates, check_names, common_prefix, forest_grid, parse_grid, size
+from steps.model.grid import (
+    Candidate,
+    Grid,
+    SearchSettings,
+    check_names,
+    common_prefix,
+    forest_grid,
+    parse_grid,
+    size,
+)
 
-GRID = {"clf__min_samples_leaf": [1, 5], "clf__max_depth": [2, None]}
+GRID: dict[str, list[object]] = {"clf__min_samples_leaf": [1, 5], "clf__max_depth": [2, None]}
 
 
 def test_none_is_no_grid() -> None:
@@ -58,6 +67,10 @@ def test_unknown_names_list_close_ones() -> None:
         check_names({"clf__min_sample_leaf": [1]}, known)
     with pytest.raises(StepError, match="found 'zzz'; look them up"):
         check_names([{"memory": [None]}, {"zzz": [1]}], known)
+
+
+def candidates(grid: Grid, search: str, n_iter: int, seed: int) -> list[Candidate]:
+    return SearchSettings(grid, search, n_iter, seed, "roc_auc", 5).candidates()
 
 
 def test_scikit_learns_order() -> None:

@@ -15,24 +15,24 @@ from sklearn.model_selection import RandomizedSearchCV
 from steps.base.errors import StepError
 from steps.model import fitting
 from steps.model.executors import Executor, LocalExecutor, parse_jobs
-from steps.model.fitting import Outcome, check_folds, fit_candidate, prepare
-from steps.model.results import Search, cv_results, refitted, unfitted_search
-from steps.model.search import fit_all
+from steps.model.fitted_search import FittedSearch, cv_results, refitted, unfitted_search
+from steps.model.fitting import CandidateResult, fit_candidates, fit_shared_steps
+from steps.model.search_loop import fit_all
 from tests.model.searches import Case, Heard, assert_same_results, make_case
 
 
 def run(
     case: Case, executor: Executor | None = None, known: Any = None, heard: Heard | None = None
-) -> tuple[Search, Heard]:
+) -> tuple[FittedSearch, Heard]:
     """Search a case from end to end."""
     heard, candidates = heard or Heard(), case.settings.candidates()
     with executor or LocalExecutor(case.work, 1) as fitted_by:
-        outcomes = fit_all(candidates, fitted_by, heard, known)
-    search = unfitted_search(case.work.estimator, case.settings)
-    return refitted(search, case.work, candidates, outcomes), heard
+        results = fit_all(candidates, fitted_by, heard, known)
+    search = unfitted_search(case.work, case.settings)
+    return refitted(search, case.work, candidates, results), heard
 
 
-def assert_same_search(case: Case, ours: Search) -> None:
+def assert_same_search(case: Case, ours: FittedSearch) -> None:
     """Compare a search with scikit-learn's own of the same settings."""
     theirs = case.scikit_learn().fit(case.work.features, case.work.labels)
     assert_same_results(ours.cv_results_, theirs.cv_results_)
@@ -59,9 +59,27 @@ def test_equal_where_the_grid_touches_other_steps() -> None:
     assert_same_search(case, run(case)[0])
 
 
+@pytest.mark.parametrize(
+    "grid",
+    [
+        [
+            {"clf__n_estimators": [1, 2]},
+            {"clf__max_features": ["sqrt", 0.5], "clf__max_depth": [2]},
+        ],
+        {"clf__criterion": ["gini", "entropy"], "clf__n_estimators": [1], "clf__bootstrap": [True]},
+        {"clf__monotonic_cst": [[1] * 8, [0] * 8], "clf__max_depth": [None, 2]},
+        {"clf__monotonic_cst": [[1] * 8, None], "clf__class_weight": [{0: 1, 1: 2}, "balanced"]},
+    ],
+)
+def test_equal_for_values_of_any_type(grid: Any) -> None:
+    case = make_case().with_grid(grid)
+    case.work.estimator.set_params(clf__n_estimators=2)
+    assert_same_search(case, run(case)[0])
+
+
 def test_equal_with_data_too_large_to_keep(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "MOST_BYTES_KEPT", 1000)
-    assert not prepare(case.work).kept
+    assert not fit_shared_steps(case.work).transformed
     assert_same_search(case, run(case)[0])
 
 
@@ -70,7 +88,7 @@ def test_equal_to_randomized_search(case: Case) -> None:
     ours, _ = run(replace(case, settings=settings))
     theirs = RandomizedSearchCV(
         case.work.estimator, settings.grid, n_iter=3, random_state=42, cv=settings.folds,
-        scoring=settings.scoring, refit=settings.metric,
+        scoring=case.work.task.scoring, refit=settings.metric,
     ).fit(case.work.features, case.work.labels)  # fmt: skip
     assert_same_results(ours.cv_results_, theirs.cv_results_)
     assert type(ours) is type(theirs)
@@ -79,9 +97,9 @@ def test_equal_to_randomized_search(case: Case) -> None:
 @pytest.mark.parametrize(("kind", "positive"), [("int", "1"), ("bool", "True"), ("str", "yes")])
 def test_a_class_needs_a_row_for_each_fold(kind: str, positive: str) -> None:
     work = make_case(kind).work
-    check_folds(replace(work, folds=268))
+    work.task.check_folds(work.labels, 268)
     with pytest.raises(StepError, match=f"cv_folds=269 training rows .* 268 of {positive};"):
-        check_folds(replace(work, folds=269))
+        work.task.check_folds(work.labels, 269)
 
 
 # scikit-learn's own search, run to compare with, warns of what ours tells its listener.
@@ -90,8 +108,8 @@ def test_a_class_needs_a_row_for_each_fold(kind: str, positive: str) -> None:
 def test_a_failing_candidate_is_told_and_passed_over() -> None:
     case = make_case().with_grid({"clf__n_estimators": [1], "clf__max_depth": [2, -1, 3]})
     ours, heard = run(case)
-    assert [bool(heard.outcomes[index].error) for index in range(3)] == [False, True, False]
-    assert "max_depth" in str(heard.outcomes[1].error)
+    assert [bool(heard.results[index].error) for index in range(3)] == [False, True, False]
+    assert "max_depth" in str(heard.results[1].error)
     assert np.isnan(ours.cv_results_["mean_test_f1"][1])
     assert_same_search(case, ours)
 
@@ -104,8 +122,8 @@ def test_all_candidates_failing_is_an_error() -> None:
 
 def test_known_candidates_are_not_fitted_again(case: Case) -> None:
     fresh, heard = run(case)
-    resumed, again = run(case, known={0: heard.outcomes[0], 2: heard.outcomes[2]})
-    assert sorted(again.outcomes) == [1, 3]
+    resumed, again = run(case, known={0: heard.results[0], 2: heard.results[2]})
+    assert sorted(again.results) == [1, 3]
     assert_same_results(resumed.cv_results_, fresh.cv_results_)
     assert resumed.cv_results_["mean_fit_time"][2] == fresh.cv_results_["mean_fit_time"][2]
 
@@ -142,7 +160,7 @@ def test_turns_to_workers_once_they_are_up(case: Case) -> None:
     candidate = case.settings.candidates()[0]
     with executor:
         assert executor.slots(3) == 1
-        executor.submit(candidate).result()
+        executor.submit([candidate]).result()
         slots = executor.slots(3)
         deadline = time.monotonic() + 120
         while slots == 1 and time.monotonic() < deadline:
@@ -156,10 +174,10 @@ def test_few_candidates_start_no_workers(case: Case) -> None:
     assert heard.most_at_once == 1
 
 
-class Lossy:
+class Lossy(Executor):
     """An executor whose workers die with some candidates, a given number of times."""
 
-    lost = (ConnectionError,)
+    lost: tuple[type[BaseException], ...] = (ConnectionError,)
 
     def __init__(self, case: Case, losses: dict[int, int]) -> None:
         self.work, self.losses, self.recovered = case.work, losses, 0
@@ -175,23 +193,23 @@ class Lossy:
     def recover(self) -> None:
         self.recovered += 1
 
-    def submit(self, parameters: Any) -> Any:
-        key = parameters["clf__n_estimators"]
+    def submit(self, candidates: Any) -> Any:
+        key = candidates[0]["clf__n_estimators"]
         self.losses[key] = self.losses.get(key, 0) - 1
         lost = self.losses[key] >= 0
-        return Settled(None if lost else fit_candidate(self.work, parameters))
+        return Settled(None if lost else fit_candidates(self.work, candidates))
 
 
 class Settled:
     """A future that is done."""
 
-    def __init__(self, outcome: Outcome | None) -> None:
-        self.outcome = outcome
+    def __init__(self, results: list[CandidateResult] | None) -> None:
+        self.results = results
 
-    def result(self) -> Outcome:
-        if self.outcome is None:
+    def result(self) -> list[CandidateResult]:
+        if self.results is None:
             raise ConnectionError("worker lost")
-        return self.outcome
+        return self.results
 
     def add_done_callback(self, fn: Any) -> None:
         fn(self)
@@ -201,7 +219,7 @@ def test_lost_candidates_are_fitted_again(case: Case) -> None:
     executor = Lossy(case, {1: 2})
     ours, heard = run(case, executor)
     assert executor.recovered == 2
-    assert len(heard.started_at) == len(heard.outcomes) == 4
+    assert len(heard.started_at) == len(heard.results) == 4
     assert_same_search(case, ours)
 
 
@@ -216,17 +234,17 @@ def test_a_killed_worker_process_costs_nothing(case: Case) -> None:
     executor = with_workers(case)
 
     class Killer(Heard):
-        def finished(self, index: int, outcome: Outcome, span: Any) -> None:
-            super().finished(index, outcome, span)
-            if len(self.outcomes) == 2 and executor._pool is not None:
+        def finished(self, index: int, result: CandidateResult, span: Any) -> None:
+            super().finished(index, result, span)
+            if len(self.results) == 2 and executor._pool is not None:
                 os.kill(next(iter(executor._pool._processes)), signal.SIGKILL)
 
     heard, candidates = Killer(), case.settings.candidates()
     with executor:
-        outcomes = fit_all(candidates, executor, heard)
+        results = fit_all(candidates, executor, heard)
     theirs = case.scikit_learn().fit(case.work.features, case.work.labels)
-    names = list(case.work.scorers)
-    assert_same_results(cv_results(candidates, outcomes, names), theirs.cv_results_)
+    names = list(case.work.task.scorers)
+    assert_same_results(cv_results(candidates, results, names), theirs.cv_results_)
 
 
 @pytest.mark.parametrize(("text", "jobs"), [("-1", -1), ("1", 1), ("4", 4)])

@@ -10,20 +10,20 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from steps.model.evaluation import Trained, evaluate
-from steps.model.scorers import decide
-from steps.model.threshold import choose, curves, out_of_fold, rule
+from steps.model.metrics import decide
+from steps.model.threshold import choose_threshold, curves, out_of_fold, parse_threshold
 from tests.model.test_bootstrap import rows
 
 
 @pytest.mark.parametrize(("text", "read"), [("0.5", 0.5), ("0.25", 0.25), ("f1", "f1")])
 def test_rule(text: str, read: float | str) -> None:
-    assert rule(text) == read
+    assert parse_threshold(text) == read
 
 
 @pytest.mark.parametrize("text", ["0", "1", "-1", "nan", "F2", "", "0,5"])
 def test_rule_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="a number between 0 and 1, or f1 or youden"):
-        rule(text)
+        parse_threshold(text)
 
 
 def test_curves_are_scikit_learns_scores() -> None:
@@ -44,17 +44,18 @@ def test_out_of_fold_predictions_are_scikit_learns(trained: Trained) -> None:
     labels = trained.train[trained.schema.target].to_numpy()
     folds = list(StratifiedKFold(5).split(rows, labels))
     expected = cross_val_predict(trained.estimator, rows, labels, cv=5, method="predict_proba")
-    assert np.array_equal(out_of_fold(trained.estimator, rows, labels, folds), expected[:, 1])
+    predicted = out_of_fold(trained.task, trained.estimator, rows, labels, folds)
+    assert np.array_equal(predicted, expected[:, 1])
 
 
 def test_choice_is_the_best_and_of_equals_the_nearest_to_one_half() -> None:
     truth = np.array([False, False, True, True])
     found = curves(truth, np.array([0.1, 0.2, 0.6, 0.9]))
-    assert choose("youden", found) == choose("f1", found) == pytest.approx(0.4)
-    assert choose(0.3, found) == 0.3
+    assert choose_threshold("youden", found) == choose_threshold("f1", found) == pytest.approx(0.4)
+    assert choose_threshold(0.3, found) == 0.3
     # From 0.2 on all decisions are equally good or bad: every threshold below gives F1 2/3.
     flat = curves(np.array([True, False]), np.array([0.8, 0.8]))
-    assert choose("f1", flat) == pytest.approx(0.4)
+    assert choose_threshold("f1", flat) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("by", ["f1", "youden"])

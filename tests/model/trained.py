@@ -7,10 +7,9 @@ import pytest
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from steps.data.schema import Schema
-from steps.model.evaluated import Evaluation
-from steps.model.evaluation import Trained, evaluate
+from steps.model.evaluation import Evaluation, Trained, evaluate
+from steps.model.metrics import SCORERS
 from steps.model.pipeline import build_pipeline
-from steps.model.scorers import SCORERS
 from tests.conftest import DIABETES
 
 ZERO_IS_MISSING = ("Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI")

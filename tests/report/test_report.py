@@ -10,18 +10,20 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.model_selection import ParameterGrid
 
 from steps.data.profile import profile
 from steps.model.bootstrap import Interval
-from steps.model.evaluated import Evaluation
-from steps.model.evaluation import Trained, evaluate, read_search
-from steps.model.gate import Decision, Duel
-from steps.report import charts as plots
-from steps.report import comparison, figures_search, report, search_view
+from steps.model.evaluation import Evaluation, Trained, evaluate
+from steps.model.fitted_search import summarize_search
+from steps.model.gate import Decision, Duel, Requirements
+from steps.model.grid import Grid
+from steps.report import charts, comparison, search_figures, search_layout
+from steps.report import train_report as report
 from steps.report.charts import shortened
-from steps.report.content import Origin
+from steps.report.train_report import Origin
 from tests.model.trained import train
 
 FIGURES = {
@@ -43,7 +45,10 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.tags, self.attributes, self.open = "", [], [], []
+        self.text = ""
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -61,7 +66,7 @@ class Page(HTMLParser):
 
 
 def origin_of(trained: Trained) -> Origin:
-    summary = profile(trained.train, len(trained.test), trained.schema)
+    summary = profile(pa.Table.from_pandas(trained.train), len(trained.test), trained.schema)
     return Origin(trained.schema, summary, 42, {"train run": "abc"})
 
 
@@ -106,7 +111,7 @@ def test_figures_are_png_files_too(written: Path) -> None:
     files = {path.stem: path for path in (written / report.PLOTS).iterdir()}
     assert set(files) == FIGURES
     for path in files.values():
-        assert matplotlib.image.imread(path).shape[1] == plots.WIDTH * plots.PNG_DOTS_PER_INCH
+        assert matplotlib.image.imread(path).shape[1] == charts.WIDTH * charts.PNG_DOTS_PER_INCH
 
 
 def test_figures_follow_the_theme(written: Path) -> None:
@@ -129,7 +134,9 @@ def test_decision_is_in_the_report(
     evaluation: Evaluation, trained: Trained, tmp_path: Path
 ) -> None:
     duel = Duel("4", "roc_auc", Interval(0.03, 0.01, 0.05), same_split=True)
-    decision = Decision(model="m", duel=duel, must_beat=True).registered("5", champion=True)
+    decision = Decision(Requirements(model="m", must_beat=True), duel=duel).registered(
+        "5", champion=True
+    )
     page = write(evaluation, trained, tmp_path / "report", decision)
     assert "Gate passed: registered as m version 5; the new champion: better than" in page.text
 
@@ -164,36 +171,36 @@ def test_names_from_the_data_cannot_break_the_page(tmp_path: Path) -> None:
 def test_the_search_has_a_figure_for_each_number_of_parameters(
     grid: dict[str, list[object]], expected: str
 ) -> None:
-    search = read_search(searched(grid), "roc_auc", 5)
-    assert search_view.kind(search) == expected
-    with plots.style():
-        drawn = [figures_search.candidates(search), figures_search.hyper_parameters(search)]
-        shown = [plots.to_svg(figure, "search") for figure in drawn if figure is not None]
+    search = summarize_search(searched(grid), "roc_auc", 5)
+    assert search_layout.kind(search) == expected
+    with charts.style():
+        drawn = [search_figures.candidates(search), search_figures.hyper_parameters(search)]
+        shown = [charts.to_svg(figure, "search") for figure in drawn if figure is not None]
     assert len(shown) == 2 - (expected == "nothing")
     assert max(map(len, shown)) < 600_000
 
 
 def test_candidates_of_another_grid_have_the_pipelines_default() -> None:
-    grid = [{"clf__max_depth": [2, None]}, {"clf__class_weight": [{0: 1, 1: 10}]}]
-    search = read_search(searched(grid), "roc_auc", 5)
-    assert search_view.descriptions(search, search.candidates) == [
+    grid: Grid = [{"clf__max_depth": [2, None]}, {"clf__class_weight": [{0: 1, 1: 10}]}]
+    search = summarize_search(searched(grid), "roc_auc", 5)
+    assert search_layout.descriptions(search, search.candidates) == [
         "max_depth 2, class_weight default",
         "max_depth none, class_weight default",
         "max_depth default, class_weight {0: 1, 1: 10}",
     ]
-    assert search_view.is_wide(search), "or the end of the longest name would be lost"
+    assert search_layout.is_wide(search), "or the end of the longest name would be lost"
 
 
 def test_of_thousands_of_candidates_it_is_said_which_are_shown() -> None:
-    few = read_search(searched({"clf__max_depth": [*range(1, 21)]}), "roc_auc", 5)
-    assert search_view.candidates_note(few) == ""
+    few = summarize_search(searched({"clf__max_depth": [*range(1, 21)]}), "roc_auc", 5)
+    assert search_layout.candidates_note(few) == ""
     grid = {"clf__max_depth": [*range(1, 61)], "clf__max_features": [*range(1, 31)]}
-    many = read_search(searched(grid), "roc_auc", 5)
-    assert "all 1,800 by rank; below, the best 20" in search_view.candidates_note(many)
-    assert search_view.caption(many).endswith("The best 300 of 1,800.")
+    many = summarize_search(searched(grid), "roc_auc", 5)
+    assert "all 1,800 by rank; below, the best 20" in search_layout.candidates_note(many)
+    assert search_layout.caption(many).endswith("The best 300 of 1,800.")
 
 
-def searched(grid: dict[str, list[object]] | list[dict[str, list[object]]]) -> dict[str, object]:
+def searched(grid: Grid) -> dict[str, object]:
     params = list(ParameterGrid(grid))
     scores = np.linspace(0.6, 0.8, len(params))
     return {"params": params, "mean_test_roc_auc": scores, "std_test_roc_auc": scores / 20}

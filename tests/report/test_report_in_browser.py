@@ -11,10 +11,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from steps.model.evaluated import Evaluation
-from steps.model.evaluation import Trained
+from steps.model.evaluation import Evaluation, Trained
 from steps.model.gate import Decision
-from steps.report import report
+from steps.report import train_report as report
 from tests.report.test_report import origin_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from steps.data.numbers import LARGEST
 from steps.data.schema import Schema
+from steps.data.values import LARGEST
 from steps.model.pipeline import build_pipeline
-from steps.scoring import engine, inputs
+from steps.scoring import input_files, score_files
 from steps.scoring.plan import Request
 from steps.scoring.predictor import Predictor
 
@@ -67,7 +67,8 @@ def tables(draw: Any, text: Any = TEXT) -> pd.DataFrame:
     count = draw(st.integers(1, 8))
 
     def column(cells: Any) -> list[Any]:
-        return draw(st.lists(cells, min_size=count, max_size=count))
+        drawn: list[Any] = draw(st.lists(cells, min_size=count, max_size=count))
+        return drawn
 
     columns = {name: column(NUMBER) for name in FEATURES}
     if draw(st.booleans()):
@@ -85,15 +86,18 @@ def features(table: pd.DataFrame) -> pd.DataFrame:
     return table[list(FEATURES)].astype("float64")
 
 
-def score(location: Path, output: Path, **request: Any) -> engine.Result:
+def score(location: Path, output: Path, **request: Any) -> score_files.ScoringResult:
     chosen = Request(output, **({"delimiter": ","} | request))
-    return engine.score_files(inputs.find_files(str(location)), PREDICTOR, SCHEMA, chosen, None)
+    return score_files.score_files(
+        input_files.find_files(str(location)), PREDICTOR, SCHEMA, chosen, None
+    )
 
 
 def read(path: Path) -> pd.DataFrame:
     """Read an output; all that is kept of a CSV is text."""
     if path.is_dir() or path.suffix == ".parquet":
-        return pq.read_table(path).to_pandas()
+        table: pd.DataFrame = pq.read_table(path).to_pandas()
+        return table
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as file:
         header, *lines = list(csv.reader(file, strict=True))

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from steps.data import tables
 from steps.data.profile import profile
 from steps.data.schema import Schema
 from steps.model.pipeline import build_pipeline
-from steps.scoring import drift, engine, inputs
+from steps.scoring import drift, input_files, score_files
 from steps.scoring.plan import Request
 from steps.scoring.predictor import Predictor
 from tests.conftest import DIABETES
+from tests.data.tables import prepared
 
-ZERO_AS_MISSING = ("Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI")
-FRAME, SCHEMA = tables.prepare(pd.read_csv(DIABETES), "Outcome", ZERO_AS_MISSING, ",")
+PREPARED = prepared(DIABETES, "Outcome")
+TABLE, SCHEMA = PREPARED.table, PREPARED.schema
+FRAME = TABLE.to_pandas()
 FEATURES = list(SCHEMA.features)
-BINS = drift.read_bins(profile(FRAME, 0, SCHEMA), SCHEMA)
+BINS = drift.read_bins(profile(TABLE, 0, SCHEMA), SCHEMA)
 
 
 def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: object) -> Pipeline:
@@ -35,17 +37,21 @@ def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: object) ->
 
 PIPELINE = fit()
 
-Score = Callable[..., engine.Result]
+Score = Callable[..., score_files.ScoringResult]
 
 
 @pytest.fixture
 def score(tmp_path: Path) -> Score:
     """Score `location` into `output`, as batch_score does."""
 
-    def run(location: object, output: str = "predictions.csv", **request: object) -> engine.Result:
+    def run(
+        location: object, output: str = "predictions.csv", **request: Any
+    ) -> score_files.ScoringResult:
         chosen = Request(tmp_path / output, **({"delimiter": ","} | request))
-        files = inputs.find_files(str(location))
-        return engine.score_files(files, Predictor(PIPELINE, SCHEMA, 0.5), SCHEMA, chosen, BINS)
+        files = input_files.find_files(str(location))
+        return score_files.score_files(
+            files, Predictor(PIPELINE, SCHEMA, 0.5), SCHEMA, chosen, BINS
+        )
 
     return run
 

@@ -125,6 +125,27 @@ def test_a_stray_quote_does_not_take_other_rows_along(score: Score, tmp_path: Pa
     assert (result.totals.written, result.totals.rejected) == (1_000, 1)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_and_lines_where_quotes_are_never_closed(
+    seed: int, score: Score, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(seed)
+    header, *lines = rows(40, seed).to_csv(index=False).splitlines()
+    header, good = f"{header},note", [f'{line},"two\nlines, ""more"""\n' for line in lines]
+    bad = ['1,2,"open\n', '1,"broken"x,2\n', '"a""b\n']
+    text, wanted, number_of_line = header + "\n", [], 2
+    for number in range(60):
+        is_bad = random.random() < 0.4 or not good
+        row = bad[random.integers(len(bad))] if is_bad else good.pop()
+        wanted += [(number + 1, number_of_line, row.rstrip("\n"))] if is_bad else []
+        text, number_of_line = text + row, number_of_line + row.count("\n")
+    (tmp_path / "t.csv").write_text(text)
+    for output in ("p.csv", "p.parquet"):
+        score(tmp_path / "t.csv", output, quarantine=True)
+        rejected = pd.read_csv(tmp_path / f"{output}.rejected.csv")
+        assert list(rejected[["row", "line", "text"]].itertuples(index=False, name=None)) == wanted
+
+
 def test_text_that_is_not_utf8(score: Score, tmp_path: Path) -> None:
     text = rows(3).assign(name=["Ann", "Zoë", "Lee"]).to_csv(index=False)
     (tmp_path / "t.csv").write_bytes(text.encode("latin-1"))

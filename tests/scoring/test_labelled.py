@@ -8,17 +8,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from steps.model.scorers import class_scores
+from steps.data.values import class_of
+from steps.model.metrics import SCORERS, scores
 from steps.scoring.labelled import Labelled, LabelledTotal
-from steps.scoring.rows import class_of
 from tests.scoring.conftest import FEATURES, PIPELINE, Score, rows
+
+
+def expected(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+    found = scores(truth, probability, 0.5)
+    return {name: found[name] for name in SCORERS}
 
 
 def test_equal_to_scikit_learn(score: Score, tmp_path: Path) -> None:
     table = rows(150_000)
     table.to_csv(tmp_path / "t.csv", index=False)
     probability = PIPELINE.predict_proba(table[FEATURES].astype("float64"))[:, 1]
-    wanted = class_scores(table["Outcome"] == 1, probability, probability > 0.5)
+    wanted = expected(table["Outcome"].to_numpy() == 1, probability)
     found = score(tmp_path / "t.csv").totals.labelled.total()
     assert found is not None
     assert found.scores() == pytest.approx(wanted, abs=1e-12)
@@ -37,7 +42,7 @@ def test_any_number_of_different_probabilities(different: int) -> None:
     found = total.total()
     assert found is not None
     assert len(found.probabilities) <= 1 << 20
-    wanted = class_scores(actual == 1, probability, probability > 0.5)
+    wanted = expected(actual == 1, probability)
     assert found.scores() == pytest.approx(wanted, abs=1e-5 if different > 1 << 18 else 1e-12)
 
 
@@ -65,5 +70,5 @@ def test_one_class_has_no_area() -> None:
         (pa.array(["no", "yes", "yes", "", "maybe"]), ("no", "yes")),
     ],
 )
-def test_class_of(values: pa.Array, classes: tuple[object, object]) -> None:
+def test_class_of(values: pa.Array, classes: tuple[bool | int | str, ...]) -> None:
     assert class_of(values, classes).tolist() == [0, 1, 1, -1, -1]

@@ -16,7 +16,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from steps.data.schema import Schema
-from steps.scoring.predictor import Predictor, fill_values
+from steps.model.pipeline import fill_values
+from steps.scoring.predictor import Predictor
 from tests.scoring.conftest import FEATURES, FRAME, PIPELINE, SCHEMA, fit
 
 DEEP = fit(n_estimators=40, max_depth=None, n_jobs=2)

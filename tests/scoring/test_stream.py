@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from steps.base.errors import FAILURE, StepError
 from steps.scoring import stream
+from steps.scoring.predictor import Predictor
 from steps.scoring.quarantine import BadRows
 from steps.scoring.rows import Rows, Selection
 from tests.scoring.conftest import SCHEMA
@@ -36,7 +38,10 @@ class Numbered:
         return Rows([np.array([float(self.number)])], None, None, None, 1)
 
 
-class Half:
+class Half(Predictor):
+    def __init__(self) -> None:
+        pass
+
     def probabilities(self, features: list[np.ndarray]) -> np.ndarray:
         return np.stack([features[0], features[0]], axis=1)
 
@@ -102,5 +107,8 @@ def test_a_lost_row_is_noticed() -> None:
         def write(self, encoded: int) -> int:
             return 0
 
-    with pytest.raises(AssertionError, match="0 rows were written of 1"):
+    with pytest.raises(
+        StepError, match=r"all 1 good rows of .*t\.csv to be written, found 0"
+    ) as raised:
         run([Numbered(1)], Losing())
+    assert raised.value.exit_code == FAILURE

@@ -11,11 +11,11 @@ import mlflow
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from steps.model.results import Search
+from steps.model.fitted_search import FittedSearch
 from steps.store import runs
 from steps.store.children import candidate_id
+from steps.store.recorded_search import Execution, search
 from steps.store.runs import StepRun
-from steps.store.searching import Execution, search
 from tests.conftest import all_runs
 from tests.model.searches import Case
 
@@ -31,7 +31,7 @@ def step_run(key: str = "key") -> Iterator[StepRun]:
 
 def run_search(
     case: Case, folder: Path, key: str = "key", **execution: Any
-) -> tuple[Search, Run, list[Run]]:
+) -> tuple[FittedSearch, Run, list[Run]]:
     """Search a case; give the search, its run and its child runs in the candidates' order."""
     with step_run(key) as run:
         files = folder / run.id

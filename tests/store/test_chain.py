@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from steps.store import keys
 from tests.conftest import DIABETES, SMALL, RunStep, all_runs, artifacts, children
 
 DATA = {"data/train.parquet", "data/test.parquet", "data/schema.json", "data/profile.json"}
@@ -83,9 +84,6 @@ def test_latest_ignores_a_failed_run(run_step: RunStep, table: Path) -> None:
 
 @pytest.mark.slow
 def test_main_reuses_exactly_what_has_not_changed(run_step: RunStep, table: Path) -> None:
-    def counts() -> tuple[int, int, int]:
-        return tuple(len(all_runs(step)) for step in ("preprocess", "train", "batch_score"))
-
     first = run_step("main", data=table, **SMALL)
     assert first.code == 0
     assert len(children(first.run)) == 3
@@ -148,39 +146,71 @@ def test_wrong_run(run_step: RunStep, step: str, parameters: dict[str, str], mes
     assert ended.run.info.status == "FAILED"
 
 
-def test_key_follows_parameters_input_and_code() -> None:
-    key = keys.step_key("train", {"a": "1"}, "input", "code")
-    assert key == keys.step_key("train", {"a": "1"}, "input", "code")
-    others = [
-        keys.step_key("main", {"a": "1"}, "input", "code"),
-        keys.step_key("train", {"a": "2"}, "input", "code"),
-        keys.step_key("train", {"a": "1"}, "other", "code"),
-        keys.step_key("train", {"a": "1"}, "input", "other"),
-    ]
-    assert len({key, *others}) == 5
-
-
-def test_code_of_a_step_is_what_it_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = tmp_path / "steps"
-    package.mkdir()
-    files = {"one": "from steps import shared\n", "two": "def f():\n    import steps.deep\n"}
-    files |= {"shared": "", "deep": "", "__init__": ""}
-    for name, code in files.items():
-        (package / f"{name}.py").write_text(code)
-    monkeypatch.setattr(keys, "PACKAGE", package)
-    before = {name: keys.code_digest(f"steps.{name}") for name in ("one", "two")}
-    (package / "deep.py").write_text("changed = True\n")
-    assert keys.code_digest("steps.one") == before["one"]
-    assert keys.code_digest("steps.two") != before["two"]
-
-
-def test_key_of_scoring_follows_what_was_scored(run_step: RunStep, table: Path) -> None:
+def test_what_was_scored_is_known_by_its_digest(run_step: RunStep, table: Path) -> None:
     run_step("train", **SMALL)
 
-    def key() -> str:
-        return run_step("batch_score", input=table).run.data.tags["step.key"]
+    def digest() -> str:
+        return str(run_step("batch_score", input=table).run.data.tags["input.digest"])
 
-    first = key()
-    assert key() == first
+    first = digest()
+    assert digest() == first
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
-    assert key() != first
+    assert digest() != first
+
+
+def counts() -> tuple[int, ...]:
+    return tuple(len(all_runs(step)) for step in ("preprocess", "train", "batch_score"))
+
+
+def test_latest_finds_an_older_run_with_the_right_key(run_step: RunStep, table: Path) -> None:
+    whole = table.read_text()
+    first = run_step("preprocess", data=table)
+    table.write_text("\n".join(whole.splitlines()[:-100]) + "\n")
+    run_step("preprocess", data=table)
+    table.write_text(whole)
+    trained = run_step("train", **SMALL)
+    assert trained.run.data.tags["step.upstream_run_id"] == first.id
+    assert len(all_runs("preprocess")) == 2
+
+
+def test_a_run_whose_artifacts_are_gone_is_made_again(run_step: RunStep) -> None:
+    first = run_step("main", **SMALL)
+    assert first.code == 0
+    model = Path(unquote(urlsplit(all_runs("train")[0].info.artifact_uri).path), "best_estimator")
+    (model / "model.skops").unlink()
+    assert run_step("main", **SMALL).code == 0
+    assert counts() == (1, 2, 2)
+    data = all_runs("preprocess")[0].info.artifact_uri
+    shutil.rmtree(unquote(urlsplit(data).path))
+    assert run_step("main", **SMALL).code == 0
+    # The held-out rows of the model were there.
+    assert counts() == (2, 3, 3)
+    assert run_step("batch_score").code == 0
+
+
+def test_a_report_is_made_for_who_asks_for_it(run_step: RunStep) -> None:
+    small = {"n_estimators": "2", "max_depth": "2"}
+    run_step("main", **small, report="false")
+    run_step("main", **small, report="true")
+    assert counts() == (1, 2, 2)
+    assert "report.html" in artifacts(all_runs("train")[0].info.run_id)
+    run_step("main", **small, report="false")
+    assert counts() == (1, 2, 3)
+
+
+def test_fresh_reuses_nothing(run_step: RunStep) -> None:
+    run_step("main", **SMALL)
+    again = run_step("main", **SMALL, fresh="true")
+    assert again.code == 0
+    assert counts() == (2, 2, 2)
+    prepared, trained = all_runs("preprocess")[0], all_runs("train")[0]
+    assert trained.data.tags["step.upstream_run_id"] == prepared.info.run_id
+    assert trained.data.params["resume"] == "false"
+    assert "reusing" not in again.out
+
+
+def test_a_bad_combination_is_told_before_any_step_of_main_runs(run_step: RunStep) -> None:
+    ended = run_step("main", **SMALL, must_beat="champion")
+    assert ended.code == 2
+    assert "expected a registered_model" in ended.err
+    assert counts() == (0, 0, 0)

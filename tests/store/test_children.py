@@ -7,28 +7,32 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
-from benchmarks.latency_proxy import LatencyProxy, Request
 from steps.base import console
-from steps.model.executors import LocalExecutor, OutcomeFuture
+from steps.model.executors import LocalExecutor, ResultsFuture
+from steps.model.grid import Candidate
 from steps.model.pipeline import build_pipeline
-from steps.model.search import fit_all
-from steps.store import runs
-from steps.store.children import ChildRuns, name_of
+from steps.model.search_loop import fit_all
+from steps.store.children import ChildRuns, ParentRun, name_of
+from steps.store.runs import KEY, StepRun
 from tests.conftest import all_runs, tracking
+from tests.latency_proxy import LatencyProxy, Request
 from tests.model.searches import Case, make_case
 from tests.store.searches import in_order, run_search, step_run
+
+
+def parent_of(case: Case, run: StepRun) -> ParentRun:
+    return ParentRun(run, {KEY: "key"}, case.work.families, "f1")
 
 
 class Watched(LocalExecutor):
@@ -39,7 +43,7 @@ class Watched(LocalExecutor):
         self.case, self.parent = case, parent
         self.seen: list[Counter[str]] = []
 
-    def submit(self, parameters: Mapping[str, Any]) -> OutcomeFuture:
+    def submit(self, candidates: Sequence[Candidate]) -> ResultsFuture:
         """Wait a moment for what is on its way, and count the child runs by status."""
         expected = Counter({"RUNNING": 1, "FINISHED": len(self.seen)})
         expected += Counter()
@@ -50,7 +54,7 @@ class Watched(LocalExecutor):
                 break
             time.sleep(0.05)
         self.seen.append(counted)
-        return super().submit(parameters)
+        return super().submit(candidates)
 
 
 def test_child_runs_come_and_end_with_their_candidates(any_store: str) -> None:
@@ -59,7 +63,7 @@ def test_child_runs_come_and_end_with_their_candidates(any_store: str) -> None:
     with (
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(run, {runs.KEY: "key"}, case.work.estimator, candidates, "f1", bar) as listener,
+        ChildRuns(parent_of(case, run), candidates, bar) as listener,
         Watched(case, run.id) as executor,
     ):
         fit_all(candidates, executor, listener)
@@ -104,17 +108,17 @@ def test_an_interrupted_search_leaves_no_child_running(tmp_path: Path) -> None:
     case = make_case()
 
     class Interrupted(LocalExecutor):
-        def submit(self, parameters: Mapping[str, Any]) -> OutcomeFuture:
-            if parameters == candidates[2]:
+        def submit(self, group: Sequence[Candidate]) -> ResultsFuture:
+            if list(group) == [candidates[2]]:
                 raise KeyboardInterrupt
-            return super().submit(parameters)
+            return super().submit(group)
 
     candidates = case.settings.candidates()
     with (
         pytest.raises(KeyboardInterrupt),
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(run, {runs.KEY: "k"}, case.work.estimator, candidates, "f1", bar) as listener,
+        ChildRuns(parent_of(case, run), candidates, bar) as listener,
         Interrupted(case.work, 1) as executor,
     ):
         fit_all(candidates, executor, listener)
@@ -128,18 +132,18 @@ def test_an_error_of_the_store_fails_the_search(tmp_path: Path) -> None:
     class Deleting(LocalExecutor):
         """Deletes the child runs before they can be ended."""
 
-        def submit(self, parameters: Mapping[str, Any]) -> OutcomeFuture:
+        def submit(self, candidates: Sequence[Candidate]) -> ResultsFuture:
             listener.wait()
             for child in all_runs(**{"mlflow.parentRunId": run.id}):
                 run.client.delete_run(child.info.run_id)
-            return super().submit(parameters)
+            return super().submit(candidates)
 
     candidates = case.settings.candidates()
     with (
         pytest.raises(MlflowException, match="must be in 'active' lifecycle"),
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(run, {runs.KEY: "k"}, case.work.estimator, candidates, "f1", bar) as listener,
+        ChildRuns(parent_of(case, run), candidates, bar) as listener,
         Deleting(case.work, 1) as executor,
     ):
         fit_all(candidates, executor, listener)

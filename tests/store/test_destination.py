@@ -11,7 +11,7 @@ import pytest
 
 from mlflow_aml.config import WorkspaceConfig
 from mlflow_aml.workspace import studio_url
-from steps.store.destination import Destination, choose
+from steps.store.destination import Destination, choose_destination
 from tests.loopback.laptop import REPOSITORY
 from tests.mlflow_aml.test_config import GOOD
 
@@ -20,16 +20,21 @@ REMOTE = "azureml://westeurope.api.azureml.ms/mlflow/v2.0/subscriptions/s"
 
 def test_order_of_the_rules(tmp_path: Path) -> None:
     config = WorkspaceConfig(**GOOD)
-    assert choose("auto", {}, tmp_path) is None
+    assert choose_destination("auto", {}, tmp_path) is None
     (tmp_path / "config.json").write_text(json.dumps(GOOD))
-    assert choose("auto", {}, tmp_path) == config
-    assert choose("none", {}, tmp_path) is None
+    assert choose_destination("auto", {}, tmp_path) == config
+    assert choose_destination("none", {}, tmp_path) is None
     # What `mlflow run` exports for its local store is no wish for it.
-    assert choose("auto", {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, tmp_path) == config
+    assert (
+        choose_destination("auto", {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, tmp_path)
+        == config
+    )
     remote = {"MLFLOW_TRACKING_URI": REMOTE}
-    assert choose("auto", remote, tmp_path) == Destination(REMOTE, "MLFLOW_TRACKING_URI")
+    assert choose_destination("auto", remote, tmp_path) == Destination(
+        REMOTE, "MLFLOW_TRACKING_URI"
+    )
     job = remote | {"AZUREML_RUN_ID": "r"}
-    assert choose("auto", job, tmp_path) == Destination(REMOTE, "Azure ML job")
+    assert choose_destination("auto", job, tmp_path) == Destination(REMOTE, "Azure ML job")
 
 
 def test_studio_address_in_each_cloud() -> None:
@@ -48,7 +53,7 @@ def test_studio_address_in_each_cloud() -> None:
 
 @pytest.mark.slow
 def test_a_local_step_imports_nothing_of_azure() -> None:
-    # mlflow itself loads azureml-mlflow, as it does every installed plugin of its kind.
+    # mlflow 3.15 itself loads azureml-mlflow, as it does every installed plugin of its kind.
     code = (
         "import sys, mlflow, mlflow.sklearn, mlflow.tracking\n"
         "azure = lambda: {n for n in sys.modules if n.split('.')[0] in ('azure', 'azureml')}\n"

@@ -34,8 +34,7 @@ def registered(name: str) -> dict[str, str]:
 
 
 def decision(ended: Ended) -> str:
-    assert ended.run is not None
-    return ended.run.data.tags["gate.decision"]
+    return str(ended.run.data.tags["gate.decision"])
 
 
 def test_first_champion_then_equal_worse_and_better_ones(
@@ -87,7 +86,10 @@ def test_a_missed_minimum_registers_nothing(run_step: RunStep, name: str) -> Non
     assert "gate failed: test_recall" in ended.out
     assert registered(name) == {}
     assert "best_estimator/MLmodel" in artifacts(ended.id)
-    assert "missed its gate" in run_step("batch_score").err
+    refused = run_step("batch_score")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert f"found that {ended.id} missed it" in refused.err
+    assert run_step("batch_score", model=ended.id).code == 0
 
 
 def test_a_gate_without_a_registry(run_step: RunStep) -> None:
@@ -102,6 +104,55 @@ def test_main_stops_at_a_missed_gate_each_time(run_step: RunStep) -> None:
     assert again.code == 4
     assert "train: reusing run" in again.out
     assert all_runs("batch_score") == []
+
+
+def test_the_gate_of_a_reused_model_is_decided_anew(run_step: RunStep, name: str) -> None:
+    assert run_step("main", **WEAK, minimum="test_roc_auc=0.99").code == 4
+    easier = run_step("main", **WEAK, minimum="test_roc_auc=0.5")
+    assert easier.code == 0
+    (trained,) = all_runs("train")
+    for run in (trained, easier.run):
+        assert run.data.tags["gate"] == "passed"
+        assert "gate passed: test_roc_auc" in run.data.tags["gate.decision"]
+    assert run_step("main", **WEAK, minimum="test_recall=0.99").code == 4
+    # Nothing asked, nothing missed.
+    assert run_step("main", **WEAK).code == 0
+    (trained,) = all_runs("train")
+    assert trained.data.tags["gate"] == trained.data.tags["gate.test_recall"] == "not asked"
+    assert run_step("batch_score").code == 0
+
+
+def test_the_registry_of_a_reused_model_is_as_it_is_now(run_step: RunStep, name: str) -> None:
+    run_step("train", **STRONG, registered_model=name)
+    wanted = {**WEAK, "registered_model": name, "must_beat": "champion"}
+    assert run_step("main", **wanted).code == 4
+    again = run_step("main", **wanted)
+    assert (again.code, "train: reusing run" in again.out) == (4, True)
+    assert "worse than champion version 1" in again.run.data.tags["gate.decision"]
+    assert registered(name) == {"1": "true"}
+    MlflowClient().delete_registered_model(name)
+    assert run_step("main", **wanted).code == 0
+    weak = all_runs("train")[0]
+    champion = Registry(MlflowClient(), name).named(CHAMPION)
+    assert champion is not None
+    assert champion.run_id == weak.info.run_id
+    # It is registered once, and beats nobody to stay.
+    ended = run_step("main", **wanted)
+    assert ended.code == 0
+    assert "registered as" in decision(ended)
+    assert "still the champion" in decision(ended)
+    assert registered(name) == {"1": "true"}
+    assert len(all_runs("train")) == 2
+
+
+def test_a_reused_model_is_compared_as_when_it_was_trained(run_step: RunStep, name: str) -> None:
+    run_step("train", **STRONG, registered_model=name)
+    weak = run_step("train", **WEAK, registered_model=name)
+    told = decision(weak)
+    ended = run_step("main", **WEAK, registered_model=name)
+    assert ended.code == 0
+    assert decision(ended) == told
+    assert registered(name) == {"1": "true", "2": "false"}
 
 
 def test_a_champion_of_another_split_is_told(run_step: RunStep, name: str) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, PERMISSION_DENIED
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import StepError
@@ -22,10 +24,17 @@ class WithoutAliases(MlflowClient):
     """A client of a store that has no aliases, as Azure ML may be."""
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        raise MlflowException("API request failed with error code 404")
+        raise MlflowException("failed with error code 404", error_code=ENDPOINT_NOT_FOUND)
 
-    def get_model_version_by_alias(self, name: str, alias: str) -> None:
-        raise MlflowException("API request failed with error code 404")
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+        raise MlflowException("failed with error code 404", error_code=ENDPOINT_NOT_FOUND)
+
+
+class Refused(MlflowClient):
+    """A client that may read versions, but no aliases."""
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+        raise MlflowException("you may not", error_code=PERMISSION_DENIED)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +69,12 @@ def run(registry: Registry) -> StepRun:
         return StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id)
 
 
+def champion(registry: Registry) -> str:
+    version = registry.named(CHAMPION)
+    assert version is not None
+    return str(version.version)
+
+
 def champions(registry: Registry) -> list[str]:
     tagged = [str(v.version) for v in registry.versions() if v.tags.get(CHAMPION) == "true"]
     if isinstance(registry.client, WithoutAliases):
@@ -72,45 +87,62 @@ def champions(registry: Registry) -> list[str]:
 def test_versions_are_registered_from_a_run(registry: Registry, run: StepRun) -> None:
     assert registry.versions() == []
     assert registry.named(CHAMPION) is None
-    first, second = (registry.register(run, {"why": "test"}) for _ in range(2))
+    first, second = (registry.register(run.id) for _ in range(2))
     assert [str(v.version) for v in registry.versions()] == ["2", "1"]
     assert second.run_id == run.id
-    assert first.source.endswith("/best_estimator")
-    assert not first.source.startswith("runs:")
-    assert registry.version("1").tags == {"why": "test", CHAMPION: "pending"}
+    assert str(first.source).endswith("/best_estimator")
+    assert not str(first.source).startswith("runs:")
+    assert registry.version("1").tags == {"train_run_id": run.id, CHAMPION: "pending"}
     assert registry.named(CHAMPION) is None
     registry.withdraw(second)
     assert [str(v.version) for v in registry.versions()] == ["1"]
 
 
+def test_a_refusal_is_not_taken_for_a_store_without_aliases(
+    registry: Registry, run: StepRun
+) -> None:
+    registry.crown(registry.register(run.id))
+    with pytest.raises(MlflowException, match="you may not"):
+        Registry(Refused(), registry.name).named(CHAMPION)
+
+
+def test_the_version_of_a_run_is_found(registry: Registry, run: StepRun) -> None:
+    assert registry.version_of(run.id) is None
+    versions = [registry.register(run.id) for _ in range(2)]
+    found = registry.version_of(run.id)
+    assert found is not None
+    assert found.version == versions[1].version
+    assert registry.version_of("0" * 32) is None
+
+
 def test_one_champion_at_a_time(registry: Registry, run: StepRun) -> None:
-    first, second, third = (registry.register(run, {}) for _ in range(3))
+    first, second, third = (registry.register(run.id) for _ in range(3))
     registry.crown(first)
     assert champions(registry) == ["1"]
     registry.crown(third)
     registry.decline(second)
     assert champions(registry) == ["3"]
-    assert str(registry.named(CHAMPION).version) == "3"
+    assert champion(registry) == "3"
 
 
 def test_of_two_tagged_versions_the_highest_is_the_champion(
     registry: Registry, run: StepRun
 ) -> None:
-    versions = [registry.register(run, {}) for _ in range(2)]
+    versions = [registry.register(run.id) for _ in range(2)]
     for version in versions:
         registry.tag(version, {CHAMPION: "true"})
-    assert str(registry.named(CHAMPION).version) == "2"
+    assert champion(registry) == "2"
     registry.crown(versions[0])
     assert champions(registry) == ["2"]
 
 
 def test_trainings_take_turns_by_version(registry: Registry, run: StepRun) -> None:
-    first, second = (registry.register(run, {}) for _ in range(2))
+    first, second = (registry.register(run.id) for _ in range(2))
     events = []
 
     def decide_second() -> None:
         registry.wait_for_turn(second)
-        events.append(f"second sees {registry.named(CHAMPION).version}")
+        events.append(f"second sees {champion(registry)}")
 
     waiting = threading.Thread(target=decide_second)
     waiting.start()
@@ -126,7 +158,7 @@ def test_a_training_that_died_is_waited_for_once(
     registry: Registry, run: StepRun, capfd: pytest.CaptureFixture[str]
 ) -> None:
     impatient = Registry(registry.client, registry.name, patience=0.5)
-    _, second, third = (registry.register(run, {}) for _ in range(3))
+    _, second, third = (registry.register(run.id) for _ in range(3))
     impatient.wait_for_turn(second)
     assert "version 1 was never decided, passing it over" in capfd.readouterr().err
     impatient.crown(second)
@@ -137,10 +169,10 @@ def test_a_training_that_died_is_waited_for_once(
 
 
 def test_many_crowned_at_once_leave_one_champion(registry: Registry, run: StepRun) -> None:
-    versions = [registry.register(run, {}) for _ in range(4)]
+    versions = [registry.register(run.id) for _ in range(4)]
     together = threading.Barrier(len(versions))
 
-    def crown(version: object) -> None:
+    def crown(version: ModelVersion) -> None:
         together.wait()
         registry.crown(version)
 
@@ -153,7 +185,7 @@ def test_many_crowned_at_once_leave_one_champion(registry: Registry, run: StepRu
 
 
 def test_uris(registry: Registry, run: StepRun) -> None:
-    for version in [registry.register(run, {}) for _ in range(3)][:2]:
+    for version in [registry.register(run.id) for _ in range(3)][:2]:
         registry.crown(version)
     found = {
         end: str(resolve(f"models:/{registry.name}{end}", registry.client).version)

@@ -19,4 +19,4 @@ def test_a_damaged_file_store_is_one_error(tmp_path: Path) -> None:
     [metric] = tmp_path.glob(f"mlruns/*/{active.info.run_id}/metrics/score")
     metric.write_text("")
     with pytest.raises(StepError, match=r"damaged one \(Metric 'score' .* use a database"):
-        runs.newest(MlflowClient(), active.info.experiment_id, "train")
+        next(runs.finished(MlflowClient(), active.info.experiment_id, "train"))

@@ -1,0 +1,65 @@
+"""What is written from the parameters that the steps declare, for cog.
+
+`python -m cogapp -r MLproject job.yml README.md` writes it where these files call it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from steps.base.command_line import variable
+from steps.base.parameters import Parameter, declared
+from steps.store.chain import load
+
+ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
+
+
+def entry_points() -> str:
+    """Write the entry points of `MLproject`."""
+    return "\n\n".join(entry_point(name, declared(load(name).parameters)) for name in ENTRY_POINTS)
+
+
+def entry_point(name: str, parameters: Sequence[Parameter]) -> str:
+    """Write one entry point; MLflow puts the values into its command, quoted for the shell."""
+    lines = [f"{name}:", "  parameters:"]
+    lines += [
+        f"    {item.name}: {{type: {item.type}, default: {_quoted(item.default)}}}"
+        for item in parameters
+    ]
+    lines += ["  command: >-", f"    python -m steps.{name}"]
+    lines += [f"    --{item.name}={{{item.name}}}" for item in parameters]
+    return "\n".join(lines)
+
+
+def job_variables() -> str:
+    """Write the parameters of `main` as the environment variables of `job.yml`."""
+    return variables(declared(load("main").parameters))
+
+
+def variables(parameters: Sequence[Parameter]) -> str:
+    """Write parameters as a YAML mapping of environment variables."""
+    return "\n".join(f"{variable(item.name)}: {_quoted(item.default)}" for item in parameters)
+
+
+def table_of(step: str) -> str:
+    """Write the README's table of a step's parameters."""
+    return table(declared(load(step).parameters))
+
+
+def table(parameters: Sequence[Parameter]) -> str:
+    """Write a Markdown table of parameters, with the empty lines that it needs around it."""
+    rows = [
+        f"| `{item.name}` | `{_in_cell(item.default)}` | {_in_cell(item.meaning)} |"
+        for item in parameters
+    ]
+    return "\n".join(["", "| parameter | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+def _quoted(text: str) -> str:
+    # A text of JSON is one of YAML.
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _in_cell(text: str) -> str:
+    return text.replace("|", r"\|")

@@ -1,0 +1,71 @@
+"""Metrics of a classifier of two classes, and the decision that some of them judge."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    f1_score,
+    get_scorer,
+    log_loss,
+    make_scorer,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+# Of these the first two and the last two judge the probabilities, the others the decisions.
+METRICS = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy", "brier", "log_loss")
+LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
+# Those that a search computes for each candidate, and may be led by.
+SCORERS = ("roc_auc", "precision", "recall", "f1", "accuracy")
+OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+
+# The threshold of scikit-learn's `predict` where there are two classes.
+DEFAULT_THRESHOLD = 0.5
+
+
+def scorers(positive: Hashable) -> dict[str, Any]:
+    """Make scikit-learn scorers for labels of any kind, by the name of their metric.
+
+    `zero_division=0` is what scikit-learn's own give as well, but with a warning for each fold.
+    """
+    made: dict[str, Any] = {name: get_scorer(name) for name in SCORERS}
+    for name, function in OF_POSITIVE.items():
+        made[name] = make_scorer(function, pos_label=positive, zero_division=0.0)
+    return made
+
+
+def decide(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Decide for the positive class where its probability reaches the threshold.
+
+    At 0.5 these are the decisions of scikit-learn's `predict`, which gives a tie to the negative
+    class.
+    """
+    decided: np.ndarray = (
+        probability > threshold if threshold == DEFAULT_THRESHOLD else probability >= threshold
+    )
+    return decided
+
+
+def scores(truth: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:
+    """Score probabilities of the positive class, and the decisions at `threshold`.
+
+    `truth` is True where a row is positive. A precision without any positive decision is 0.
+    """
+    decided = decide(probability, threshold)
+    return {
+        "roc_auc": float(roc_auc_score(truth, probability)),
+        "precision": float(precision_score(truth, decided, zero_division=0.0)),
+        "recall": float(recall_score(truth, decided)),
+        "f1": float(f1_score(truth, decided, zero_division=0.0)),
+        "accuracy": float(accuracy_score(truth, decided)),
+        "pr_auc": float(average_precision_score(truth, probability)),
+        "brier": float(brier_score_loss(truth, probability)),
+        "log_loss": float(log_loss(truth, probability, labels=[False, True])),
+    }

@@ -1,0 +1,174 @@
+"""The files that `input` names (one, a folder's, a glob's, here or elsewhere), and their digest."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from steps.base.errors import StepError, Unreadable, first_line
+from steps.base.files import file_digest, named_digest
+from steps.data.sources import local_path, scheme, start_of_relative, without_query
+
+CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
+MAGIC = {b"PAR1": PARQUET, b"\x1f\x8b": GZIP}
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file of the input: how to open it, what messages call it, its bytes and its format."""
+
+    filesystem: Any
+    path: str
+    shown: str
+    size: int | None
+    format: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the file is on this machine (or one that is mounted here)."""
+        return isinstance(self.filesystem, LocalFileSystem)
+
+    def exists(self) -> bool:
+        """Tell whether the file is there (seen from another machine, it may not be)."""
+        return bool(self.filesystem.exists(self.path))
+
+    def open(self) -> BinaryIO:
+        """Open the file for reading bytes."""
+        opened: BinaryIO = self.filesystem.open(self.path, "rb")
+        return opened
+
+
+def find_files(location: str) -> tuple[InputFile, ...]:
+    """Find the files that a path, a glob or a URI names, sorted by path.
+
+    In a folder, files are taken by their suffix, and names that begin with `.` or `_` are left
+    out, as Spark and Dask do. All must be of one format, which their first bytes tell.
+    """
+    try:
+        filesystem, path = _filesystem(location)
+        files = [_describe(filesystem, each, location) for each in _paths(filesystem, path)]
+    except (ImportError, ValueError, OSError) as error:
+        raise Unreadable(
+            f"could not read {without_query(location)}: {first_line(error)}"
+        ) from error
+    if not files:
+        raise Unreadable(
+            f"expected a file, a folder of {', '.join(SUFFIXES)} files or a glob that matches "
+            f"some, found nothing at {without_query(location)}{start_of_relative(location)}"
+        )
+    kinds = {file.format == PARQUET: file for file in files}
+    if len(kinds) > 1:
+        raise StepError(
+            f"expected files of one format in {without_query(location)}, found "
+            f"{kinds[False].shown} ({kinds[False].format}) and {kinds[True].shown} (Parquet)"
+        )
+    return tuple(files)
+
+
+def _filesystem(location: str) -> tuple[Any, str]:
+    path = local_path(location)
+    if path is not None:
+        return LocalFileSystem(), str(path.absolute())
+    try:
+        filesystem, inside = fsspec.core.url_to_fs(location)
+    except ImportError:
+        return _of_arrow(location)
+    return filesystem, inside
+
+
+def _of_arrow(location: str) -> tuple[Any, str]:
+    # pyarrow brings S3, Google and Azure storage; fsspec needs a package for each.
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import FileSystem
+
+    filesystem, path = FileSystem.from_uri(location)
+    return ArrowFSWrapper(filesystem), path
+
+
+def _paths(filesystem: Any, path: str) -> list[str]:
+    if filesystem.isfile(path):
+        return [path]
+    if filesystem.isdir(path):
+        return sorted(each for each in filesystem.find(path) if _is_data(each, path))
+    if not glob.has_magic(path) or scheme(path) in ("http", "https"):
+        return []
+    matches = sorted(filter(filesystem.isfile, filesystem.glob(path)))
+    # As in a shell, an asterisk does not stand for a hidden file.
+    return [each for each in matches if not PurePosixPath(each).name.startswith(".")]
+
+
+def _is_data(path: str, folder: str) -> bool:
+    inside = PurePosixPath(path.removeprefix(folder)).parts
+    return path.lower().endswith(SUFFIXES) and not any(part[0] in "._" for part in inside)
+
+
+def _describe(filesystem: Any, path: str, location: str) -> InputFile:
+    shown = without_query(path)
+    kind = scheme(location)
+    if kind not in ("", "file") and not scheme(path):
+        shown = f"{kind}://{shown.lstrip('/')}"
+    with filesystem.open(path, "rb") as file:
+        start = file.read(4)
+    if not start:
+        raise StepError(f"expected a table in {shown}, found an empty file")
+    format = next((name for magic, name in MAGIC.items() if start.startswith(magic)), CSV)
+    if format == CSV and urlsplit(shown).path.lower().endswith((".parquet", ".pq")):
+        raise StepError(f"expected a Parquet file in {shown}, found none: its first bytes differ")
+    return InputFile(filesystem, path, shown, filesystem.size(path), format)
+
+
+class Digests:
+    """sha256 of each file of the input; a context manager, for the thread that it may need."""
+
+    def __init__(self) -> None:
+        self._watched: list[tuple[InputFile, hashlib._Hash]] = []
+        self._started: list[tuple[InputFile, Future[str]]] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="digest")
+
+    def __enter__(self) -> Digests:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def watch(self, file: InputFile) -> Callable[[bytes], None]:
+        """Give what is to be called with each piece of a file that is read in order."""
+        content = hashlib.sha256()
+        self._watched.append((file, content))
+        return content.update
+
+    def start(self, file: InputFile) -> None:
+        """Begin to digest a file that is not read in order.
+
+        One that is elsewhere is not fetched twice: what its file system says of its version
+        stands for its content.
+        """
+        if file.is_local:
+            self._started.append((file, self._pool.submit(file_digest, Path(file.path))))
+        else:
+            version = str(file.filesystem.checksum(file.path)).encode()
+            self._watched.append((file, hashlib.sha256(version)))
+
+    def value(self) -> str:
+        """Give the digest of the only file, or one of the names and digests of all."""
+        digests = [(file, content.hexdigest()) for file, content in self._watched]
+        digests += [(file, future.result()) for file, future in self._started]
+        if len(digests) == 1:
+            return digests[0][1]
+        return named_digest((PurePosixPath(file.path).name, digest) for file, digest in digests)
