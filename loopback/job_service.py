@@ -10,7 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from loopback.artifacts import Artifacts, container_of
-from loopback.jobs import Job, Runner
+from loopback.job import Job
+from loopback.jobs import Runner
 from loopback.management import MOST_NODES, SCOPE
 from loopback.names import Names
 from loopback.resources import Resources

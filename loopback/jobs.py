@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import re
-import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from loopback.artifacts import RUN, Artifacts, container_of
+from loopback.job import Job, expand, now, seconds
 from loopback.mounts import Mounts
 from loopback.names import Names
 from loopback.processes import free_port
-from loopback.resources import Code
 from loopback.storage import Storage
 from loopback.tokens import Tokens
 from loopback.tracking import Tracking
@@ -26,62 +22,6 @@ from loopback.tracking import Tracking
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 _LOG_INTERVAL = 0.2
 _MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
-_DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$")
-
-
-@dataclass
-class Job:
-    """One submitted command; its name is the id of its run."""
-
-    run: str
-    experiment: str
-    experiment_id: str
-    user: str
-    properties: dict[str, Any]
-    """What was sent."""
-    code_asset: Code
-    environment: dict[str, Any]
-    folder: Path
-    """Holds `code`, the uploaded project; `home`; what is mounted; and the logs."""
-    status: str = "NotStarted"
-    created: str = field(default_factory=lambda: _now())
-    started: str | None = None
-    ended: str | None = None
-    error: str | None = None
-    canceled: bool = False
-    preempted: bool = False
-    attempt: int = 0
-    """How often it was started again, after a node was taken away."""
-    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
-
-    @property
-    def code(self) -> Path:
-        return self.folder / "code"
-
-    @property
-    def nodes(self) -> int:
-        return int((self.properties.get("resources") or {}).get("instanceCount") or 1)
-
-    @property
-    def log(self) -> str:
-        """What the first node has printed, in all attempts."""
-        paths = sorted(self.folder.glob("log-*-0.txt"))
-        return "".join(path.read_text(errors="replace") for path in paths)
-
-    def log_name(self, rank: int) -> str:
-        """Return the path of a node's log among the run's artifacts."""
-        retry = f"retry_{self.attempt:03}/" if self.attempt else ""
-        distributed = self.properties.get("distribution") is not None
-        return f"user_logs/{retry}std_log{f'_process_{rank}' if distributed else ''}.txt"
-
-    def log_file(self, rank: int) -> Path:
-        return self.folder / f"log-{self.attempt}-{rank}.txt"
-
-    def kill(self) -> None:
-        """End the process groups of all nodes."""
-        for process in self.processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
 
 
 class Runner:
@@ -162,7 +102,7 @@ class Runner:
             job.error = f"The loopback workspace could not run the job: {error!r}"
             raise
         finally:
-            job.ended = _now()
+            job.ended = now()
             status = "Canceled" if job.canceled else "Failed" if job.error else "Completed"
             if job.run in self.jobs:
                 await self._report(job, _MLFLOW_STATUS[status])
@@ -187,7 +127,7 @@ class Runner:
                     start_new_session=True,
                 )
             job.processes.append(process)
-        job.started, job.status = job.started or _now(), "Running"
+        job.started, job.status = job.started or now(), "Running"
         if job.canceled:
             job.kill()
         await self._report(job, "RUNNING")
@@ -291,28 +231,3 @@ class Runner:
             "MLFLOW_EXPERIMENT_NAME": job.experiment,
             **(job.properties.get("environmentVariables") or {}),
         }
-
-
-def expand(command: str, texts: Mapping[str, str]) -> str:
-    """Put values in the place of `${{inputs.name}}` and `${{outputs.name}}`."""
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1].strip()
-        if name not in texts:
-            raise ValueError(f"the command names {name}, which the job does not have")
-        return texts[name]
-
-    return re.sub(r"\$\{\{([^}]*)\}\}", value, command)
-
-
-def seconds(duration: str | None) -> int | None:
-    """Read a duration of ISO 8601 in hours, minutes and seconds."""
-    found = _DURATION.match(duration or "")
-    if found is None:
-        return None
-    hours, minutes, rest = (int(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + rest
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -17,8 +17,9 @@ from aiohttp import ClientSession, web
 
 from loopback.artifacts import Artifacts
 from loopback.faults import Faults
+from loopback.job import Job
 from loopback.job_service import JobService
-from loopback.jobs import Job, Runner
+from loopback.jobs import Runner
 from loopback.management import Management
 from loopback.mounts import Mounts
 from loopback.names import ARM_HOST, BLOBSTORE, CONTAINER, LOGIN_HOST, Names

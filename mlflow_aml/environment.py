@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -86,16 +87,12 @@ def _docker(
 
 
 def _none() -> dict[str, Any]:
-    import platform
-
     python = ".".join(platform.python_version_tuple()[:2])
     packages = [f"mlflow=={version('mlflow')}", f"{PLUGIN}=={version(PLUGIN)}"]
     return {"dependencies": [f"python={python}", "pip", {"pip": packages}]}
 
 
 def _from_python_env(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    import platform
-
     pip = [*(content.get("build_dependencies") or []), *(content.get("dependencies") or [])]
     python = content.get("python") or platform.python_version()
     dependencies = [f"python={python}", "pip", {"pip": [str(item) for item in pip]}]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loopback.jobs import seconds
+from loopback.job import seconds
 from loopback.names import BLOBSTORE
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.interpreter import Interpreter, InterpreterError

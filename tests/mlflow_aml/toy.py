@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from loopback.jobs import Job
+from loopback.job import Job
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.laptop import Done, Laptop, finish
 
