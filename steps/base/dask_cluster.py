@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"
+AUTO = "auto"
+# Dask's own name for the scheduler that is meant where none is named.
+ADDRESS = "DASK_SCHEDULER_ADDRESS"
 SECONDS_TO_CONNECT = 10
 SECONDS_FOR_A_WORKER = 30
 # What must be the same everywhere for a model to give the same result everywhere.
@@ -32,12 +35,19 @@ SAME_EVERYWHERE = ("python", "sklearn", "numpy")
 
 
 def scheduler(value: str) -> str | None:
-    """Parse the parameter `scheduler`: none, `local`, or the address of a running scheduler."""
+    """Parse the parameter `scheduler`: none, `auto`, `local`, or the address of a scheduler.
+
+    `auto` is the cluster that was started around this process, as on the nodes of a job, or none.
+    """
     if value == NONE:
         return None
+    if value == AUTO:
+        return os.environ.get(ADDRESS) or None
     if value == LOCAL or _is_address(value):
         return value
-    raise ValueError("none, local or the address of a Dask scheduler such as tcp://10.0.0.4:8786")
+    raise ValueError(
+        "none, auto, local or the address of a Dask scheduler such as tcp://10.0.0.4:8786"
+    )
 
 
 def _is_address(value: str) -> bool:
@@ -77,7 +87,8 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
     _warn_of_strangers(scheduler)
     with _connected(dask, scheduler) as client:
         _check_workers(client, scheduler)
-        if not _is_here(client):
+        # A job's nodes have the project already, each in the folder its worker was started in.
+        if scheduler != os.environ.get(ADDRESS) and not _is_here(client):
             _send_code(client)
         yield client
 

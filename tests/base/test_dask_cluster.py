@@ -18,6 +18,13 @@ from steps.base.errors import StepError
 from steps.base.temporary import temporary_folder
 
 
+def test_auto_is_the_cluster_around_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    assert cluster.scheduler("auto") is None
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://10.0.0.4:8786")
+    assert cluster.scheduler("auto") == "tcp://10.0.0.4:8786"
+
+
 def test_scheduler_is_none_local_or_an_address() -> None:
     assert cluster.scheduler("none") is None
     assert cluster.scheduler("local") == "local"
@@ -28,7 +35,7 @@ def test_scheduler_is_none_local_or_an_address() -> None:
     "text", ["", "dask", "tcp://", "tcp://host", "http://host:80", "tcp://h:x"]
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="none, local or the address"):
+    with pytest.raises(ValueError, match="none, auto, local or the address"):
         cluster.scheduler(text)
 
 

@@ -36,7 +36,7 @@ def svg_of(figure: object) -> str:
 
 def probabilities(rows: int, classes: int, *, constant: bool) -> np.ndarray:
     drawn = np.ones((rows, classes)) if constant else RANDOM.random((rows, classes))
-    return drawn / drawn.sum(axis=1, keepdims=True)
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
 
 
 def details_of(truth: np.ndarray, predicted: np.ndarray) -> MulticlassDetails:
