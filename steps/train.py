@@ -231,7 +231,9 @@ def _report(
         "data": sources.without_query(location),
         "experiment": session.client.get_experiment(run.experiment_id).name,
     }
-    about = Origin(data.schema, data.profile, seed, shown, facts=facts, links=pages)
+    about = Origin(
+        data.schema, data.profile, seed, shown, facts=facts, links=pages, decisions=data.decisions
+    )
     return train_report.write(session.folder / "report", evaluation, decision, about)
 
 

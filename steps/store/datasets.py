@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from steps.base.errors import StepError, first_line
-from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST, TRAIN
+from steps.data.prepared_files import DATA, DECISIONS, PROFILE, SCHEMA, TEST, TRAIN
 from steps.data.schema import Schema
 from steps.store.artifacts import download
 
@@ -23,12 +23,13 @@ ARTIFACTS = tuple(f"{DATA}/{name}" for name in (TRAIN, TEST, SCHEMA, PROFILE))
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test rows with their schema and profile."""
+    """Training and test rows with their schema and profile, and what was decided about them."""
 
     train: pd.DataFrame
     test: pd.DataFrame
     schema: Schema
     profile: dict[str, Any]
+    decisions: dict[str, Any]
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Give the feature columns of some rows: float64, and categories as objects with NaN."""
@@ -54,6 +55,7 @@ def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
             test=_read(data / TEST, schema),
             schema=schema,
             profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
+            decisions=_decisions(data / DECISIONS),
         )
     # pyarrow's errors are ValueErrors and OSErrors.
     except (StepError, KeyError, ValueError, OSError) as error:
@@ -71,3 +73,11 @@ def _read(path: Path, schema: Schema) -> pd.DataFrame:
         texts = frame[name].astype(object)
         frame[name] = texts.where(texts.notna(), np.nan)
     return frame
+
+
+def _decisions(path: Path) -> dict[str, Any]:
+    # Runs of version 0.1 have none.
+    if not path.exists():
+        return {}
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
