@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mlflow.sklearn
 import numpy as np
@@ -135,7 +136,7 @@ def make_rows(count: int) -> pa.Table:
     return pa.Table.from_pandas(rows, preserve_index=False)
 
 
-def save_model(folder: Path, **parameters: object) -> Path:
+def save_model(folder: Path, **parameters: Any) -> Path:
     """Fit and save a model as the train step does."""
     table, text = tables.read_table(PROJECT / "data" / "diabetes.csv", Asked(), "Outcome")
     prepared = prepare(table, Wanted("Outcome"), text)

@@ -27,7 +27,7 @@ FEATURES = list(SCHEMA.features)
 BINS = drift.read_bins(profile(TABLE, 0, SCHEMA), SCHEMA)
 
 
-def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: object) -> Pipeline:
+def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: Any) -> Pipeline:
     """Fit the project's pipeline on the diabetes table."""
     y = FRAME["Outcome"].to_numpy() if labels is None else labels
     return build_pipeline(schema, 42, **({"n_estimators": 3, "max_depth": 3} | parameters)).fit(
