@@ -8,7 +8,7 @@ if __name__ == "__main__":
     begin_imports()
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steps import shared
@@ -16,15 +16,17 @@ from steps.base import console
 from steps.base.errors import DRIFT, OK, StepError
 from steps.base.files import file_digest, files_digest
 from steps.base.parameters import parameter
-from steps.base.parsers import LATEST, boolean, number, one_of
+from steps.base.parsers import LATEST, NONE, boolean, number, one_of, optional
 from steps.base.record import Record
 from steps.cli import run_script
 from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
 from steps.data.schema import Schema
 from steps.data.sources import location, scheme
+from steps.model.conformal import Conformal
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
 from steps.scoring import drift, input_files, outputs, plan, quarantine, score_files, sinks, summary
+from steps.scoring.bins import Bins
 from steps.scoring.input_files import InputFile
 from steps.scoring.predictor import Predictor
 from steps.store import artifacts, models, runs
@@ -45,6 +47,11 @@ def output(value: str) -> str:
         raise ValueError("a path on this machine")
     sinks.kind(Path(location(value)))
     return value
+
+
+def interval(value: str) -> float | None:
+    """Read the parameter `interval`: a share, or none."""
+    return None if optional(value) is None else number(0.01, 0.999)(value)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,14 @@ class BatchScoreParameters:
     probabilities: str = parameter(
         one_of("positive", "all"),
         "positive",
-        "`positive`: of the positive class; `all`: `probability_<class>` for each class",
+        "`positive`: of the positive class (of more than two, of the predicted one); `all`: "
+        "`probability_<class>` for each class",
+    )
+    interval: float | None = parameter(
+        interval,
+        NONE,
+        "where numbers are predicted: the share of new values that `prediction_low` to "
+        "`prediction_high` is to hold, such as 0.9",
     )
     on_bad_rows: str = parameter(
         one_of("fail", "quarantine"),
@@ -155,7 +169,7 @@ def execute(
     run.log(Record(tags=_model_tags(source.model, model)))
     bins = _training_bins(chosen, model, session)
     files = source.files or _holdout(chosen, model.metadata["preprocess_run_id"], session)
-    request = _request(chosen, model.schema)
+    request = replace(_request(chosen, model.schema), half_width=_half_width(chosen, model))
     if chosen.scheduler and not request.is_spread:
         console.say(
             f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
@@ -176,22 +190,47 @@ def execute(
         folder, written = session.folder / run.id, result.totals.written
         run.log(drift_page.write(folder, result.drift, chosen.drift_threshold, written))
     run.log(_predictions(chosen, result.totals.rejected))
-    if warning:
-        console.warn(warning)
+    for said in filter(None, (warning, summary.label_warning(result))):
+        console.warn(said)
     failed = warning and chosen.on_drift == "fail"
     lines = summary.lines(result, Path(chosen.output))
     return StepResult(lines, DRIFT if failed else OK)
 
 
 def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
+    """Give what is asked for; the width of the interval is the model's, and settled later."""
+    if chosen.interval is not None and schema.classes:
+        raise StepError(
+            "parameter interval: expected a model that predicts numbers, found one of classes; "
+            "use -P interval=none"
+        )
     return plan.Request(
         output=Path(chosen.output),
         delimiter=chosen.delimiter or schema.delimiter,
         keep=chosen.keep,
         all_probabilities=chosen.probabilities == "all",
+        half_width=None if chosen.interval is None else 0.0,
         quarantine=chosen.on_bad_rows == "quarantine",
         scheduler=chosen.scheduler,
     )
+
+
+def _half_width(chosen: BatchScoreParameters, model: LoadedModel) -> float | None:
+    """Look up how far predictions may be off, as the model's training has found it."""
+    if chosen.interval is None:
+        return None
+    if "conformal" not in model.metadata:
+        raise StepError(
+            "parameter interval: expected a model that knows how far it may be off, found none; "
+            "train it anew"
+        )
+    learnt = Conformal.from_json(model.metadata["conformal"])
+    if (width := learnt.half_width(chosen.interval)) is None:
+        raise StepError(
+            f"parameter interval: expected at most {max(learnt.levels, default=0):g} of a model "
+            f"with {learnt.rows:,} training rows, found {chosen.interval:g}"
+        )
+    return width
 
 
 def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
@@ -205,7 +244,7 @@ def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
 
 def _training_bins(
     chosen: BatchScoreParameters, model: LoadedModel, session: Session
-) -> tuple[drift.Bins, ...] | None:
+) -> tuple[Bins, ...] | None:
     """Read the profile of the rows that the model was trained on, if its run is in this store."""
     try:
         path = _prepared(PROFILE, model.metadata["preprocess_run_id"], session)

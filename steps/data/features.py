@@ -62,8 +62,11 @@ def read_features(column: Callable[[str], Column], schema: Schema) -> Features:
     return Features({name: arrays[name] for name in schema.features}, wrong)
 
 
-def check_type(kind: pa.DataType, name: str, schema: Schema) -> None:
-    """Raise a StepError if a column of this type cannot hold what the schema expects in it."""
+def check_type(kind: pa.DataType, name: str, schema: Schema, shown: str = "") -> None:
+    """Raise a StepError if a column of this type cannot hold what the schema expects in it.
+
+    `shown` is what messages call the table.
+    """
     if any(name == date.name for date in schema.dates):
         wanted, fits = "dates", dates.holds_dates(kind)
     elif name in schema.categories:
@@ -71,7 +74,8 @@ def check_type(kind: pa.DataType, name: str, schema: Schema) -> None:
     else:
         wanted, fits = "numbers", values.holds_numbers(kind)
     if not (fits or pa.types.is_null(kind)):
-        raise StepError(f"expected {wanted} in column {name}, found {kind}")
+        where = f" of {shown}" if shown else ""
+        raise StepError(f"expected {wanted} in column {name}{where}, found {kind}")
 
 
 def holds_categories(kind: pa.DataType) -> bool:

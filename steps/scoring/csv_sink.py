@@ -39,11 +39,11 @@ class _Csv:
             kept = [field_texts(rows.kept.column(item.name), item) for item in self._layout.kept]
         else:
             kept = [rows.lines]
-        columns = [*kept, self._labels.take(pa.array(predicted.classes))]
-        *first, (_, last) = self._layout.probabilities
-        for _, position in first:
-            columns.append(probability_texts(predicted.probabilities[:, position]))
-        columns.append(probability_texts(predicted.probabilities[:, last], end="\n"))
+        columns = kept
+        if predicted.classes is not None:
+            columns.append(self._labels.take(pa.array(predicted.classes)))
+        *first, last = self._layout.numbers(predicted)
+        columns += [*map(number_texts, first), number_texts(last, end="\n")]
         # The texts of the rows lie in memory one after the other: the bytes of the output.
         texts = pc.binary_join_element_wise(*columns, b",")
         return self._pack(texts.buffers()[2] if len(texts) else b""), len(texts)
@@ -92,12 +92,12 @@ def _unprintable(item: pa.Field) -> StepError:
     )
 
 
-def probability_texts(probabilities: np.ndarray, end: str = "") -> pa.Array:
-    """Turn probabilities into the shortest texts that read back as the same numbers, and `end`."""
+def number_texts(numbers: np.ndarray, end: str = "") -> pa.Array:
+    """Turn numbers into the shortest texts that read back as the same, and `end`."""
     # Most probabilities of a forest repeat: each different one is turned into text once.
-    encoded = pa.array(probabilities).dictionary_encode()
+    encoded = pa.array(numbers).dictionary_encode()
     texts = encoded.dictionary.cast(pa.string())
-    whole = pc.is_in(texts, pa.array(["0", "1"]))
+    whole = pc.match_substring_regex(texts, r"^-?\d+$")
     texts = pc.if_else(whole, pc.binary_join_element_wise(texts, "0", "."), texts)
     texts = pc.binary_join_element_wise(texts, end, "") if end else texts
     return texts.cast(pa.binary()).take(encoded.indices)

@@ -15,6 +15,7 @@ from steps.base.dask_cluster import dask_client
 from steps.base.errors import FAILURE, StepError
 from steps.scoring import stream
 from steps.scoring.csv_table import CsvTable
+from steps.scoring.input_files import check_unchanged
 from steps.scoring.plan import check_rows
 from steps.scoring.quarantine import BadRows
 from steps.scoring.sinks import parquet_part, part_name, whole_output
@@ -79,6 +80,7 @@ def score(
             totals.merge(part.totals)
             progress(part.totals.written)
         check_rows(totals.read)
+        check_unchanged(table.files)
     return totals
 
 

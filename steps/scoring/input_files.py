@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,18 +27,28 @@ from steps.data.sources import (
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
 MAGIC = {b"PAR1": PARQUET, b"\x1f\x8b": GZIP}
+# What the file systems of fsspec call time and version of a file.
+VERSION = (
+    *("size", "mtime", "modified", "created", "last_modified", "LastModified", "updated"),
+    *("ETag", "etag", "version_id", "VersionId", "generation", "Content-MD5", "content_md5"),
+)
+CHANGED = "the output is left as it was: score the input when it is whole, or a copy of it"
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file of the input: how to open it, what messages call it, its bytes and its format."""
+    """One file of the input: how to open it, what messages call it, its bytes and its format.
+
+    `version` tells its content from what it was or will be at another time.
+    """
 
     filesystem: Any
     path: str
     shown: str
     size: int | None
     format: str
+    version: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -131,7 +141,37 @@ def _describe(filesystem: Any, path: str, location: str) -> InputFile:
     format = next((name for magic, name in MAGIC.items() if start.startswith(magic)), CSV)
     if format == CSV and urlsplit(shown).path.lower().endswith((".parquet", ".pq")):
         raise StepError(f"expected a Parquet file in {shown}, found none: its first bytes differ")
-    return InputFile(filesystem, path, shown, filesystem.size(path), format)
+    return InputFile(
+        filesystem, path, shown, filesystem.size(path), format, _version(filesystem, path)
+    )
+
+
+def _version(filesystem: Any, path: str) -> str:
+    """Give size, time and whatever else a file system says of a file's version."""
+    if isinstance(filesystem, LocalFileSystem):
+        status = Path(path).stat()
+        return f"{status.st_size} bytes, {status.st_mtime_ns}, {status.st_ino}"
+    # Some keep a listing of what they have seen.
+    filesystem.invalidate_cache()
+    told = filesystem.info(path)
+    return ", ".join(f"{key} {told[key]}" for key in VERSION if told.get(key) is not None)
+
+
+def check_unchanged(files: Iterable[InputFile]) -> None:
+    """Raise a StepError if a file is not what it was when it was found: rows may be missing."""
+    for file in files:
+        try:
+            version = _version(file.filesystem, file.path)
+        except OSError as error:
+            raise StepError(
+                f"expected {file.shown} to stay as it is while it is read, found: "
+                f"{first_line(error)}; {CHANGED}"
+            ) from error
+        if version != file.version:
+            raise StepError(
+                f"expected {file.shown} to stay as it is while it is read, found that it was "
+                f"changed; {CHANGED}"
+            )
 
 
 class Digests:

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -69,15 +68,16 @@ class _Rows:
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path, self._layout = path, layout
         self._labels = pa.array(list(layout.classes))
-        added = [pa.field("prediction", self._labels.type)]
-        added += [pa.field(name, pa.float64()) for name, _ in layout.probabilities]
+        added = [pa.field("prediction", self._labels.type)] if layout.classes else []
+        added += [pa.field(name, pa.float64()) for name in layout.numbers_added]
         self.schema = pa.schema([*layout.kept, *added])
 
     def encode(self, rows: Rows, predicted: Predicted) -> pa.Table:
         kept = rows.kept.columns if rows.kept is not None else []
-        columns = [self._labels.take(pa.array(predicted.classes))]
-        for _, position in self._layout.probabilities:
-            columns.append(pa.array(np.ascontiguousarray(predicted.probabilities[:, position])))
+        columns = []
+        if predicted.classes is not None:
+            columns.append(self._labels.take(pa.array(predicted.classes)))
+        columns += map(pa.array, self._layout.numbers(predicted))
         return pa.table([*kept, *columns], schema=self.schema)
 
 

@@ -162,7 +162,8 @@ KEPT = [
     (pa.string(), TEXT),
     (pa.binary(2), st.binary(min_size=2, max_size=2)),
     (pa.timestamp("ns", "UTC"), st.integers(-(2**63) + 1, 2**63 - 1)),
-    (pa.date32(), st.integers(-(10**6), 10**6)),
+    # Python, by which they are read back, knows no year before 1.
+    (pa.date32(), st.integers(-719_162, 10**6)),
     (pa.time64("us"), st.integers(0, 86_399_999_999)),
     (pa.duration("s"), st.integers(-5, 5)),
     (pa.struct([("a", pa.int8())]), st.just({"a": 1})),
