@@ -94,7 +94,9 @@ def what_looks_like_a_key(files: ProjectFiles) -> Iterator[tuple[PurePosixPath, 
     from detect_secrets.settings import default_settings, transient_settings
 
     with default_settings():
-        known = {each.__name__ for each in get_mapping_from_secret_type_to_class().values()}
+        # It has no type information.
+        mapping: dict[str, type] = get_mapping_from_secret_type_to_class()
+        known = {each.__name__ for each in mapping.values()}
     plugins = [{"name": name} for name in sorted(known - VAGUE_DETECTORS)]
     with transient_settings({"plugins_used": plugins}):
         for name, size in files.sizes.items():

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from steps.base.errors import StepError, Unreadable
+from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import file_digest, named_digest
 from steps.data.sources import (
     local_path,
