@@ -64,7 +64,10 @@ def read_labels(column: pa.Array | pa.ChunkedArray, schema: Schema) -> Labels:
         nothing = np.full(len(column), np.nan)
         return Labels(nothing, _unknown(column, np.isnan(nothing), schema))
     numbers, wrong = values.numbers(column, schema.target, schema.rules)
-    numbers[list(wrong)] = np.nan
+    if wrong:
+        # What Arrow gives may be its own memory, which is not to be written to.
+        numbers = numbers.copy()
+        numbers[list(wrong)] = np.nan
     return Labels(numbers, _unknown(column, np.isnan(numbers), schema))
 
 
