@@ -184,6 +184,7 @@ def _of_type(column: pa.ChunkedArray, kind: pa.DataType, rules: TextRules) -> pa
     # A target that is not there yet, or of another kind, is a missing value in a typed column.
     if pa.types.is_floating(kind):
         numbers, wrong = values.numbers(column, "", rules)
+        numbers = numbers.copy()
         numbers[list(wrong)] = float("nan")
         return pa.chunked_array([pa.array(numbers, from_pandas=True)])
     return values.label_texts(column, bool if pa.types.is_boolean(kind) else int).cast(kind)

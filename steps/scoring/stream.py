@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import threadpoolctl
 
 from steps.base.errors import FAILURE, StepError
 from steps.base.files import output_errors
@@ -35,11 +34,6 @@ if TYPE_CHECKING:
 def threads() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _use_one_core() -> None:
-    """Keep libraries from starting threads of their own within a thread of the pool."""
-    threadpoolctl.threadpool_limits(1)
 
 
 @dataclass(frozen=True)
@@ -173,7 +167,7 @@ def score(
         totals.add(part, written)
         progress(written)
 
-    predicting = ThreadPoolExecutor(workers, "predict", _use_one_core)
+    predicting = ThreadPoolExecutor(workers, thread_name_prefix="predict")
     # One thread takes one chunk after the other: the order of writing is that of reading.
     writing = ThreadPoolExecutor(1, thread_name_prefix="write")
     waiting: deque[Future[None]] = deque()

@@ -134,6 +134,8 @@ def test_labels_that_the_model_does_not_know() -> None:
     numbers = read_labels(pa.array(["1.5", "?", "many", "1e39"]), Schema(("x",), "y", (), ()))
     np.testing.assert_array_equal(numbers.actual, [1.5, np.nan, np.nan, np.nan])
     assert numbers.unknown.rows == 2
+    typed = read_labels(pa.array([1.5, 2.0]), Schema(("x",), "y", (), ()))
+    assert (typed.actual.tolist(), typed.unknown.rows) == ([1.5, 2.0], 0)
 
 
 def test_unknown_labels_are_bounded() -> None:
