@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -70,6 +71,10 @@ def hand_login_to_mlflow(tracking_uri: str) -> None:
     """Make mlflow use this process's login with a tracking URI, whenever it will need it."""
     from azureml.mlflow import get_mlflow_tracking_uri_v2
 
+    from mlflow_aml.resource_manager import current_cloud
+
+    # Not told the cloud's name, azureml-mlflow 1.62 asks the network for all clouds' addresses.
+    os.environ.setdefault("AZUREML_CURRENT_CLOUD", current_cloud())
     config = config_from_uri(tracking_uri)
     get_mlflow_tracking_uri_v2(
         SimpleNamespace(ml_flow_tracking_uri=tracking_uri),
