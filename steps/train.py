@@ -23,7 +23,14 @@ from steps.model.evaluation import Trained, evaluate
 from steps.model.executors import parse_jobs
 from steps.model.fitted_search import FittedSearch
 from steps.model.fitting import plan_work
-from steps.model.grid import Grid, SearchSettings, forest_grid, parse_grid
+from steps.model.grid import (
+    SEARCHES,
+    Grid,
+    SearchSettings,
+    check_search,
+    forest_grid,
+    parse_grid,
+)
 from steps.model.metrics import SCORERS
 from steps.model.threshold import Rule, parse_threshold
 from steps.store import datasets, models, runs, verdict
@@ -58,11 +65,14 @@ class TrainParameters:
         "`.json` or `.yaml` file; a list of grids is tried one after the other",
     )
     search: str = parameter(
-        one_of("grid", "random"),
+        one_of(*SEARCHES),
         "grid",
-        "`grid` tries all combinations, `random` draws `n_iter` of them with `seed`",
+        "`grid` tries all combinations, `random` draws `n_iter` of them with `seed`; `halving` "
+        "tries all on few rows and the best third on three times as many, and so on; `tpe` learns "
+        "from scores where to look next, also in ranges such as "
+        '`{"clf__max_depth": {"low": 2, "high": 20}}`',
     )
-    n_iter: int = parameter(integer(1), "10", "candidates of a random search")
+    n_iter: int = parameter(integer(1), "10", "candidates of a `random` or `tpe` search")
     metric: str = parameter(one_of(*SCORERS), "roc_auc", "what chooses the best candidate")
     cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
     seed: int = shared.seed()
@@ -105,7 +115,13 @@ class TrainParameters:
     )
     workspace: str = shared.workspace()
 
+    @property
+    def candidates(self) -> Grid:
+        """The grid to search."""
+        return self.grid or forest_grid(self.n_estimators, self.max_depth)
+
     def __post_init__(self) -> None:
+        check_search(self.candidates, self.search, self.n_iter)
         if self.must_beat == CHAMPION and self.registered_model is None:
             raise StepError(
                 "parameter must_beat: expected a registered_model whose champion is to be beaten, "
@@ -147,6 +163,7 @@ def execute(
         metric=chosen.metric,
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
+        unseen=found.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
@@ -183,7 +200,7 @@ def _report(
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
     settings = SearchSettings(
-        grid=chosen.grid or forest_grid(chosen.n_estimators, chosen.max_depth),
+        grid=chosen.candidates,
         search=chosen.search,
         n_iter=chosen.n_iter,
         seed=chosen.seed,

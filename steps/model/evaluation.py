@@ -16,7 +16,7 @@ from steps.model.fitted_search import SearchSummary, summarize_search
 from steps.model.importances import Importances, importances
 from steps.model.metrics import DEFAULT_THRESHOLD, scores
 from steps.model.task import BASELINE_TITLES, LOGISTIC, task_of
-from steps.model.threshold import Curves, Rule, choose_threshold, curves, out_of_fold
+from steps.model.threshold import Curves, Rule, choose_threshold, curves, joined, out_of_fold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ class Trained:
     """A model, the tables it was trained on and is tested on, and how it was searched for.
 
     `cv_results` is scikit-learn's `cv_results_`; `metric` the score that chose the model.
+    `unseen` are the search's predictions of each fold's rows, if it has kept them.
     """
 
     estimator: Pipeline
@@ -40,6 +41,7 @@ class Trained:
     metric: str
     cv_folds: int
     seed: int
+    unseen: tuple[np.ndarray, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,9 @@ def _out_of_fold(trained: Trained) -> OutOfFold:
     splits = task.splits(labels, trained.cv_folds)
     return OutOfFold(
         truth=task.truth(labels),
-        probability=out_of_fold(task, trained.estimator, rows, labels, splits),
+        probability=joined(trained.unseen, splits)
+        if trained.unseen
+        else out_of_fold(task, trained.estimator, rows, labels, splits),
         members=[members for _, members in splits],
     )
 

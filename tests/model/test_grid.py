@@ -89,4 +89,4 @@ def test_a_small_grid_is_tried_whole() -> None:
 def test_common_prefix() -> None:
     assert common_prefix(GRID, "clf") == "clf__"
     assert common_prefix([GRID, {"fillna__n_jobs": [1]}], "clf") == ""
-    assert common_prefix({"clf": ["passthrough"]}, "clf") == ""
+    assert common_prefix({"clf": ["passthrough"]}, "clf") == "clf__"
