@@ -72,7 +72,7 @@ def test_dependency_table() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    pinned = [*project["dependencies"], *extras["dask"], *extras["loopback"]]
+    pinned = [*project["dependencies"], *extras["dask"], *extras["loopback"], *extras["tpe"]]
     for pin in pinned:
         name, _, version = pin.partition("==")
         assert re.search(
