@@ -30,6 +30,8 @@ SECONDS_WORTH_WORKERS = 15.0
 # Measured on two cores, forests of 1 to 3 trees: at 20-30 ms a fold two threads lose up to 45 %
 # (the lock is handed over each 5 ms) or gain nothing; at 60 ms they are 1.5 times as fast.
 SECONDS_WORTH_THREADS = 0.05
+# Of fewer rows a tree is done before the lock has changed hands.
+ROWS_WORTH_THREADS = 5_000
 # Below this gain of the threads over one the rest goes on in one.
 LEAST_GAIN = 1.1
 # They use all cores by themselves, if there is enough to do.
@@ -140,7 +142,8 @@ class LocalExecutor:
         found = [self._step(steps[0])]
         self._seconds_of_fold = alone = time.perf_counter() - started
         others = steps[1:]
-        free = type(self._folds.work.estimator[-1]) in FORESTS
+        work = self._folds.work
+        free = type(work.estimator[-1]) in FORESTS and len(work.labels) >= ROWS_WORTH_THREADS
         if self._jobs == 1 or not free or alone < self._worth_threads or len(others) < self._jobs:
             return [*found, *map(self._step, others)]
         threads, started = ThreadPool(self._jobs), time.perf_counter()
