@@ -233,11 +233,8 @@ class ChildRuns:
         spent = time.time() - self._began
         rate = (self._done - self._adopted) / max(spent, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0
-        return {
-            "search_seconds": spent,
-            "search_seconds_left": left,
-            "candidates_per_second": rate,
-        }
+        named = {"search_seconds": spent, "search_seconds_left": left}
+        return {**named, "candidates_per_second": rate}
 
     def _send_points(self) -> None:
         self._points_sent = time.monotonic()
