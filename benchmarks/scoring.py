@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mlflow.sklearn
 import numpy as np
@@ -30,14 +31,14 @@ import pyarrow.parquet
 from mlflow.tracking import MlflowClient
 
 from steps.data import tables
-from steps.data.schema import Schema
+from steps.data.csv_reading import Asked
+from steps.data.training_table import Prepared, Wanted, prepare
 from steps.model.pipeline import build_pipeline
 from steps.store.models import TRUSTED_TYPES, signature
 from steps.store.runs import StepRun
 
 PROJECT = Path(__file__).resolve().parents[1]
 JITTER = ("Glucose", "BloodPressure", "SkinThickness", "Insulin")
-ZERO_AS_MISSING = (*JITTER, "BMI")
 
 NOTEBOOK = """
 import sys, mlflow.sklearn, pandas as pd
@@ -135,10 +136,11 @@ def make_rows(count: int) -> pa.Table:
     return pa.Table.from_pandas(rows, preserve_index=False)
 
 
-def save_model(folder: Path, **parameters: object) -> Path:
+def save_model(folder: Path, **parameters: Any) -> Path:
     """Fit and save a model as the train step does."""
-    raw = tables.read_table(PROJECT / "data" / "diabetes.csv", ",", "Outcome")
-    frame, schema = tables.as_training_table(raw, "Outcome", ZERO_AS_MISSING, ",")
+    table, text = tables.read_table(PROJECT / "data" / "diabetes.csv", Asked(), "Outcome")
+    prepared = prepare(table, Wanted("Outcome"), text)
+    frame, schema = prepared.table.to_pandas(), prepared.schema
     pipeline = build_pipeline(schema, 42, **parameters)
     pipeline.fit(frame[list(schema.features)], frame["Outcome"].to_numpy())
     mlflow.sklearn.save_model(
@@ -148,15 +150,15 @@ def save_model(folder: Path, **parameters: object) -> Path:
         skops_trusted_types=TRUSTED_TYPES,
         pip_requirements=[f"scikit-learn=={version('scikit-learn')}"],
         signature=signature(schema),
-        metadata={"schema": asdict(schema), "preprocess_run_id": profile_run(frame, schema)},
+        metadata={"schema": asdict(schema), "preprocess_run_id": profile_run(prepared)},
     )
     return folder
 
 
-def profile_run(frame: pd.DataFrame, schema: Schema) -> str:
+def profile_run(prepared: Prepared) -> str:
     """Make the preprocess run that holds the training profile, so that drift is watched too."""
     from steps.base.record import Record
-    from steps.data.split import DATA, write_split
+    from steps.data.prepared_files import DATA, write_split
 
     client = MlflowClient()
     experiment = client.get_experiment_by_name("benchmark")
@@ -165,7 +167,8 @@ def profile_run(frame: pd.DataFrame, schema: Schema) -> str:
     )
     made = client.create_run(experiment_id, tags={"step": "preprocess"})
     with tempfile.TemporaryDirectory() as folder:
-        write_split(frame, frame.head(1), schema, Path(folder))
+        table = prepared.table
+        write_split(table, table.slice(0, 1), prepared.schema, prepared.decisions, Path(folder))
         StepRun(client, made.info.run_id, experiment_id).log(Record(files=((Path(folder), DATA),)))
     client.set_terminated(made.info.run_id)
     return str(made.info.run_id)

@@ -31,7 +31,7 @@ from tests.server import mlflow_server
 
 LARGE_ROWS = 500_000
 PROJECT = Path(__file__).resolve().parents[1]
-GRIDS = {
+GRIDS: dict[int, dict[str, tuple[int, ...]]] = {
     9: {"n_estimators": (1, 2, 3), "max_depth": (2, 3, 4)},
     36: {"n_estimators": tuple(range(1, 7)), "max_depth": tuple(range(2, 8))},
     200: {"n_estimators": tuple(range(1, 21)), "max_depth": tuple(range(1, 11))},
@@ -195,7 +195,7 @@ def _last_run(uri: str, step: str) -> Any:
 
 def prepared_data(uri: str) -> str:
     """Give the folder of the training rows that the store's preprocess run has made."""
-    return _last_run(uri, "preprocess").info.artifact_uri.removeprefix("file://") + "/data"
+    return str(_last_run(uri, "preprocess").info.artifact_uri).removeprefix("file://") + "/data"
 
 
 def make_large_table(path: Path) -> None:
@@ -257,7 +257,7 @@ def store(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], list[str]
         return
     log = folder / f"{time.time_ns()}.txt"
     with mlflow_server(folder / str(time.time_ns())) as address, log.open("w") as lines:
-        command = [sys.executable, "-m", "benchmarks.latency_proxy"]
+        command = [sys.executable, "-m", "tests.latency_proxy"]
         command += ["--to", address.removeprefix("http://"), "--seconds", str(SECONDS_PER_REQUEST)]
         with subprocess.Popen(command, cwd=PROJECT, stdout=lines) as proxy:
             while not log.read_text():

@@ -16,7 +16,7 @@ AUTO = "auto"
 NONE = "none"
 CONFIG_FILE = "config.json"
 # In this order, each of them in the start folder and then in its parents: what
-# `azureml.core.Workspace.from_config` does.
+# `Workspace.from_config` of azureml-core 1.61 does.
 PLACES = (".azureml", "aml_config", "")
 
 _IGNORE = f"workspace={NONE} ignores the file"

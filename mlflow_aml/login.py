@@ -40,7 +40,7 @@ _NETWORK_SIGNS = (
     "Max retries",
     "HTTP Error: 5",
 )
-# What azure-identity's credentials refuse as soon as they are made, by a word of their message.
+# What azure-identity 1.27's credentials refuse when they are made, by a word of their message.
 _SETTINGS = {
     "tenant": "AZURE_TENANT_ID: expected the id or the domain of a tenant, found other characters",
     "authority": "AZURE_AUTHORITY_HOST: expected an address https://…, found something else",
@@ -65,12 +65,13 @@ _REASONS = {
 class Login:
     """A credential that keeps its tokens and fails with one clear line.
 
-    azureml-mlflow asks for a token with every request; `az login`'s credential would start a
+    azureml-mlflow 1.62 asks for a token with every request; `az login`'s credential would start a
     process each time.
     """
 
-    def __init__(self, ask: Callable[..., AccessToken]) -> None:
-        self._ask = ask
+    def __init__(self, connect: Callable[[], Callable[..., AccessToken]]) -> None:
+        self._connect = connect
+        self._ask = connect()
         self._tokens: dict[tuple[str, ...], AccessToken] = {}
         self._lock = threading.Lock()
 
@@ -82,10 +83,20 @@ class Login:
                 token = self._tokens[scopes] = self._ask(*scopes)
             return token
 
+    def forget(self) -> None:
+        """Drop the kept tokens, Azure's own libraries' too: one was refused before its time."""
+        with self._lock:
+            self._tokens.clear()
+            self._ask = self._connect()
+
 
 @cache
 def login() -> Login:
     """Give this process's login. Nothing is asked of Azure before the first token is needed."""
+    return Login(_connect)
+
+
+def _connect() -> Callable[..., AccessToken]:
     with quiet("azure.identity"), _settings_checked():
         from azure.identity import DefaultAzureCredential
 
@@ -103,7 +114,7 @@ def login() -> Login:
         person.append(_interactive())
         return _ask_person(person[0], scopes)
 
-    return Login(ask)
+    return ask
 
 
 class NoLoginError(AzureMLError):
@@ -123,8 +134,8 @@ def _ask_in_time(chain: TokenCredential, scopes: tuple[str, ...]) -> AccessToken
         except (AzureError, ValueError) as error:
             failure.append(error)
 
-    # The clients have no overall time limit, so the wait for them has one. A daemon: it must not
-    # hold up the end of the process.
+    # azure-identity 1.27 has no overall time limit, so the wait for it has one. A daemon: it must
+    # not hold up the end of the process.
     thread = threading.Thread(target=ask, name="azure-login", daemon=True)
     thread.start()
     thread.join(SECONDS_WITHOUT_TERMINAL)
@@ -188,7 +199,11 @@ def _ask_person(credential: TokenCredential, scopes: tuple[str, ...]) -> AccessT
 
 
 def explain(message: str, environment: Mapping[str, str]) -> AzureMLError:
-    """Turn azure-identity's many lines into one, without anything that could be a secret."""
+    """Turn azure-identity's many lines into one, without anything that could be a secret.
+
+    The chain (azure-identity 1.27, `_credentials/chained.py`) hands on what its credentials
+    raised as text only: types and status codes are lost there, and its words are all there is.
+    """
     refusal = _REFUSAL.search(message)
     if refusal:
         credential, code = refusal.group(1) or "the credential", refusal.group(2)

@@ -8,7 +8,7 @@ if __name__ == "__main__":
     begin_imports()
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steps import shared
@@ -16,14 +16,18 @@ from steps.base import console
 from steps.base.errors import DRIFT, OK, StepError
 from steps.base.files import file_digest, files_digest
 from steps.base.parameters import parameter
-from steps.base.parsers import LATEST, boolean, number, one_of
+from steps.base.parsers import LATEST, NONE, boolean, number, one_of, optional
 from steps.base.record import Record
 from steps.cli import run_script
+from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
+from steps.data.schema import Schema
 from steps.data.sources import location, scheme
-from steps.data.split import DATA, PROFILE, TEST
+from steps.model.conformal import Conformal
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
-from steps.scoring import drift, input_files, plan, quarantine, score_files, sinks, summary
+from steps.scoring import drift, input_files, outputs, plan, quarantine, score_files, sinks, summary
+from steps.scoring.bins import Bins
+from steps.scoring.input_files import InputFile
 from steps.scoring.predictor import Predictor
 from steps.store import artifacts, models, runs
 from steps.store.chain import Session, Source, Step, StepResult
@@ -43,6 +47,11 @@ def output(value: str) -> str:
         raise ValueError("a path on this machine")
     sinks.kind(Path(location(value)))
     return value
+
+
+def interval(value: str) -> float | None:
+    """Read the parameter `interval`: a share, or none."""
+    return None if optional(value) is None else number(0.01, 0.999)(value)
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,14 @@ class BatchScoreParameters:
     probabilities: str = parameter(
         one_of("positive", "all"),
         "positive",
-        "`positive`: of the positive class; `all`: `probability_<class>` for each class",
+        "`positive`: of the positive class (of more than two, of the predicted one); `all`: "
+        "`probability_<class>` for each class",
+    )
+    interval: float | None = parameter(
+        interval,
+        NONE,
+        "where numbers are predicted: the share of new values that `prediction_low` to "
+        "`prediction_high` is to hold, such as 0.9",
     )
     on_bad_rows: str = parameter(
         one_of("fail", "quarantine"),
@@ -102,16 +118,46 @@ class BatchScoreParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource(Source):
-    """The model to score with."""
+    """The model to score with, and the files to score but for the holdout, which comes with it."""
 
     model: ScoringModel
+    files: tuple[InputFile, ...]
 
 
 def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
-    """Settle the model to score with."""
+    """Settle what to score, and only then the model to score with: it may have to be trained."""
+    files = find_input(chosen, session)
     model = settle_model(chosen.model, session)
     train_run = model.train_run.info.run_id if model.train_run else None
-    return ModelSource(model=model, upstream_run_id=train_run)
+    return ModelSource(model=model, files=files, upstream_run_id=train_run)
+
+
+def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFile, ...]:
+    """Find the files to score, none for the holdout, and check that the output can be written."""
+    outputs.check_outputs(_outputs(chosen))
+    if chosen.input == HOLDOUT:
+        return ()
+    of_mlflow = scheme(chosen.input) in OF_MLFLOW
+    return _files(
+        str(artifacts.fetch(chosen.input, session.folder)) if of_mlflow else chosen.input, chosen
+    )
+
+
+def check_apart_from_table(chosen: BatchScoreParameters, table: str) -> None:
+    """Check that the output does not take the place of the table to train on."""
+    outputs.check_apart_from_input(_outputs(chosen), table, ())
+
+
+def check_columns(
+    chosen: BatchScoreParameters, files: tuple[InputFile, ...], prepared: str, session: Session
+) -> None:
+    """Check the columns to score against what a preprocess run has found, before a model is made.
+
+    `files` are those of `find_input`, `prepared` is the id of the run.
+    """
+    schema = Schema.from_json(_prepared(SCHEMA, prepared, session).read_text(encoding="utf-8"))
+    files = files or _holdout(chosen, prepared, session)
+    score_files.check_columns(files, schema, _request(chosen, schema))
 
 
 def execute(
@@ -122,8 +168,13 @@ def execute(
     score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source.model, model)))
     bins = _training_bins(chosen, model, session)
-    files = input_files.find_files(_location(chosen.input, model, session))
-    request = _request(chosen, model)
+    files = source.files or _holdout(chosen, model.metadata["preprocess_run_id"], session)
+    request = replace(_request(chosen, model.schema), half_width=_half_width(chosen, model))
+    if chosen.scheduler and not request.is_spread:
+        console.say(
+            f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
+            f"cluster writes a folder (-P output={PREDICTIONS})"
+        )
     predictor = Predictor(
         model.estimator, model.schema, model.metadata.get("threshold", DEFAULT_THRESHOLD)
     )
@@ -139,28 +190,47 @@ def execute(
         folder, written = session.folder / run.id, result.totals.written
         run.log(drift_page.write(folder, result.drift, chosen.drift_threshold, written))
     run.log(_predictions(chosen, result.totals.rejected))
-    if warning:
-        console.warn(warning)
+    for said in filter(None, (warning, summary.label_warning(result))):
+        console.warn(said)
     failed = warning and chosen.on_drift == "fail"
     lines = summary.lines(result, Path(chosen.output))
     return StepResult(lines, DRIFT if failed else OK)
 
 
-def _request(chosen: BatchScoreParameters, model: LoadedModel) -> plan.Request:
-    request = plan.Request(
+def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
+    """Give what is asked for; the width of the interval is the model's, and settled later."""
+    if chosen.interval is not None and schema.classes:
+        raise StepError(
+            "parameter interval: expected a model that predicts numbers, found one of classes; "
+            "use -P interval=none"
+        )
+    return plan.Request(
         output=Path(chosen.output),
-        delimiter=chosen.delimiter or model.schema.delimiter,
+        delimiter=chosen.delimiter or schema.delimiter,
         keep=chosen.keep,
         all_probabilities=chosen.probabilities == "all",
+        half_width=None if chosen.interval is None else 0.0,
         quarantine=chosen.on_bad_rows == "quarantine",
         scheduler=chosen.scheduler,
     )
-    if chosen.scheduler and not request.is_spread:
-        console.say(
-            f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
-            f"cluster writes a folder (-P output={PREDICTIONS})"
+
+
+def _half_width(chosen: BatchScoreParameters, model: LoadedModel) -> float | None:
+    """Look up how far predictions may be off, as the model's training has found it."""
+    if chosen.interval is None:
+        return None
+    if "conformal" not in model.metadata:
+        raise StepError(
+            "parameter interval: expected a model that knows how far it may be off, found none; "
+            "train it anew"
         )
-    return request
+    learnt = Conformal.from_json(model.metadata["conformal"])
+    if (width := learnt.half_width(chosen.interval)) is None:
+        raise StepError(
+            f"parameter interval: expected at most {max(learnt.levels, default=0):g} of a model "
+            f"with {learnt.rows:,} training rows, found {chosen.interval:g}"
+        )
+    return width
 
 
 def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
@@ -174,10 +244,10 @@ def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
 
 def _training_bins(
     chosen: BatchScoreParameters, model: LoadedModel, session: Session
-) -> tuple[drift.Bins, ...] | None:
+) -> tuple[Bins, ...] | None:
     """Read the profile of the rows that the model was trained on, if its run is in this store."""
     try:
-        path = _prepared(PROFILE, model, session)
+        path = _prepared(PROFILE, model.metadata["preprocess_run_id"], session)
     except StepError as error:
         if chosen.on_drift == "fail":
             raise StepError(f"on_drift=fail needs the training profile: {error}") from error
@@ -186,18 +256,25 @@ def _training_bins(
     return drift.read_bins(json.loads(path.read_text(encoding="utf-8")), model.schema)
 
 
-def _prepared(name: str, model: LoadedModel, session: Session) -> Path:
-    run_id = model.metadata["preprocess_run_id"]
+def _prepared(name: str, run_id: str, session: Session) -> Path:
     runs.get_run(session.client, run_id, "preprocess")
     return artifacts.download(session.client, run_id, f"{DATA}/{name}", session.folder)
 
 
-def _location(given: str, model: LoadedModel, session: Session) -> str:
-    if given == HOLDOUT:
-        return str(_prepared(TEST, model, session))
-    if scheme(given) in OF_MLFLOW:
-        return str(artifacts.fetch(given, session.folder))
-    return given
+def _outputs(chosen: BatchScoreParameters) -> tuple[Path, ...]:
+    return outputs.outputs(Path(chosen.output), quarantine=chosen.on_bad_rows == "quarantine")
+
+
+def _files(location: str, chosen: BatchScoreParameters) -> tuple[InputFile, ...]:
+    files = input_files.find_files(location)
+    outputs.check_apart_from_input(_outputs(chosen), location, files)
+    return files
+
+
+def _holdout(
+    chosen: BatchScoreParameters, preprocess_run_id: str, session: Session
+) -> tuple[InputFile, ...]:
+    return _files(str(_prepared(TEST, preprocess_run_id, session)), chosen)
 
 
 def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:

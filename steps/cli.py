@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from mlflow_aml.errors import AzureMLError
-from steps.base import console, process
+from steps.base import console, process, secrets
 from steps.base.command_line import read_command_line
 from steps.base.errors import FAILURE, INTERRUPTED, StepError
+from steps.base.temporary import temporary_folder
 from steps.store import chain, destination, runs
 
 
 def run_script(step: chain.Step[Any, Any]) -> NoReturn:
     """Run a step as the script of this process, and end the process with the exit code."""
     process.end_imports()
+    secrets.guard_process()
     sys.exit(launch(step))
 
 
 def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int:
     """Run a step from its command line; give the exit code (see steps.base.errors)."""
     destination.quieten()
+    console.any_encoding()
     process.end_on_signals()
     line = read_command_line(step.name, step.parameters, step.description, argv)
     try:
         return _launch(step, line.texts)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        console.complain("interrupted")
         return INTERRUPTED
     # requests' exceptions are OSErrors: the tracking server or the network has gone.
     except (StepError, AzureMLError, *destination.FAILURES, OSError) as error:
         if line.debug:
-            traceback.print_exc()
-        sys.stderr.write(f"error: {_one_line(error)}\n")
+            sys.stderr.write(secrets.masked_traceback(error))
+        console.complain(f"error: {_one_line(error)}")
         return error.exit_code if isinstance(error, StepError | AzureMLError) else FAILURE
 
 
@@ -45,10 +45,10 @@ def _launch(step: chain.Step[Any, Any], texts: dict[str, str]) -> int:
     server = destination.connect(call.chosen.workspace)
     console.say(f"tracking: {server.uri} ({server.reason})")
     with (
-        tempfile.TemporaryDirectory(prefix=f"{step.name}-") as folder,
+        temporary_folder(step.name) as folder,
         runs.open_run(step.name, texts) as run,
     ):
-        session = chain.Session(run.client, run.experiment_id, Path(folder))
+        session = chain.Session(run.client, run.experiment_id, folder)
         result = chain.perform(call, step.find_source(call.chosen, session), run, session)
     for shown in (*result.lines, destination.where_to_look(server, run.id, run.experiment_id)):
         console.say(shown)

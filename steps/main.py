@@ -10,6 +10,7 @@ if __name__ == "__main__":
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Any
 
+from steps import batch_score
 from steps.base import parameters
 from steps.base.errors import GATE
 from steps.base.parameters import parameter
@@ -70,7 +71,12 @@ def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> Step
     auto = parameters.defaults(BatchScoreParameters)["delimiter"]
     score = _call("batch_score", texts | {"delimiter": auto}, values | {"delimiter": None})
 
+    # Nor does an output that cannot be written, or an input that cannot be scored.
+    files = batch_score.find_input(score.chosen, session)
+    batch_score.check_apart_from_table(score.chosen, chosen.data)
+
     prepared, _ = reuse_or_perform(preprocess, session, fresh=chosen.fresh)
+    batch_score.check_columns(score.chosen, files, prepared.info.run_id, session)
     session = replace(session, settled={"preprocess": prepared})
     trained, result = reuse_or_perform(train, session, fresh=chosen.fresh)
     run.log(Record(tags=result.tags))

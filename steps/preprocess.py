@@ -9,18 +9,39 @@ if __name__ == "__main__":
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steps import shared
-from steps.base.files import file_digest, files_digest
+from steps.base import console
+from steps.base.errors import StepError
+from steps.base.files import file_digest, files_digest, named_digest
 from steps.base.parameters import parameter
-from steps.base.parsers import number, text, words
+from steps.base.parsers import AUTO, NONE, number, one_of, optional, text, words
 from steps.base.record import Record
 from steps.cli import run_script
-from steps.data import sources, tables
-from steps.data import split as prepare
+from steps.data import preparation, prepared_files, sources, tables, targets, text_files, values
+from steps.data.csv_reading import Asked
+from steps.data.schema import BINARY
+from steps.data.split import RANDOM, Split, parse_split
+from steps.data.training_table import Wanted
 from steps.store import datasets, runs
 from steps.store.chain import Reuse, Session, Source, Step, StepResult
 from steps.store.runs import StepRun
+
+if TYPE_CHECKING:
+    from steps.data.preparation import SplitTable
+
+
+def _words_or_auto(value: str) -> tuple[str, ...] | None:
+    return None if value == AUTO else words(value)
+
+
+def _words_or_all(value: str) -> tuple[str, ...] | None:
+    return None if value == "all" else words(value)
+
+
+def _decimal(value: str) -> str | None:
+    return None if value == AUTO else one_of(AUTO, ".", ",")(value)
 
 
 @dataclass(frozen=True)
@@ -30,41 +51,121 @@ class PreprocessParameters:
     data: str = parameter(
         sources.location,
         "data/diabetes.csv",
-        "the table: path or URI of a CSV (also `.csv.gz`) or Parquet file",
+        "the table: path or URI of a CSV (also `.gz`, `.bz2`, `.xz`, `.zip`), Parquet, Feather, "
+        "ORC or JSON lines file",
         in_key=False,
     )
-    delimiter: str = parameter(
-        tables.delimiter,
-        ",",
-        "what separates the columns of a CSV file; `tab` for a tabulator",
+    test_data: str | None = parameter(
+        optional,
+        NONE,
+        "a table of its own to hold out, with the same columns, instead of a part of `data`; or "
+        "`none`",
+        in_key=False,
+    )
+    delimiter: str | None = parameter(
+        tables.delimiter_or_auto,
+        AUTO,
+        "what separates the columns of a CSV file: `auto` is what the header has most of (comma, "
+        "semicolon, tabulator, `|`); a character, or `tab`",
+    )
+    encoding: str = parameter(
+        text_files.parse_encoding,
+        AUTO,
+        "encoding of a CSV file: `auto` goes by its byte order mark and is UTF-8 without one; or "
+        "any that Python knows",
+    )
+    decimal: str | None = parameter(
+        _decimal,
+        AUTO,
+        "decimal mark of numbers: `auto`, `.` or `,`; thousands may be separated by the other "
+        "one, a space or an apostrophe",
+    )
+    missing: tuple[str, ...] = parameter(
+        values.parse_missing,
+        AUTO,
+        "texts that mean a missing value, separated by commas, beside an empty or blank cell; "
+        "`auto` among them is `NA`, `N/A`, `NaN`, `null`, `None`, `?`, `-`, `.`, `#N/A`, "
+        "`#DIV/0!`, `\\N`, `<NA>` and the like",
     )
     target: str = parameter(
         text,
         "Outcome",
-        "the column to predict: 0/1, booleans or two strings; the last class in sort order is "
-        "the positive one",
+        "the column to predict: classes (text, booleans, whole numbers) or numbers",
     )
-    zero_as_missing: tuple[str, ...] = parameter(
-        words,
-        "Glucose,BloodPressure,SkinThickness,Insulin,BMI",
-        "columns in which zero means missing, separated by commas, or `none`",
+    task: str = parameter(
+        one_of(*targets.TASKS),
+        AUTO,
+        f"`auto` takes numbers with fractions, and whole ones of more than {targets.MOST_WHOLE} "
+        "different values, for numbers to predict, all else for classes",
+    )
+    positive: str = parameter(
+        text, AUTO, "the positive one of two classes; `auto` is the last in sort order"
+    )
+    features: tuple[str, ...] | None = parameter(
+        _words_or_all, "all", "columns to learn from, separated by commas, or `all`"
+    )
+    drop: tuple[str, ...] = parameter(
+        words, NONE, "columns to leave out, separated by commas, or `none`"
+    )
+    zero_as_missing: tuple[str, ...] | None = parameter(
+        _words_or_auto,
+        AUTO,
+        "columns in which zero means missing, separated by commas, or `none`; `auto` is Glucose, "
+        "BloodPressure, SkinThickness, Insulin and BMI if the table has all of them",
+    )
+    split: Split = parameter(
+        parse_split,
+        RANDOM,
+        "which rows are held out: `random` (stratified by class), `time:<column>` (the newest) or "
+        "`group:<column>` (whole groups, which the folds do not tear apart either)",
     )
     test_size: float = parameter(number(0, 1, open_ends=True), "0.25", "share of the rows held out")
     seed: int = shared.seed()
     workspace: str = shared.workspace()
 
+    def __post_init__(self) -> None:
+        if self.test_data is not None and self.split.kind != RANDOM:
+            raise StepError(
+                "parameter test_data: expected split=random, since the table says what is held "
+                f"out, found {self.split.kind}:{self.split.column}"
+            )
+
+    @property
+    def asked(self) -> Asked:
+        """How text is to be read."""
+        return Asked(self.delimiter, self.encoding, self.missing, self.decimal)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is to be learned."""
+        return Wanted(
+            self.target,
+            self.features,
+            self.drop,
+            self.zero_as_missing,
+            self.task,
+            self.positive,
+            self.split,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Source):
-    """The local file with the table."""
+    """The local file with the table, and that with the rows to hold out, if any."""
 
     path: Path
+    test_path: Path | None = None
 
 
 def find_source(chosen: PreprocessParameters, session: Session) -> Table:
     """Fetch the table."""
     path = sources.fetch(chosen.data, session.folder)
-    return Table(digest=file_digest(path), path=path)
+    digest = file_digest(path)
+    if chosen.test_data is None:
+        return Table(digest=digest, path=path)
+    test_path = sources.fetch(chosen.test_data, session.folder)
+    both = named_digest([("data", digest), ("test_data", file_digest(test_path))])
+    return Table(digest=both, path=path, test_path=test_path)
 
 
 def execute(
@@ -72,28 +173,40 @@ def execute(
 ) -> StepResult:
     """Prepare the table and log the split."""
     shown = sources.without_query(chosen.data)
-    raw = tables.read_table(source.path, chosen.delimiter, chosen.target, shown)
-    frame, schema = tables.as_training_table(
-        raw, chosen.target, chosen.zero_as_missing, chosen.delimiter
-    )
-    train, test = prepare.split(frame, schema, chosen.test_size, chosen.seed)
+    table, read_as = tables.read_table(source.path, chosen.asked, chosen.target, shown)
+    prepared = preparation.prepare(table, chosen.wanted, read_as)
+    del table
+    if source.test_path is None or chosen.test_data is None:
+        parts = preparation.split_table(prepared, chosen.test_size, chosen.seed)
+    else:
+        shown = sources.without_query(chosen.test_data)
+        test, _ = tables.read_table(source.test_path, chosen.asked, chosen.target, shown)
+        parts = preparation.with_test_table(prepared, test, shown)
     folder = session.folder / run.id
     folder.mkdir()
-    files = prepare.write_split(train, test, schema, folder)
-    record = prepare.record(frame, train, test, schema)
+    files = prepared_files.write_split(
+        parts.train, parts.test, parts.schema, parts.decisions, folder
+    )
+    record = prepared_files.record(parts.train, parts.test, parts.schema)
     run.log(
         Record(
             metrics=record.metrics,
             tags={runs.OUTPUT: files_digest(files)},
-            files=((folder, prepare.DATA),),
+            files=((folder, prepared_files.DATA),),
         )
     )
-    return StepResult(
-        (
-            f"preprocess: {len(frame):,} rows, {len(train):,} to train on and {len(test):,} held "
-            f"out; {record.metrics['positive_rate']:.1%} are {schema.target}={schema.positive}",
-        )
-    )
+    for warning in parts.decisions.warnings:
+        console.warn(warning)
+    return StepResult((*parts.decisions.lines(), _summary(parts, record)))
+
+
+def _summary(parts: SplitTable, record: Record) -> str:
+    train, test, schema = len(parts.train), len(parts.test), parts.schema
+    told = f"{train + test:,} rows, {train:,} to train on and {test:,} held out"
+    if schema.task == BINARY:
+        share = record.metrics["positive_rate"]
+        told += f"; {share:.1%} are {schema.target}={schema.positive}"
+    return f"preprocess: {told}"
 
 
 STEP = Step(

@@ -8,17 +8,19 @@ if __name__ == "__main__":
     begin_imports()
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steps import shared
 from steps.base.errors import StepError
 from steps.base.parameters import parameter
-from steps.base.parsers import LATEST, NONE, boolean, integer, integers, one_of, text
+from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.base.record import Record
 from steps.cli import run_script
+from steps.data import sources
 from steps.model import gate
+from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
 from steps.model.executors import parse_jobs
 from steps.model.fitted_search import FittedSearch
@@ -31,11 +33,14 @@ from steps.model.grid import (
     forest_grid,
     parse_grid,
 )
-from steps.model.metrics import SCORERS
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.model.portfolio import search_grid, searched_families
+from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
-from steps.store import datasets, models, runs, verdict
+from steps.store import datasets, models, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
+from steps.store.model_file import MODEL_FILE
 from steps.store.recorded_search import Execution, search
 from steps.store.registry import CHAMPION, model_name
 from steps.store.runs import Run, StepRun
@@ -52,17 +57,26 @@ class TrainParameters:
     preprocess_run_id: str = parameter(
         text, LATEST, "run id of the preprocess run, or `latest`", in_key=False
     )
+    estimator: tuple[str, ...] = parameter(
+        parse_estimators,
+        FOREST,
+        "what to fit: `random_forest`, `extra_trees`, `hist_gradient_boosting`, `linear`, several "
+        "of them separated by commas, or `auto`, a portfolio of 13 candidates of all of them",
+    )
     n_estimators: tuple[int | None, ...] = parameter(
-        integers(1), "1,2,3", "numbers of trees to try"
+        integers(1), "1,2,3", "numbers of trees to try, of a random forest alone"
     )
     max_depth: tuple[int | None, ...] = parameter(
-        integers(1, none_allowed=True), "2,3,4", "depths of trees to try; `none` is unlimited"
+        integers(1, none_allowed=True),
+        "2,3,4",
+        "depths of trees to try, of a random forest alone; `none` is unlimited",
     )
     grid: Grid | None = parameter(
         parse_grid,
         NONE,
         "another grid, of any parameters of the pipeline, instead of the two above: JSON, or a "
-        "`.json` or `.yaml` file; a list of grids is tried one after the other",
+        "`.json` or `.yaml` file; a list of grids is tried one after the other; of several "
+        "estimators each takes the parameters that it has",
     )
     search: str = parameter(
         one_of(*SEARCHES),
@@ -73,7 +87,13 @@ class TrainParameters:
         '`{"clf__max_depth": {"low": 2, "high": 20}}`',
     )
     n_iter: int = parameter(integer(1), "10", "candidates of a `random` or `tpe` search")
-    metric: str = parameter(one_of(*SCORERS), "roc_auc", "what chooses the best candidate")
+    metric: str = parameter(
+        parse_metric,
+        AUTO,
+        "what chooses the best candidate: `auto` (`roc_auc`, or `r2`), or of classes `roc_auc`, "
+        "`precision`, `recall`, `f1`, `accuracy`, of more than two of them also "
+        "`balanced_accuracy`, `log_loss`, of numbers `r2`, `mae`, `rmse`, `median_absolute_error`",
+    )
     cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
     seed: int = shared.seed()
     jobs: int = parameter(
@@ -93,7 +113,8 @@ class TrainParameters:
     threshold: Rule = parameter(
         parse_threshold,
         "0.5",
-        "probability from which a row is positive; `f1` or `youden` choose it on the training rows",
+        "probability from which a row is positive, of two classes; `f1` or `youden` choose it on "
+        "the training rows",
     )
     report: bool = parameter(boolean, "true", "make `report.html` and `plots/`", in_key=False)
     registered_model: str | None = parameter(
@@ -115,13 +136,9 @@ class TrainParameters:
     )
     workspace: str = shared.workspace()
 
-    @property
-    def candidates(self) -> Grid:
-        """The grid to search."""
-        return self.grid or forest_grid(self.n_estimators, self.max_depth)
-
     def __post_init__(self) -> None:
-        check_search(self.candidates, self.search, self.n_iter)
+        grid = self.grid or forest_grid(self.n_estimators, self.max_depth)
+        check_search(grid, self.search, self.n_iter)
         if self.must_beat == CHAMPION and self.registered_model is None:
             raise StepError(
                 "parameter must_beat: expected a registered_model whose champion is to be beaten, "
@@ -153,6 +170,8 @@ def execute(
     """Search, score the best estimator on the held-out rows, and log it."""
     preprocess_id = source.run.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
+    task = task_of(data.schema, chosen.seed)
+    _check_fit(chosen, task)
     found = _search(chosen, data, run, session)
     trained = Trained(
         estimator=found.best_estimator_,
@@ -160,15 +179,16 @@ def execute(
         test=data.test,
         schema=data.schema,
         cv_results=found.cv_results_,
-        metric=chosen.metric,
+        metric=task.scorer(chosen.metric),
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
+        groups=data.groups(data.train),
         unseen=found.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
-        "threshold": evaluation.threshold,
+        **_decision_metadata(evaluation),
         "train_run_id": run.id,
         "preprocess_run_id": preprocess_id,
         "versions": {"scikit-learn": version("scikit-learn")},
@@ -178,9 +198,25 @@ def execute(
         evaluation, trained, source.run, chosen.required, run, session
     )
     if chosen.report:
-        origin = {"train run": run.id, "preprocess run": preprocess_id}
-        run.log(_report(evaluation, decision, data, chosen.seed, origin, session.folder))
+        run.log(_report(evaluation, decision, data, chosen.seed, source.run, run, session))
     return result
+
+
+def _check_fit(chosen: TrainParameters, task: Task) -> None:
+    """Raise a StepError for parameters that another kind of target has."""
+    if len(task.classes) != 2 and chosen.threshold != DEFAULT_THRESHOLD:
+        raise StepError(
+            f"parameter threshold: expected {DEFAULT_THRESHOLD} (the default) for {task.what}, "
+            f"found {chosen.threshold}; it decides between two classes only"
+        )
+    gate.check_names(chosen.minimum, task)
+
+
+def _decision_metadata(evaluation: Evaluation) -> dict[str, Any]:
+    """Give what a model's predictions are made with, beside the estimator."""
+    if evaluation.conformal is not None:
+        return {"conformal": evaluation.conformal.to_json()}
+    return {"threshold": evaluation.threshold} if len(evaluation.classes) == 2 else {}
 
 
 def _report(
@@ -188,34 +224,58 @@ def _report(
     decision: Decision,
     data: Dataset,
     seed: int,
-    origin: dict[str, str],
-    folder: Path,
+    prepared: Run,
+    run: StepRun,
+    session: Session,
 ) -> Record:
     # Its templates and figures cost a train without a report half a second of imports.
     from steps.report import train_report
+    from steps.report.origin import Origin, run_page
 
-    about = train_report.Origin(data.schema, data.profile, seed, origin)
-    return train_report.write(folder / "report", evaluation, decision, about)
+    shown = {"train run": run.id, "preprocess run": prepared.info.run_id}
+    experiments = run.experiment_id, prepared.info.experiment_id
+    pages = {
+        name: run_page(session.client.tracking_uri, experiment_id, run_id)
+        for (name, run_id), experiment_id in zip(shown.items(), experiments, strict=True)
+    }
+    location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
+    facts = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "data": sources.without_query(location),
+        "experiment": session.client.get_experiment(run.experiment_id).name,
+    }
+    about = Origin(
+        data.schema, data.profile, seed, shown, facts=facts, links=pages, decisions=data.decisions
+    )
+    return train_report.write(session.folder / "report", evaluation, decision, about)
 
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+    grid = chosen.grid
+    if grid is None and chosen.estimator == (FOREST,):
+        grid = forest_grid(chosen.n_estimators, chosen.max_depth)
     settings = SearchSettings(
-        grid=chosen.candidates,
+        grid=search_grid(chosen.estimator, grid, data.schema, chosen.seed),
         search=chosen.search,
         n_iter=chosen.n_iter,
         seed=chosen.seed,
-        metric=chosen.metric,
+        metric=task_of(data.schema, chosen.seed).scorer(chosen.metric),
         folds=chosen.cv_folds,
+        families=searched_families(chosen.estimator),
     )
+    # Several estimators multiply a grid, or are no single space.
+    check_search(settings.grid, settings.search, settings.n_iter)
     train = data.train
-    work = plan_work(settings, data.schema, data.features(train), data.labels(train))
+    features, labels, groups = data.features(train), data.labels(train), data.groups(train)
+    work = plan_work(settings, data.schema, features, labels, groups)
+    savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)
 
 
 def artifacts(chosen: TrainParameters) -> tuple[str, ...]:
     """Name what a run with these parameters must still have to be reused."""
-    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{models.MODEL_FILE}"
+    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{MODEL_FILE}"
     return (*model, "report.html") if chosen.report else model
 
 

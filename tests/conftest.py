@@ -81,17 +81,21 @@ class tracking:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a step left behind: its exit code, its lines and the newest run of that step."""
+    """What a step left behind: exit code, lines, and all runs of that step, newest first."""
 
     code: int
     out: str
     err: str
-    run: Run | None
+    runs: list[Run]
+
+    @property
+    def run(self) -> Run:
+        """The newest run."""
+        return self.runs[0]
 
     @property
     def id(self) -> str:
-        """The id of the run."""
-        assert self.run is not None
+        """The id of the newest run."""
         return str(self.run.info.run_id)
 
 
@@ -107,8 +111,7 @@ def run_step(capfd: pytest.CaptureFixture[str]) -> RunStep:
         argv = [f"--{name}={value}" for name, value in parameters.items()]
         code = launch(load(step), argv)
         captured = capfd.readouterr()
-        runs = all_runs(step)
-        return Ended(code, captured.out, captured.err, runs[0] if runs else None)
+        return Ended(code, captured.out, captured.err, all_runs(step))
 
     return run
 

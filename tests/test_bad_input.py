@@ -24,26 +24,57 @@ def csv(frame: pd.DataFrame) -> str:
 TABLES: dict[str, tuple[str, dict[str, object], str]] = {
     "empty file": ("", {}, "found an empty file"),
     "header only": (csv(GOOD.head(0)), {}, "found a header only"),
-    "wrong delimiter": (csv(GOOD).replace(",", ";"), {}, "is the delimiter ';'?"),
+    "wrong delimiter": (csv(GOOD).replace(",", ";"), {"delimiter": ","}, "is the delimiter ';'?"),
     "missing target": (csv(GOOD), {"target": "Outcom"}, "did you mean Outcome?"),
     "one class": (
         csv(GOOD.assign(Outcome=1)),
         {},
-        "expected two classes in target Outcome, found 1: 1",
+        "expected at least two classes in target Outcome, found 1: 1",
     ),
-    "three classes": (csv(GOOD.assign(Outcome=np.arange(768) % 3)), {}, "found 3: 0, 1, 2"),
-    "fractions": (csv(GOOD.assign(Outcome=0.5)), {}, "found numbers such as 0.5"),
-    "no class": (csv(GOOD.assign(Outcome=GOOD.Outcome.where(GOOD.index > 0))), {}, "without one"),
+    "201 classes": (
+        csv(GOOD.assign(Outcome=np.arange(768) % 201)),
+        {"task": "classification"},
+        "found 201: 0, 1",
+    ),
+    "fractions": (
+        csv(GOOD.assign(Outcome=0.5)),
+        {"task": "classification"},
+        "found numbers such as 0.5",
+    ),
+    "always the same number": (csv(GOOD.assign(Outcome=0.5)), {}, "found 0.5 in each row"),
+    "text to measure": (
+        csv(GOOD.assign(Outcome="a")),
+        {"task": "regression"},
+        "found a; leave out",
+    ),
+    "no class": (csv(GOOD.assign(Outcome=np.nan)), {}, "found none in any row"),
+    "positive": (csv(GOOD), {"positive": "yes"}, "expected a class of target Outcome (0, 1)"),
     "text": (csv(GOOD.assign(Age=["old", *GOOD.Age[1:]])), {}, "found 'old' in data row 1"),
-    "date": (
-        csv(GOOD.assign(Age="2026-01-02")),
+    "no date": (
+        csv(GOOD.assign(Age=["2026-02-30", *pd.date_range("2026-01-01", periods=767).astype(str)])),
         {},
-        "expected a number in column Age, found '2026-01-02'",
+        "expected a date such as 2026-01-31 in column Age, found '2026-02-30' in data row 1",
+    ),
+    "all at once": (
+        csv(GOOD.assign(Age=["old", *GOOD.Age[1:]], BMI=["thin", *GOOD.BMI[1:]], Outcome=1)),
+        {"drop": "Agee"},
+        "found 1: 1; parameter drop: expected column Agee, not found; did you mean Age?; expected "
+        "a number in column BMI, found 'thin' in data row 1 (if it means missing: "
+        "-P 'missing=auto,thin'; else -P 'drop=BMI'); expected a number in column Age, found 'old'",
+    ),
+    "reserved": (
+        csv(GOOD.rename(columns={"Age": "probability"})),
+        {"zero_as_missing": "none"},
+        "expected no column named probability",
     ),
     "duplicate": (csv(GOOD).replace("Glucose", "Age", 1), {}, "found more than once: Age"),
     "zero column": (csv(GOOD), {"zero_as_missing": "Glucos"}, "did you mean Glucose?"),
     "infinite": (csv(GOOD.assign(BMI=[np.inf, *GOOD.BMI[1:]])), {}, "found inf in data row 1"),
-    "no value": (csv(GOOD.assign(Insulin=0)), {}, "found none of Insulin"),
+    "no value": (
+        csv(GOOD.assign(Insulin=0)[["Insulin", "Outcome"]]),
+        {},
+        "none that tells rows apart (Insulin: dropped, always 0)",
+    ),
     "only target": (csv(GOOD[["Outcome"]]), {}, "expected feature columns"),
     "fields": (csv(GOOD) + "1,2,3\n", {}, "Expected 9 columns, got 3"),
     "few rows": (csv(GOOD.head(3)), {"zero_as_missing": "none"}, "expected enough rows"),
@@ -83,7 +114,7 @@ def test_preprocess(case: str, run_step: RunStep, tmp_path: Path) -> None:
     ended = run_step("preprocess", data="table.csv", **parameters)
     assert message in ended.err
     assert (ended.code, ended.err.count("\n"), ended.err[:7]) == (2, 1, "error: ")
-    assert ended.run is None or (ended.run.info.status, ended.run.data.metrics) == ("FAILED", {})
+    assert all((run.info.status, run.data.metrics) == ("FAILED", {}) for run in ended.runs)
 
 
 def test_missing_file(run_step: RunStep) -> None:
@@ -121,7 +152,7 @@ def test_train(parameters: dict[str, str], message: str, run_step: RunStep) -> N
     ended = run_step("train", **(SMALL | parameters))
     assert message in ended.err
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert ended.run is None or ended.run.info.status == "FAILED"
+    assert all(run.info.status == "FAILED" for run in ended.runs)
 
 
 def test_unknown_parameter(run_step: RunStep, capfd: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +191,7 @@ def test_unwritable_output(run_step: RunStep, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", [f"{'é' * 128}.csv", f"file:///{'a' * 256}/", "a/" * 2049])
 def test_a_path_that_no_file_can_have(step: str, name: str, path: str, run_step: RunStep) -> None:
     ended = run_step(step, **{name: path})
-    assert (ended.code, ended.err.count("\n"), ended.run) == (2, 1, None)
+    assert (ended.code, ended.err.count("\n"), ended.runs) == (2, 1, [])
     assert ended.err.startswith(f"error: parameter {name}: expected a path")
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 import yaml
@@ -19,9 +24,10 @@ def defaults(name: str) -> dict[str, str]:
 
 
 # What scikit-learn's searches are called with, and MLflow's autologging records: a parameter of
-# the same name with another text makes MLflow drop the whole batch. `n_iter` is the same value.
+# the same name with another text makes MLflow drop the whole batch. `n_iter` is the same value,
+# and of `estimator` the search leaves out its own.
 AUTOLOGGED = {
-    "cv", "error_score", "estimator", "n_jobs", "param_grid", "param_distributions",
+    "cv", "error_score", "n_jobs", "param_grid", "param_distributions",
     "pre_dispatch", "refit", "return_train_score", "scoring", "verbose", "random_state",
     "best_clf__n_estimators", "best_clf__max_depth", "memory", "steps", "transform_input",
 }  # fmt: skip
@@ -72,12 +78,68 @@ def test_dependency_table() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    pinned = [*project["dependencies"], *extras["dask"], *extras["loopback"], *extras["tpe"]]
+    optional = (extras[name] for name in ("azure-data", "dask", "loopback", "tpe"))
+    pinned = [*project["dependencies"], *(pin for pins in optional for pin in pins)]
     for pin in pinned:
         name, _, version = pin.partition("==")
         assert re.search(
             rf"^\| `?{re.escape(name)}`? \| {re.escape(version)} \|", readme, re.MULTILINE
         ), pin
+
+
+# Each package, and the extras that it may import beside the dependencies.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "steps": (
+        "dask",
+        "tpe",
+    ),
+    "mlflow_aml": ("azure-data", "dask"),
+    "loopback": ("loopback",),
+    "docs": (),
+    "tests": ("dask", "loopback", "test"),
+    "benchmarks": (),
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the top-level modules of others that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [str(node.module)]
+        for name in {name.partition(".")[0] for name in names}:
+            if name not in sys.stdlib_module_names and name not in PACKAGES:
+                yield name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_is_imported_is_declared(package: str) -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][extra] for extra in PACKAGES[package]]
+    declared = {
+        re.split(r"[=<>\[]", pin)[0].lower()
+        for pin in [*project["dependencies"], *(pin for extra in extras for pin in extra)]
+    }
+    distributions = packages_distributions()
+    for path in (PROJECT / package).rglob("*.py"):
+        for module in imported(path):
+            providers = {name.lower() for name in distributions.get(module, ())}
+            assert providers & declared, f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "loopback/README.md"])
+def test_documents_name_files_that_exist(document: str) -> None:
+    text = (PROJECT / document).read_text(encoding="utf-8")
+    rooms = "|".join(PACKAGES)
+    named = re.findall(rf"[`\s]((?:{rooms}|\.ci)/[\w./]*[\w/])(?=[`\s])", text)
+    assert named
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
+def test_the_changelog_has_this_version() -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    changelog = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE)
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.conftest import PROJECT
-from tests.excerpts import COMMANDS, README, untrue, written
+from tests.excerpts import COMMANDS, untrue, written
 
 
 def test_a_change_is_seen_and_run_ids_are_none() -> None:
@@ -27,4 +27,3 @@ def test_the_readme_shows_what_is_printed() -> None:
     command = [sys.executable, "-m", "tests.excerpts"]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "excerpt" in README.read_text(encoding="utf-8")

@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 from tqdm import tqdm
+
+from steps.base.errors import BROKEN_PIPE, FAILURE, StepError
+from steps.base.secrets import masked
 
 # Not a terminal (CI, a job's log): one line every so many seconds is enough.
 SECONDS_BETWEEN_LINES = 5.0
 
 
+def any_encoding() -> None:
+    """Write characters that the terminal's encoding lacks as their escapes, and do not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(line: str) -> None:
     """Write one line to standard output, above a progress bar if there is one."""
-    tqdm.write(line, file=sys.stdout)
-    sys.stdout.flush()
+    _write(line, sys.stdout, "standard output")
 
 
 def warn(line: str) -> None:
     """Write one warning line to standard error."""
-    tqdm.write(f"warning: {line}", file=sys.stderr)
-    sys.stderr.flush()
+    _write(f"warning: {line}", sys.stderr, "standard error")
+
+
+def complain(line: str) -> None:
+    """Write a step's last line to standard error, if that can still be written to."""
+    with suppress(OSError):
+        sys.stderr.write(f"{masked(line)}\n")
+
+
+def _write(line: str, stream: TextIO | None, name: str) -> None:
+    # None is what Python makes of a stream that was closed before it began.
+    if stream is None:
+        raise _closed(name)
+    try:
+        tqdm.write(masked(line), file=stream)
+        stream.flush()
+    except OSError as error:
+        # Whatever is still buffered, Python would try to write once more in the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise _closed(name) from error
+        raise StepError(
+            f"could not write to {name}: {error.strerror}", exit_code=FAILURE
+        ) from error
+
+
+def _closed(name: str) -> StepError:
+    return StepError(
+        f"expected to write to {name}, found it closed; to see less, send it to a file",
+        exit_code=BROKEN_PIPE,
+    )
 
 
 class Progress:

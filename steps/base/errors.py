@@ -8,6 +8,7 @@
 4    the model missed its gate; the run is FINISHED, nothing was registered
 129  ended by SIGHUP: the terminal was closed
 130  interrupted with Ctrl-C
+141  standard output was closed by its reader (``| head -1``), or from the start
 143  ended by SIGTERM
 ===  =======================================================================
 """
@@ -20,6 +21,7 @@ BAD_INPUT = 2
 DRIFT = 3
 GATE = 4
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 
 class StepError(Exception):

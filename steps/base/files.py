@@ -7,17 +7,18 @@ so what a killed writer left behind is known for that and taken away by the next
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from steps.base.errors import StepError
+from steps.base.leftovers import create_locked, remove, sweep
+from steps.base.places import check_file, check_folder
 
 PART = ".part"
 
@@ -28,39 +29,25 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Each writer has a file of its own, so two writers of one path leave one whole result.
     """
+    check_file(path)
     with _part(path, lambda part: part.touch(exist_ok=False)) as part:
         yield part
-        if path.is_dir():
-            raise StepError(f"expected a file name to write to, found the folder {path}")
+        check_file(path)
         part.replace(path.resolve())
 
 
 @contextmanager
-def whole_folder(path: Path, ours: str) -> Iterator[Path]:
+def whole_folder(path: Path, own: re.Pattern[str]) -> Iterator[Path]:
     """Yield a temporary folder beside `path` that takes its place when the block ends well.
 
-    A folder that is there already is replaced only if each file in it matches the pattern
-    `ours`, that is, if an earlier run wrote it.
+    A folder that is there already is replaced only if all in it are files whose names match
+    `own`, that is, if an earlier run wrote them.
     """
-    _check_replaceable(path, ours)
+    check_folder(path, own)
     with _part(path, Path.mkdir) as part:
         yield part
-        _check_replaceable(path, ours)
+        check_folder(path, own)
         _swap(part, path.resolve())
-
-
-def _check_replaceable(path: Path, ours: str) -> None:
-    if path.is_file():
-        raise StepError(f"expected a folder name to write to, found the file {path}")
-    foreign: list[Path] = []
-    # Another run may be putting its own folder in this one's place.
-    with suppress(FileNotFoundError):
-        foreign = [entry for entry in path.glob("*") if not entry.match(ours)]
-    if foreign:
-        raise StepError(
-            f"expected a new folder, or one that holds {ours} only, found {foreign[0].name} in "
-            f"{path}; choose another output"
-        )
 
 
 def _swap(part: Path, path: Path) -> None:
@@ -85,78 +72,44 @@ def _swap(part: Path, path: Path) -> None:
 @contextmanager
 def _part(path: Path, create: Callable[[Path], None]) -> Iterator[Path]:
     place = path.resolve()
-    try:
+
+    def new() -> Path:
+        part = _beside(place)
+        create(part)
+        return part
+
+    with output_errors(path):
         place.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(place)
-        part, lock = _create_locked(place, create)
+        sweep(_left(place))
+        part, lock = create_locked(new)
+        try:
+            yield part
+        finally:
+            remove(part)
+            os.close(lock)
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Say in one line that an output could not be written, and why, if the block says so."""
+    try:
+        yield
     except OSError as error:
         raise StepError(
-            f"expected to write {path}, found {error.strerror}; choose another output"
+            f"could not write {path}: {error.strerror or error}; nothing was left there"
         ) from error
-    try:
-        yield part
-    except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        _remove(part)
-        os.close(lock)
-
-
-def unwritable(path: Path, error: OSError) -> StepError:
-    """Say in one line that an output could not be written, and why."""
-    return StepError(f"could not write {path}: {error.strerror or error}; nothing was left there")
 
 
 def _beside(place: Path) -> Path:
     return place.with_name(f".{place.name}.{secrets.token_hex(4)}{PART}")
 
 
-def _create_locked(place: Path, create: Callable[[Path], None]) -> tuple[Path, int]:
-    while True:
-        part = _beside(place)
-        create(part)
-        # Another run may sweep it away before it is locked.
-        try:
-            lock = os.open(part, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        if _lock(lock) and part.exists():
-            return part, lock
-        os.close(lock)
-
-
-def _sweep(place: Path) -> None:
-    for left in place.parent.glob(f".{glob.escape(place.name)}.*{PART}"):
-        with suppress(FileNotFoundError, PermissionError):
-            lock = os.open(left, os.O_RDONLY)
-            try:
-                if _lock(lock):
-                    _remove(left)
-            finally:
-                os.close(lock)
-
-
-def _remove(part: Path) -> None:
-    if part.is_dir():
-        shutil.rmtree(part, ignore_errors=True)
-    else:
-        part.unlink(missing_ok=True)
-
-
-if sys.platform == "win32":
-
-    def _lock(descriptor: int) -> bool:
-        # An open file cannot be deleted there, so sweeping away a living writer's fails anyway.
-        return True
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+def _left(place: Path) -> list[Path]:
+    name = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}{re.escape(PART)}")
+    # Who may write to a folder need not be able to list it.
+    with suppress(PermissionError):
+        return [path for path in place.parent.iterdir() if name.fullmatch(path.name)]
+    return []
 
 
 def is_folder(path: Path) -> bool:

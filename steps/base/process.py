@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from types import TracebackType
@@ -14,11 +15,27 @@ def begin_imports() -> None:
 
     Ctrl-C during them shows one line. The garbage collector rests until `end_imports`.
     """
+    fill_closed_streams()
     gc.disable()
     sys.excepthook = _one_line_if_interrupted
-    # Before MLflow: skops, which reads models, looks for each function of numpy and scipy in every
-    # module loaded so far, in order; with scikit-learn's modules first it finds them soon.
+    # Before MLflow: skops 0.16, which reads models, looks for each function of numpy and scipy in
+    # every module loaded so far, in order; with scikit-learn's modules first it finds them soon.
     import sklearn.base  # noqa: F401
+
+
+def fill_closed_streams() -> None:
+    """Open what was closed of the standard streams (`2>&-`), so that no file takes its number.
+
+    What a library writes to standard error would else go into a database, say.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def end_imports() -> None:

@@ -5,43 +5,55 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from steps.data.schema import Schema
 
 # Ten bins of equal weight are the usual ones of the population stability index.
 BINS = 10
+# As many values of a category are told apart; the others are the rest.
+MOST_VALUES = 50
 
 
-def profile(train: pd.DataFrame, rows_test: int, schema: Schema) -> dict[str, Any]:
-    """Summarise the training rows: classes, and per feature its missing share, range and bins.
+def profile(train: pa.Table, rows_test: int, schema: Schema) -> dict[str, Any]:
+    """Summarise the training rows: the target, and per feature its missing share and values.
 
-    The bins are (e[i-1], e[i]], cut at the deciles of the values present; a feature with few
-    different values has fewer bins.
+    The bins of a number are (e[i-1], e[i]], cut at the deciles of the values present; a feature
+    with few different values has fewer bins. A category has the number of rows of its most
+    frequent values, and of all others together.
     """
-    counts = train[schema.target].value_counts()
-    return {
+    target = train.column(schema.target)
+    summary: dict[str, Any] = {
         "rows": len(train),
         "rows_test": rows_test,
         "target": schema.target,
-        "classes": {str(label): int(counts.get(label, 0)) for label in schema.classes},
-        "features": {
-            name: _feature(train[name].to_numpy(), missing_values(train, schema, name))
-            for name in schema.features
-        },
+        "classes": {},
     }
+    if schema.classes:
+        counts = {each["values"]: each["counts"] for each in pc.value_counts(target).to_pylist()}
+        summary["classes"] = {str(label): counts.get(label, 0) for label in schema.classes}
+    else:
+        values = target.to_numpy()
+        summary["target_values"] = _number(values, np.isnan(values))
+    summary["features"] = {
+        name: _category(train.column(name))
+        if name in schema.categories
+        else _number(train.column(name).to_numpy(), missing_values(train, schema, name))
+        for name in schema.features
+    }
+    return summary
 
 
-def missing_values(frame: pd.DataFrame, schema: Schema, name: str) -> np.ndarray:
-    """Mark the rows in which a feature is missing: NaN, or 0 where zeros mean missing."""
-    values = frame[name].to_numpy()
-    missing: np.ndarray = np.isnan(values)
-    return missing | (values == 0) if name in schema.zero_as_missing else missing
+def missing_values(table: pa.Table, schema: Schema, name: str) -> np.ndarray:
+    """Mark the rows in which a feature is missing: null, or 0 where zeros mean missing."""
+    column = table.column(name)
+    missing: np.ndarray = column.is_null(nan_is_null=True).to_numpy()
+    return missing | (column.to_numpy() == 0) if name in schema.zero_as_missing else missing
 
 
-def _feature(values: np.ndarray, missing: np.ndarray) -> dict[str, Any]:
+def _number(values: np.ndarray, missing: np.ndarray) -> dict[str, Any]:
     present = values[~missing]
     edges = np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1]))
     counts = np.bincount(np.searchsorted(edges, present), minlength=len(edges) + 1)
@@ -53,4 +65,16 @@ def _feature(values: np.ndarray, missing: np.ndarray) -> dict[str, Any]:
         "max": float(present.max()),
         "edges": edges.tolist(),
         "counts": counts.tolist(),
+    }
+
+
+def _category(column: pa.ChunkedArray) -> dict[str, Any]:
+    counts = pc.value_counts(column.drop_null()).to_pylist()
+    pairs = [(each["values"], each["counts"]) for each in counts]
+    pairs.sort(key=lambda pair: (-pair[1], pair[0]))
+    return {
+        "missing": column.null_count / len(column),
+        "different": len(pairs),
+        "values": dict(pairs[:MOST_VALUES]),
+        "rest": sum(count for _, count in pairs[MOST_VALUES:]),
     }

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from steps.base import shapes
+from steps.base.errors import StepError, first_line
 from steps.data.values import TextRules
 
 Label = bool | int | str
+_LISTS = ("features", "classes", "zero_as_missing", "categories", "many_valued", "booleans")
 BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 
 
@@ -33,8 +36,9 @@ class DateColumn:
 class Schema:
     """Columns and classes of one prepared data set.
 
-    `features` are the model's input, in training order: numbers (booleans are 0 and 1), but for
-    the `categories`, which are text; `many_valued` are the categories with many values. `classes`
+    `features` are the model's input, in training order: numbers (the `booleans` are 0 and 1), but
+    for the `categories`, which are text; `many_valued` are those with many values. `group` is a
+    column that is no feature: rows of one group belong on one side of any split. `classes`
     is () where numbers are predicted, else the classes in sort order, the positive one last if
     there are two. `delimiter`, `encoding` and `rules` tell how the table's text was read, so that
     new data is read the same way.
@@ -48,7 +52,9 @@ class Schema:
     encoding: str = "auto"
     categories: tuple[str, ...] = ()
     many_valued: tuple[str, ...] = ()
+    booleans: tuple[str, ...] = ()
     dates: tuple[DateColumn, ...] = ()
+    group: str = ""
     rules: TextRules = field(default_factory=TextRules)
 
     @property
@@ -77,23 +83,40 @@ class Schema:
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
         """Build a schema from what `dataclasses.asdict` or the JSON text gives.
 
-        What an earlier version of the project did not write has its default.
+        What an earlier version of the project did not write has its default. Raises StepError if
+        the content has another shape.
         """
-        lists: dict[str, Any] = {
-            name: tuple(content[name])
-            for name in ("features", "classes", "zero_as_missing", "categories", "many_valued")
-            if name in content
-        }
+        shapes.check(cls, content, "schema")
+        lists: dict[str, Any] = {name: tuple(content[name]) for name in _LISTS if name in content}
         plain: dict[str, Any] = {
-            name: content[name] for name in ("target", "delimiter", "encoding") if name in content
+            name: content[name]
+            for name in ("target", "delimiter", "encoding", "group")
+            if name in content
         }
         dates = tuple(
             DateColumn(date["name"], tuple(date["parts"])) for date in content.get("dates", ())
         )
         rules = TextRules.from_dict(content["rules"]) if "rules" in content else TextRules()
-        return cls(**lists, **plain, dates=dates, rules=rules)
+        schema = cls(**lists, **plain, dates=dates, rules=rules)
+        _check(schema)
+        return schema
 
     @classmethod
     def from_json(cls, text: str) -> Schema:
         """Read what `to_json` wrote."""
-        return cls.from_dict(json.loads(text))
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StepError(
+                f"expected a schema in JSON, found none ({first_line(error)})"
+            ) from error
+        return cls.from_dict(content)
+
+
+def _check(schema: Schema) -> None:
+    if not schema.features or len(set(schema.features)) < len(schema.features):
+        raise StepError("expected different names as features of the schema, found others")
+    if len(schema.classes) == 1 or len(set(map(repr, schema.classes))) < len(schema.classes):
+        raise StepError("expected no class or different ones in the schema, found others")
+    if len(schema.delimiter) != 1:
+        raise StepError("expected one character as delimiter of the schema, found another text")

@@ -13,6 +13,7 @@ import fsspec
 from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import whole_file
 from steps.base.parsers import text
+from steps.base.secrets import masked
 
 # Of Linux, and no less than those of other systems.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
@@ -49,6 +50,14 @@ def local_path(location: str) -> Path | None:
     return Path(unquote(urlsplit(location).path)) if kind == "file" else None
 
 
+def start_of_relative(location: str) -> str:
+    """Say where relative paths start, if the location is one: `mlflow run` chooses the folder."""
+    path = local_path(location)
+    if path is None or path.is_absolute():
+        return ""
+    return f" (relative paths start at {Path.cwd()})"
+
+
 def fetch(location: str, folder: Path) -> Path:
     """Give a local file with the content of a path or URI.
 
@@ -60,8 +69,7 @@ def fetch(location: str, folder: Path) -> Path:
         return _download(location, folder)
     if not path.exists():
         raise Unreadable(
-            f"expected a file at {location}, found nothing there "
-            f"(relative paths start at {Path.cwd()})"
+            f"expected a file at {location}, found nothing there{start_of_relative(location)}"
         )
     if not path.is_file():
         raise StepError(f"expected a file at {location}, found a folder")
@@ -75,7 +83,7 @@ def _download(location: str, folder: Path) -> Path:
     if target.exists():
         return target
     # fsspec raises ImportError for a scheme whose library is missing, ValueError for an unknown
-    # one, and each file system its own OSError beyond that.
+    # one, and the library of each file system errors of its own.
     try:
         with (
             fsspec.open(location, "rb") as source,
@@ -83,11 +91,32 @@ def _download(location: str, folder: Path) -> Path:
             copy.open("wb") as file,
         ):
             shutil.copyfileobj(source, file)
-    except (ImportError, ValueError, OSError) as error:
-        raise Unreadable(
-            f"could not read {without_query(location)}: {first_line(error)}"
-        ) from error
+    except Exception as error:
+        raise unreadable(location, error) from error
     return target
+
+
+def unreadable(location: str, error: BaseException) -> StepError:
+    """Say in one line why a URI cannot be read: not there, refused, or no connection."""
+    if isinstance(error, StepError):
+        return error
+    shown = masked(without_query(location))
+    # fsspec calls every failure of HTTP a missing file, and keeps what it was as the cause.
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    status = getattr(cause, "status", None)
+    reason = masked(first_line(error))
+    if isinstance(cause, PermissionError) or status in (401, 403):
+        why = f"HTTP {status}" if status else reason
+        reason = f"access is refused ({why}); check the login, it may have expired"
+    elif isinstance(cause, FileNotFoundError) or status == 404:
+        reason = "there is nothing at this address"
+    elif isinstance(cause, ConnectionError | TimeoutError) or hasattr(cause, "os_error"):
+        reason = f"no connection ({masked(first_line(cause))})"
+    elif status:
+        reason = f"the server answered HTTP {status}"
+    return Unreadable(f"could not read {shown}: {reason}")
 
 
 def without_query(location: str) -> str:

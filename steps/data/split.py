@@ -1,91 +1,144 @@
-"""The split into training and test rows, and the files that hold it."""
+"""The split into training and test rows."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
+import pyarrow.compute as pc
 
 from steps.base.errors import StepError
-from steps.base.record import Record, metric_name
-from steps.data.profile import missing_values, profile
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from steps.data.schema import Label, Schema
 
-    from steps.data.schema import Schema
+RANDOM, TIME, GROUP = "random", "time", "group"
 
-DATA = "data"
-TRAIN, TEST, SCHEMA, PROFILE = "train.parquet", "test.parquet", "schema.json", "profile.json"
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are held out: at random, the newest by a column, or whole groups of a column."""
+
+    kind: str = RANDOM
+    column: str = ""
+
+
+AT_RANDOM = Split()
+
+
+def parse_split(value: str) -> Split:
+    """Read the parameter `split`."""
+    kind, _, column = value.partition(":")
+    if value != RANDOM and (kind not in (TIME, GROUP) or not column.strip()):
+        raise ValueError(f"{RANDOM}, {TIME}:<column> or {GROUP}:<column>")
+    return Split(kind, column)
 
 
 def split(
-    frame: pd.DataFrame, schema: Schema, test_size: float, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split the rows, stratified by class; both parts keep the order of the table."""
-    # batch_score reads what was split, and its start need not wait for this.
-    from sklearn.model_selection import train_test_split
+    table: pa.Table,
+    schema: Schema,
+    test_size: float,
+    seed: int,
+    order: np.ndarray | None = None,
+) -> tuple[pa.Table, pa.Table]:
+    """Split the rows into those to train on and those held out; both keep the table's order.
 
-    rows = np.arange(len(frame))
-    try:
-        train, test = train_test_split(
-            rows, test_size=test_size, random_state=seed, stratify=frame[schema.target]
-        )
-    except ValueError as error:
-        raise _too_few(frame, test_size, str(error)) from error
-    parts = frame.iloc[np.sort(train)], frame.iloc[np.sort(test)]
-    # scikit-learn is content if a part is left without a rare class.
-    for label in schema.classes:
-        for name, part in zip(("training", "held-out"), parts, strict=True):
-            if not (part[schema.target] == label).any():
-                raise _too_few(frame, test_size, f"no {name} row is {schema.target}={label}")
-    _check_present(parts[0], schema)
+    Rows are drawn stratified by class; with a group in the schema, whole groups are drawn; with
+    an `order`, the rows with its largest values are held out.
+    """
+    if order is not None:
+        held_out = _newest(order, test_size)
+    elif schema.group:
+        held_out = _groups(table.column(schema.group), test_size, seed)
+    else:
+        held_out = _drawn(table, schema, test_size, seed)
+    parts = table.filter(pa.array(~held_out)), table.filter(pa.array(held_out))
+    check_classes(parts, schema, test_size)
     return parts
 
 
-def _too_few(frame: pd.DataFrame, test_size: float, reason: str) -> StepError:
+def _drawn(table: pa.Table, schema: Schema, test_size: float, seed: int) -> np.ndarray:
+    # batch_score reads what was split, and its start need not wait for this.
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(len(table))
+    labels = table.column(schema.target).to_numpy() if schema.classes else None
+    try:
+        _, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=labels)
+    except ValueError as error:
+        raise _too_few(len(table), test_size, _reason(table, schema, str(error))) from error
+    return _mask(test, len(table))
+
+
+def _reason(table: pa.Table, schema: Schema, reason: str) -> str:
+    """Name the classes that scikit-learn only counts."""
+    counts = pc.value_counts(table.column(schema.target)) if schema.classes else pa.array([])
+    rare = [str(each["values"]) for each in counts.to_pylist() if each["counts"] < 2]
+    if not rare:
+        return reason
+    more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+    return (
+        f"only one row is {schema.target}={', '.join(rare[:5])}{more}; join such classes with "
+        "others or leave their rows out"
+    )
+
+
+def _mask(rows: np.ndarray, count: int) -> np.ndarray:
+    mask = np.zeros(count, dtype=bool)
+    mask[rows] = True
+    return mask
+
+
+def _newest(order: np.ndarray, test_size: float) -> np.ndarray:
+    """Mark the newest rows: at least `test_size` of them, and all that are as new as one."""
+    count = math.ceil(test_size * len(order))
+    oldest = np.partition(order, len(order) - count)[len(order) - count]
+    held_out: np.ndarray = order >= oldest
+    if held_out.all():
+        raise StepError(
+            f"parameter split: expected rows older than the newest {count:,} of {len(order):,}, "
+            "found none; hold out less (-P test_size)"
+        )
+    return held_out
+
+
+def _groups(column: pa.ChunkedArray, test_size: float, seed: int) -> np.ndarray:
+    """Mark whole groups, drawn one by one as long as `test_size` of the rows has room for them."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    sizes = np.bincount(codes)
+    if len(sizes) < 2:
+        raise StepError(f"parameter split: expected at least two groups, found {len(sizes)}")
+    room = test_size * len(codes)
+    drawn = np.random.default_rng(seed).permutation(len(sizes))
+    chosen = np.zeros(len(sizes), dtype=bool)
+    for group in drawn:
+        if sizes[group] <= room:
+            chosen[group] = True
+            room -= sizes[group]
+    if not chosen.any():
+        chosen[np.argmin(sizes)] = True
+    held_out: np.ndarray = chosen[codes]
+    return held_out
+
+
+def _too_few(rows: int, test_size: float, reason: str) -> StepError:
     return StepError(
-        f"expected enough rows of both classes to hold out test_size={test_size:g} of "
-        f"{len(frame)} rows: {reason}"
+        f"expected enough rows of each class to hold out test_size={test_size:g} of "
+        f"{rows} rows: {reason}"
     )
 
 
-def _check_present(train: pd.DataFrame, schema: Schema) -> None:
-    empty = [name for name in schema.features if missing_values(train, schema, name).all()]
-    if not empty:
-        return
-    names = ", ".join(name or "a column without a name" for name in empty)
-    nameless = " (does the header end with a delimiter?)" if "" in empty else ""
-    raise StepError(
-        f"expected some value of each feature in the training rows, found none of "
-        f"{names}{nameless}; leave the column out of the table"
-    )
-
-
-def write_split(
-    train: pd.DataFrame, test: pd.DataFrame, schema: Schema, folder: Path
-) -> tuple[Path, ...]:
-    """Write both parts, the schema and the profile to `folder`."""
-    for name, part in ((TRAIN, train), (TEST, test)):
-        table = pa.Table.from_pandas(part, preserve_index=False)
-        # Without pandas' own metadata the bytes depend on the values only.
-        pa.parquet.write_table(table.replace_schema_metadata(None), folder / name)
-    (folder / SCHEMA).write_text(schema.to_json() + "\n", encoding="utf-8")
-    summary = profile(train, len(test), schema)
-    (folder / PROFILE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    return tuple(folder / name for name in (TRAIN, TEST, SCHEMA, PROFILE))
-
-
-def record(frame: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> Record:
-    """Decide the metrics of a preprocess run; `missing.<column>` counts rows of the table."""
-    missing = {
-        metric_name(f"missing.{name}"): float(missing_values(frame, schema, name).sum())
-        for name in schema.features
-    }
-    positive = frame[schema.target].to_numpy() == schema.positive
-    counts = {"rows": len(frame), "rows_train": len(train), "rows_test": len(test)}
-    return Record(metrics={**counts, "positive_rate": float(positive.mean()), **missing})
+def check_classes(parts: tuple[pa.Table, pa.Table], schema: Schema, test_size: float) -> None:
+    """Raise a StepError if a part has no row, or none of some class: then it cannot be scored."""
+    rows = len(parts[0]) + len(parts[1])
+    for name, part in zip(("training", "held-out"), parts, strict=True):
+        there: set[Label] = set(pc.unique(part.column(schema.target)).to_pylist())
+        for label in schema.classes:
+            if label not in there:
+                raise _too_few(rows, test_size, f"no {name} row is {schema.target}={label}")
+        if not len(part):
+            raise _too_few(rows, test_size, f"no {name} row is left")

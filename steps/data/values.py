@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,20 +13,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from steps.base.parsers import AUTO, NONE
+from steps.data.texts import (
+    BOOLEANS,
+    LARGEST,
+    as_plain_number,
+    encode,
+    is_text,
+    parse_numbers,
+    short,
+)
+
 if TYPE_CHECKING:
     from steps.data.schema import Label
 
-# The forest computes in float32: what does not fit there is no number to it.
-LARGEST = float(np.finfo(np.float32).max)
-# What pandas and Arrow take for a missing value.
+# What stands for a missing value: what pandas and Arrow take for one, and what spreadsheets,
+# databases and old tables write. An empty or blank cell is always missing.
 MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    *("?", "-", ".", "#DIV/0!", r"\N"),
 )
-BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
 # As many digits as always fit into 64 bits; pandas writes whole numbers with .0 where some are
 # missing.
 _WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
@@ -35,18 +43,38 @@ _WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
 class TextRules:
     """How the text of a cell is read, after white space around it is taken away.
 
-    `missing` are the texts that stand for a missing value.
+    `missing` are the texts that stand for a missing value, as written; where one is a number,
+    all that equals it is missing. `decimal` is the decimal mark; thousands may be separated by
+    the other one, an apostrophe or a space.
     """
 
     missing: tuple[str, ...] = MISSING
+    decimal: str = "."
+
+    @cached_property
+    def missing_numbers(self) -> tuple[float, ...]:
+        """The numbers that stand for a missing value."""
+        plain = (as_plain_number(text, self.decimal) for text in self.missing)
+        return tuple(float(text) for text in plain if text)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TextRules:
         """Build the rules from what `dataclasses.asdict` or its JSON text gives."""
-        return cls(missing=tuple(content["missing"]))
+        return cls(tuple(content["missing"]), content.get("decimal", "."))
 
 
 DEFAULT = TextRules()
+
+
+def parse_missing(value: str) -> tuple[str, ...]:
+    """Read the parameter `missing`: texts separated by commas; `auto` are those of `MISSING`."""
+    if value.strip().lower() == NONE:
+        return ("",)
+    given = [text.strip() for text in value.split(",")]
+    if not all(given):
+        raise ValueError("texts separated by commas, auto among them or not, or none")
+    codes = [MISSING if text == AUTO else (text,) for text in given]
+    return tuple(dict.fromkeys(("", *chain.from_iterable(codes))))
 
 
 def convert_options(
@@ -57,6 +85,7 @@ def convert_options(
         column_types=dict(types),
         include_columns=only,
         null_values=rules.missing,
+        decimal_point=rules.decimal,
         strings_can_be_null=False,
     )
 
@@ -68,7 +97,7 @@ def holds_numbers(kind: pa.DataType) -> bool:
     """Tell whether a column of this type may hold numbers: text may, a date may not."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    allowed = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, _is_text)
+    allowed = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, is_text)
     return any(is_kind(kind) for is_kind in (*allowed, pa.types.is_boolean, pa.types.is_null))
 
 
@@ -80,15 +109,22 @@ def numbers(
     What is not a number that the forest can take is returned apart: its position and what is
     wrong with it.
     """
+    if is_text(column.type):
+        return _from_text(column, name, rules)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if _is_text(column.type):
-        return _from_text(column, name, rules)
-    floats = _as_floats(column)
+    floats = without_codes(as_floats(column), rules)
     if fits(floats):
         return floats, {}
     too_large = np.flatnonzero(np.abs(floats) > LARGEST)
     return floats, {int(row): _too_large(name, floats[row]) for row in too_large}
+
+
+def without_codes(floats: np.ndarray, rules: TextRules) -> np.ndarray:
+    """Replace by NaN the numbers that stand for a missing value (-999, say)."""
+    if not rules.missing_numbers:
+        return floats
+    return np.where(np.isin(floats, rules.missing_numbers), np.nan, floats)
 
 
 def fits(column: np.ndarray) -> bool:
@@ -102,60 +138,52 @@ def fits(column: np.ndarray) -> bool:
 def _from_text(
     column: pa.Array | pa.ChunkedArray, name: str, rules: TextRules
 ) -> tuple[np.ndarray, dict[int, str]]:
-    texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    # A column has far fewer different texts than rows, unless all is well with it.
+    codes, texts = encode(column)
+    floats, wrong = number_texts(texts, name, rules)
+    floats = np.append(floats, np.nan)[codes]
+    if not wrong:
+        return floats, {}
+    rows = np.flatnonzero(np.isin(codes, list(wrong)))
+    return floats, {int(row): wrong[codes[row]] for row in rows}
+
+
+def number_texts(texts: pa.Array, name: str, rules: TextRules) -> tuple[np.ndarray, dict[int, str]]:
+    """Turn trimmed texts into float64, as `numbers` does."""
     try:
-        floats = _as_floats(
-            pc.if_else(pc.is_in(texts, pa.array(rules.missing)), None, texts).cast(pa.float64())
-        )
-        if fits(floats):
-            return floats, {}
+        if rules.decimal == ".":
+            present = pc.if_else(pc.is_in(texts, pa.array(rules.missing)), None, texts)
+            floats = as_floats(present.cast(pa.float64()))
+            if fits(floats):
+                return without_codes(floats, rules), {}
     except pa.ArrowInvalid:
         # Some value is not a number to Arrow: look at each.
         pass
-    return _one_by_one([text or "" for text in texts.to_pylist()], name, frozenset(rules.missing))
-
-
-def _one_by_one(
-    texts: Sequence[str], name: str, missing: frozenset[str]
-) -> tuple[np.ndarray, dict[int, str]]:
-    floats = np.full(len(texts), np.nan)
-    wrong: dict[int, str] = {}
-    for position, text in enumerate(texts):
-        if not text or text in missing or _NAN.fullmatch(text):
-            continue
-        if text in BOOLEANS:
-            floats[position] = BOOLEANS[text]
-            continue
-        if not _NUMBER.fullmatch(text) and not _INFINITE.fullmatch(text):
-            wrong[position] = f"expected a number in column {name}, found {_short(text)!r}"
-            continue
-        floats[position] = float(text)
-        if abs(floats[position]) > LARGEST:
-            wrong[position] = _too_large(name, _short(text))
-    return floats, wrong
+    listed = [text or "" for text in texts.to_pylist()]
+    floats, wrong = parse_numbers(listed, frozenset(rules.missing), rules.decimal)
+    reasons = {
+        position: _too_large(name, short(listed[position]))
+        if is_number
+        else f"expected a number in column {name}, found {short(listed[position])!r}"
+        for position, is_number in wrong.items()
+    }
+    return without_codes(floats, rules), reasons
 
 
 def _too_large(name: str, value: object) -> str:
     return f"expected a finite number up to {LARGEST:.2g} in column {name}, found {value}"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _as_floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def as_floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Turn a column of numbers or booleans into float64, NaN for null."""
     floats: np.ndarray
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         # numpy converts whole numbers four times as fast as Arrow does.
         arguments = {"zero_copy_only": False} if isinstance(column, pa.Array) else {}
         floats = column.to_numpy(**arguments).astype(np.float64, copy=False)
     else:
-        floats = _as_floats(column.cast(pa.float64(), safe=False))
+        floats = as_floats(column.cast(pa.float64(), safe=False))
     return floats
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 # --- labels ----------------------------------------------------------------------------------
@@ -183,15 +211,16 @@ def label_texts(values: pa.Array | pa.ChunkedArray, kind: type) -> pa.Array | pa
 
 
 def class_of(values: pa.Array | pa.ChunkedArray, classes: tuple[Label, ...]) -> np.ndarray:
-    """Find the class of each value: 0 or 1, -1 for anything else (a missing one, say)."""
+    """Find the position of each value's class, -1 for anything else (a missing one, say)."""
     texts = label_texts(values, type(classes[0]))
-    spelled = [_spell(label) for label in classes]
+    spelled = [spell(label) for label in classes]
     positions = pc.fill_null(pc.index_in(texts, value_set=pa.array(spelled)), -1)
-    classes_of: np.ndarray = positions.to_numpy().astype(np.int8)
+    classes_of: np.ndarray = positions.to_numpy().astype(np.int16)
     return classes_of
 
 
-def _spell(label: Label) -> str:
+def spell(label: Label) -> str:
+    """Write a label as `label_texts` does."""
     return str(label).lower() if isinstance(label, bool) else str(label).strip()
 
 

@@ -87,16 +87,10 @@ def difference(
 
 
 def resamples(rows: int) -> str:
-    """Say what intervals of so many rows rest on."""
-    if rows > bounded.EXACT_ROWS:
-        return (
-            "the variance of each score over the held-out rows within their class (DeLong's for "
-            "ROC AUC), PR AUC by stratified bootstrap resamples of groups of rows"
-        )
+    """Say how many resamples intervals of so many rows rest on."""
     # Equal rows are drawn as one, so there may be fewer to draw from, and more resamples.
     fewest = _count(rows)
-    count = f"{RESAMPLES:,}" if fewest == RESAMPLES else f"{fewest:,} to {RESAMPLES:,}"
-    return f"{count} stratified bootstrap resamples of the held-out rows"
+    return f"{RESAMPLES:,}" if fewest == RESAMPLES else f"{fewest:,} to {RESAMPLES:,}"
 
 
 def _cells(truth: np.ndarray, *probabilities: np.ndarray) -> _Cells:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steps.model import bootstrap
+from steps.data.schema import BINARY, REGRESSION
+from steps.model.baselines import TITLES, fit_baselines
 from steps.model.bootstrap import Interval
+from steps.model.conformal import Conformal, conformal
+from steps.model.details import (
+    BinaryDetails,
+    Details,
+    MulticlassDetails,
+    RegressionDetails,
+    Spread,
+    class_scores,
+    search_folds,
+)
 from steps.model.fitted_search import SearchSummary, summarize_search
-from steps.model.importances import Importances, importances
+from steps.model.importances import importances
 from steps.model.metrics import DEFAULT_THRESHOLD, scores
-from steps.model.task import BASELINE_TITLES, LOGISTIC, task_of
+from steps.model.task import Task, task_of
 from steps.model.threshold import Curves, Rule, choose_threshold, curves, joined, out_of_fold
 
 if TYPE_CHECKING:
@@ -29,8 +40,9 @@ if TYPE_CHECKING:
 class Trained:
     """A model, the tables it was trained on and is tested on, and how it was searched for.
 
-    `cv_results` is scikit-learn's `cv_results_`; `metric` the score that chose the model.
-    `unseen` are the search's predictions of each fold's rows, if it has kept them.
+    `cv_results` is scikit-learn's `cv_results_`; `metric` the scorer that chose the model. Rows of
+    one of the `groups` of the training rows are in one fold. `unseen` are the search's predictions
+    of each fold's rows, if it has kept them.
     """
 
     estimator: Pipeline
@@ -41,63 +53,76 @@ class Trained:
     metric: str
     cv_folds: int
     seed: int
+    groups: np.ndarray | None = None
     unseen: tuple[np.ndarray, ...] | None = None
+
+    @cached_property
+    def task(self) -> Task:
+        """The kind of target."""
+        return task_of(self.schema, self.seed)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A model's probabilities of the held-out rows, its threshold, and its scores."""
+    """A model's predictions of the held-out rows, and its scores.
+
+    `predicted` is what the metrics take: the probability of the positive class (rows,), of each
+    class (rows, classes), or numbers (rows,). `threshold` means something for two classes only.
+    """
 
     title: str
-    probability: np.ndarray
+    predicted: np.ndarray
     threshold: float
     scores: Mapping[str, Interval]
 
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and deviation of a score over the folds."""
-
-    mean: float
-    std: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} ± {self.std:.3f}"
-
-
-@dataclass(frozen=True)
-class Details:
-    """What only the report needs.
-
-    `folds` has every metric's score over the folds, with decisions at the model's threshold.
-    """
-
-    folds: Mapping[str, Spread]
-    cross_validated: Curves
-    held_out: Curves
-    importances: Importances
+    @property
+    def probability(self) -> np.ndarray:
+        """The predictions, where they are probabilities."""
+        return self.predicted
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """All that is known about one trained model on its held-out rows.
 
-    `gain` is the model's ROC AUC less that of the logistic regression, on the same rows.
+    `truth` is what the metrics take: whether a row is positive, the position of its class, or its
+    number. The `simple` baseline is the linear one; `gain` is the model's score `main` (ROC AUC,
+    or R²) less that of the simple one, on the same rows. `rule` gave the threshold. A regression
+    has a `conformal`.
     """
 
+    task: Task
     truth: np.ndarray
-    classes: tuple[Label, ...]
     model: Scored
     baselines: Mapping[str, Scored]
+    simple: str
     gain: Interval
     rule: Rule
     search: SearchSummary
+    conformal: Conformal | None
     details: Details | None
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """The classes in sort order; none where numbers are predicted."""
+        return self.task.classes
+
+    @property
+    def main(self) -> str:
+        """The metric of `gain` and of the baselines."""
+        return self.task.main
 
     @property
     def threshold(self) -> float:
         """The probability from which a row is decided positive."""
         return self.model.threshold
+
+    @property
+    def interval_coverage(self) -> float | None:
+        """The share of the held-out rows within their prediction interval of level 0.9."""
+        if self.conformal is None:
+            return None
+        return self.conformal.coverage(self.truth, self.model.predicted)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -108,7 +133,9 @@ class Evaluation:
             logged[f"test_{name}_low"] = interval.low
             logged[f"test_{name}_high"] = interval.high
         for name, baseline in self.baselines.items():
-            logged[f"baseline_{name}_roc_auc"] = baseline.scores["roc_auc"].value
+            logged[f"baseline_{name}_{self.main}"] = baseline.scores[self.main].value
+        if self.interval_coverage is not None:
+            logged["test_interval_coverage"] = self.interval_coverage
         return logged
 
 
@@ -117,19 +144,17 @@ class OutOfFold:
     """Predictions of the training rows, each by a model that was fitted without its fold."""
 
     truth: np.ndarray
-    probability: np.ndarray
+    predicted: np.ndarray
     members: list[np.ndarray]
 
     @cached_property
     def curves(self) -> Curves:
-        """Score the decisions at each threshold, over all rows."""
-        return curves(self.truth, self.probability)
+        """Score the decisions between two classes at each threshold, over all rows."""
+        return curves(self.truth, self.predicted)
 
     def scores(self, threshold: float) -> dict[str, Spread]:
         """Score each fold on its own; at 0.5 these are the search's scores of the candidate."""
-        folds = [
-            scores(self.truth[rows], self.probability[rows], threshold) for rows in self.members
-        ]
+        folds = [scores(self.truth[rows], self.predicted[rows], threshold) for rows in self.members]
         values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
         return {name: Spread(float(v.mean()), float(v.std())) for name, v in values.items()}
 
@@ -137,64 +162,82 @@ class OutOfFold:
 def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
     """Score the model and two baselines on the held-out rows.
 
-    `rule` gives or chooses the threshold. Without `details` only what metrics and gate need is
-    computed.
+    `rule` gives or chooses the threshold between two classes. Without `details` only what metrics
+    and gate need is computed.
     """
-    schema, seed, task = trained.schema, trained.seed, task_of(trained.schema)
+    schema, seed, task = trained.schema, trained.seed, trained.task
     features = list(schema.features)
-    train_labels = trained.train[schema.target].to_numpy()
-    test_labels = trained.test[schema.target].to_numpy()
-    truth = task.truth(test_labels)
+    truth = task.truth(trained.test[schema.target].to_numpy())
 
     # Fits a model for each fold: once, and only where it is asked for.
     unseen = cache(partial(_out_of_fold, trained))
     threshold = choose_threshold(rule, unseen().curves) if isinstance(rule, str) else rule
 
-    def scored(title: str, estimator: Pipeline, threshold: float) -> Scored:
-        probability = task.predict(estimator, trained.test[features])
-        intervals = task.intervals(truth, probability, threshold, seed)
-        return Scored(title, probability, threshold, intervals)
+    def scored(title: str, estimator: Any, threshold: float) -> Scored:
+        predicted = task.predict(estimator, trained.test[features])
+        return Scored(
+            title, predicted, threshold, task.intervals(truth, predicted, threshold, seed)
+        )
 
     model = scored(title(trained.estimator), trained.estimator, threshold)
-    fitted = task.fit_baselines(trained.estimator, trained.train[features], train_labels, seed)
+    fitted = fit_baselines(
+        schema, trained.train[features], trained.train[schema.target].to_numpy(), seed
+    )
     baselines = {
-        name: scored(BASELINE_TITLES[name], fitted[name], DEFAULT_THRESHOLD) for name in fitted
+        name: scored(TITLES[name], baseline, DEFAULT_THRESHOLD) for name, baseline in fitted.items()
     }
-    logistic = baselines[LOGISTIC]
+    simple = baselines[list(fitted)[-1]]
     return Evaluation(
+        task=task,
         truth=truth,
-        classes=schema.classes,
         model=model,
         baselines=baselines,
-        gain=bootstrap.difference(
-            "roc_auc",
+        simple=list(fitted)[-1],
+        gain=task.difference(
+            task.main,
             truth,
-            (model.probability, model.threshold),
-            (logistic.probability, logistic.threshold),
+            (model.predicted, model.threshold),
+            (simple.predicted, simple.threshold),
             seed,
         ),
         rule=rule,
         search=summarize_search(trained.cv_results, trained.metric, trained.cv_folds),
-        details=Details(
-            folds=unseen().scores(threshold),
-            cross_validated=unseen().curves,
-            held_out=curves(truth, model.probability),
-            importances=importances(trained.estimator, trained.test[features], test_labels, seed),
-        )
-        if details
-        else None,
+        conformal=None if schema.classes else conformal(unseen().truth, unseen().predicted),
+        details=_details(trained, truth, model, unseen) if details else None,
     )
 
 
+def _details(
+    trained: Trained, truth: np.ndarray, model: Scored, unseen: Callable[[], OutOfFold]
+) -> Details:
+    schema = trained.schema
+    rows = trained.test[list(schema.features)]
+    drops = importances(
+        trained.task, trained.estimator, rows, trained.test[schema.target].to_numpy(), trained.seed
+    )
+    if schema.task == BINARY:
+        return BinaryDetails(
+            folds=unseen().scores(model.threshold),
+            importances=drops,
+            cross_validated=unseen().curves,
+            held_out=curves(truth, model.predicted),
+        )
+    folds = search_folds(summarize_search(trained.cv_results, trained.metric, trained.cv_folds))
+    if schema.task == REGRESSION:
+        return RegressionDetails(folds, drops)
+    each, confusion = class_scores(truth, model.predicted, schema.classes)
+    return MulticlassDetails(folds, drops, each, confusion)
+
+
 def _out_of_fold(trained: Trained) -> OutOfFold:
-    task = task_of(trained.schema)
+    task = trained.task
     rows = trained.train[list(trained.schema.features)]
     labels = trained.train[trained.schema.target].to_numpy()
     # The folds of the search.
-    splits = task.splits(labels, trained.cv_folds)
+    splits = task.splits(labels, trained.cv_folds, trained.groups)
     return OutOfFold(
         truth=task.truth(labels),
-        probability=joined(trained.unseen, splits)
+        predicted=joined(trained.unseen, splits)
         if trained.unseen
         else out_of_fold(task, trained.estimator, rows, labels, splits),
         members=[members for _, members in splits],

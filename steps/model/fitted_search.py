@@ -32,7 +32,8 @@ UNSET = "default"
 
 def unfitted_search(work: Work, settings: SearchSettings) -> FittedSearch:
     """Describe the search as scikit-learn's own object: what autolog would have been given."""
-    common = {"scoring": work.task.scoring, "refit": settings.metric, "cv": settings.folds}
+    cv = work.task.cv(settings.folds, work.groups)
+    common = {"scoring": work.task.scoring, "refit": settings.metric, "cv": cv}
     if settings.search == "grid":
         return GridSearchCV(work.estimator, settings.grid, **common)
     if settings.search == "halving":
@@ -150,7 +151,7 @@ def refitted(
     started = time.time()
     _fit(search.best_estimator_, work, jobs)
     search.refit_time_ = time.time() - started
-    search.feature_names_in_ = search.best_estimator_.feature_names_in_
+    search.feature_names_in_ = work.features.columns.to_numpy(dtype=object)
     return search
 
 
@@ -209,10 +210,13 @@ def summarize_search(table: Mapping[str, Any], metric: str, folds: int) -> Searc
         for position, params in enumerate(table["params"])
     ]
     scored = tuple(one for one in candidates if np.isfinite(one.mean[metric]))
+    # Of halving only the last round is on all rows.
+    rounds = table.get("iter", [0] * len(candidates))
+    last = [one for one, number in zip(candidates, rounds, strict=True) if number == max(rounds)]
     return SearchSummary(
         metric=metric,
         folds=folds,
         candidates=scored,
-        best=max(scored, key=lambda one: one.mean[metric]),
+        best=max((one for one in scored if one in last), key=lambda one: one.mean[metric]),
         failed=len(candidates) - len(scored),
     )

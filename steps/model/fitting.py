@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from steps.model.candidates import unfitted_pipelines
 from steps.model.fold_data import Fold, Folds, Work
 from steps.model.fold_scores import fold_scores
-from steps.model.grid import Candidate, SearchSettings, check_names, common_prefix
+from steps.model.grid import Candidate, SearchSettings, common_prefix
 from steps.model.growth import Answers, grow
-from steps.model.pipeline import build_pipeline
+from steps.model.pipeline import CLF
 from steps.model.prefixes import Group, groups
 from steps.model.task import task_of
 
@@ -81,17 +82,21 @@ Runner: TypeAlias = Callable[[Sequence[Step]], Sequence[list[FoldResult]]]
 
 
 def plan_work(
-    settings: SearchSettings, schema: Schema, features: pd.DataFrame, labels: np.ndarray
+    settings: SearchSettings,
+    schema: Schema,
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> Work:
-    """Plan a search of the pipeline's parameters on the training rows.
+    """Plan a search of the pipelines' parameters on the training rows.
 
-    Raises StepError for a parameter that the pipeline does not have, and for too few rows.
+    Rows of one of the `groups` (rows,) are in one fold. Raises StepError for too few rows.
     """
-    estimator, task = build_pipeline(schema, settings.seed), task_of(schema)
-    check_names(settings.grid, estimator.get_params())
-    task.check_folds(labels, settings.folds)
-    prefix = common_prefix(settings.grid, "clf")
-    return Work(estimator, features, labels, settings.folds, task, prefix, settings.seed)
+    families = unfitted_pipelines(settings.families, schema, settings.seed)
+    task = task_of(schema, settings.seed)
+    task.check_folds(labels, settings.folds, groups)
+    prefix = common_prefix(settings.grid, CLF)
+    return Work(families, features, labels, settings.folds, task, prefix, groups, settings.seed)
 
 
 def divide(work: Work, candidates: Mapping[int, Candidate], rows: int | None = None) -> list[Group]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
+from steps.model.candidates import candidate_pipeline, family_of
+from steps.model.folds import Split
 from steps.model.grid import Candidate
 from steps.model.growth import as_forest_reads
-from steps.model.prefixes import CLF, FORESTS
-from steps.model.task import Split, Task
+from steps.model.prefixes import FORESTS
+from steps.model.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,27 +36,32 @@ MOST_BYTES_KEPT = 500_000_000
 class Work:
     """What all candidates of a search share.
 
+    `families` are the unfitted pipelines by the name of their estimator; `estimator` is the first.
     `prefix` is that of the last step's parameters (`clf__`) if the candidates differ in no
     other step, else empty; `seed` draws the rows of a search that begins with few of them.
     """
 
-    estimator: Pipeline
+    families: Mapping[str, Pipeline]
     features: pd.DataFrame
     labels: np.ndarray
     folds: int
     task: Task
     prefix: str = ""
+    groups: np.ndarray | None = None
     seed: int = 0
+
+    @property
+    def estimator(self) -> Pipeline:
+        """The pipeline that stands for all in the description of the search."""
+        return next(iter(self.families.values()))
 
     def unfitted(self, candidate: Candidate) -> Pipeline:
         """Give a candidate's own unfitted pipeline."""
-        # A value may be an estimator: each fit gets its own, as in GridSearchCV.
-        own = clone(dict(candidate), safe=False)
-        return clone(self.estimator).set_params(**own)
+        return candidate_pipeline(candidate, self.families, self.task.classes)
 
     def splits(self) -> list[Split]:
         """List the rows of the folds."""
-        return self.task.splits(self.labels, self.folds)
+        return self.task.splits(self.labels, self.folds, self.groups)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Folds:
         if not self.are_kept(pipeline):
             return self._make(number, pipeline, rows, narrow)
         # The steps before the last one are those of the kind of estimator.
-        key = number, repr(candidate.get(CLF))
+        key = number, family_of(candidate, self.work.families)
         with self._making[number]:
             rows_kept, fold = self._kept.get(key, (rows, None))
             if fold is None or rows_kept != rows:
@@ -105,7 +112,8 @@ class Folds:
     def are_kept(self, pipeline: Pipeline) -> bool:
         """Whether candidates share the folds, and memory has room for them."""
         size = 4 if self._is_narrow(pipeline) else 8
-        bytes_kept = self.work.folds * self.work.features.size * size
+        values = len(self.work.families) * self.work.folds * self.work.features.size
+        bytes_kept = values * size
         return bool(self.work.prefix) and bytes_kept <= MOST_BYTES_KEPT
 
     def _is_narrow(self, pipeline: Pipeline) -> bool:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from steps.base.errors import StepError
 from steps.base.parsers import NONE
+from steps.model import class_metrics, metrics
 from steps.model.bootstrap import Interval
-from steps.model.metrics import LOWER_IS_BETTER, METRICS
+from steps.model.metrics import LOWER_IS_BETTER
 
-_SCORES = [f"test_{name}" for name in METRICS if name not in LOWER_IS_BETTER]
+# Those of any task. Errors are in the unit of the target and have no minimum: ask for R².
+_NAMES = dict.fromkeys([*metrics.METRICS, *class_metrics.METRICS, "r2"])
+_SCORES = [f"test_{name}" for name in _NAMES if name not in LOWER_IS_BETTER]
 # "Even the low end of its interval must reach the minimum" is the stricter thing to ask.
 GATE_METRICS = (*_SCORES, *(f"{name}_low" for name in _SCORES))
+
+if TYPE_CHECKING:
+    from steps.model.task import Task
 
 # The tag with the verdict; those with its figures begin with it.
 TAG = "gate"
@@ -37,6 +45,18 @@ def minimum(value: str) -> dict[str, float]:
             raise expected
         found[name] = least
     return found
+
+
+def check_names(minimums: Mapping[str, float], task: Task) -> None:
+    """Raise a StepError for a score that a task does not have."""
+    known = [f"test_{name}" for name in task.metrics]
+    for name in minimums:
+        if name.removesuffix("_low") not in known:
+            allowed = [one for one in _SCORES if one in known]
+            raise StepError(
+                f"parameter minimum: expected scores of {task.what} ({', '.join(allowed)}), "
+                f"found {name}"
+            )
 
 
 @dataclass(frozen=True)

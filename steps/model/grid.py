@@ -16,6 +16,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from steps.base.errors import StepError
 from steps.base.parsers import NONE
+from steps.model.estimators import FOREST
 
 # One grid, or several that are tried one after the other, as scikit-learn has it. A search that
 # learns takes ranges beside lists: {"low": 2, "high": 20}.
@@ -124,6 +125,11 @@ def is_range(said: Any) -> bool:
     return bool(all(map(math.isfinite, ends)) and lowest < said["low"] <= said["high"])
 
 
+def listed(values: Any) -> list[Any]:
+    """List a parameter's values: all that a grid has, or the ends of a range."""
+    return [values["low"], values["high"]] if isinstance(values, dict) else values
+
+
 def check_search(grid: Grid, search: str, n_iter: int) -> None:
     """Raise StepError for a search that would not end, and for values that do not go with it."""
     grids: Sequence[Mapping[str, Any]] = grid if isinstance(grid, list) else [grid]
@@ -143,8 +149,8 @@ def check_search(grid: Grid, search: str, n_iter: int) -> None:
         )
     for one in grids:
         for name, values in one.items():
-            known = values.values() if isinstance(values, dict) else values
-            most = max((v for v in known if isinstance(v, int | float)), default=0)
+            numbers = [one for one in listed(values) if isinstance(one, int | float)]
+            most = max(numbers, default=0)
             if name.endswith(TREES) and most > MOST_TREES:
                 raise StepError(f"{name}: expected at most {MOST_TREES:,} trees, found {most:,}")
 
@@ -175,7 +181,11 @@ def common_prefix(grid: Grid, step: str) -> str:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How to search: `search` is one of SEARCHES; the rest is named as in scikit-learn or train."""
+    """How to search: `search` is one of SEARCHES; the rest is named as in scikit-learn or train.
+
+    `metric` is the name of a scorer. With more than one of the `families`, `clf` of the grid
+    names them.
+    """
 
     grid: Grid
     search: str
@@ -183,6 +193,7 @@ class SearchSettings:
     seed: int
     metric: str
     folds: int
+    families: tuple[str, ...] = (FOREST,)
 
     def candidates(self) -> list[Candidate]:
         """List the candidates in scikit-learn's order: all, or `n_iter` drawn with `seed`.

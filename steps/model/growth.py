@@ -47,6 +47,10 @@ class Answers(BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
+    def fit(self, X: Any, y: Any = None) -> Answers:
+        """Learn nothing more; scikit-learn takes what has no `fit` for no estimator."""
+        return self
+
 
 class ClassAnswers(ClassifierMixin, Answers):  # type: ignore[misc]
     """Answers of a classifier.

@@ -59,6 +59,7 @@ class LocalExecutor:
         seconds_worth_threads: float = SECONDS_WORTH_THREADS,
     ) -> None:
         self._folds = Folds(work)
+        self._kinds = {type(pipeline[-1]) for pipeline in work.families.values()}
         self._jobs: int = effective_n_jobs(jobs)
         self._worth_workers, self._worth_threads = seconds_worth_workers, seconds_worth_threads
         self._done, self._seconds, self._seconds_of_fold = 0, 0.0, 0.0
@@ -110,9 +111,7 @@ class LocalExecutor:
     def _worth_starting(self, remaining: int) -> bool:
         if self._jobs == 1 or not self._done:
             return False
-        if type(self._folds.work.estimator[-1]) in HISTOGRAM and (
-            self._seconds_of_fold > SECONDS_OF_OWN_THREADS
-        ):
+        if self._kinds & set(HISTOGRAM) and self._seconds_of_fold > SECONDS_OF_OWN_THREADS:
             return False
         return remaining * self._seconds / self._done > self._worth_workers
 
@@ -143,7 +142,7 @@ class LocalExecutor:
         self._seconds_of_fold = alone = time.perf_counter() - started
         others = steps[1:]
         work = self._folds.work
-        free = type(work.estimator[-1]) in FORESTS and len(work.labels) >= ROWS_WORTH_THREADS
+        free = self._kinds <= set(FORESTS) and len(work.labels) >= ROWS_WORTH_THREADS
         if self._jobs == 1 or not free or alone < self._worth_threads or len(others) < self._jobs:
             return [*found, *map(self._step, others)]
         threads, started = ThreadPool(self._jobs), time.perf_counter()

@@ -24,7 +24,7 @@ METRICS = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy", "brier"
 LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
 # Those that a search computes for each candidate, and may be led by.
 SCORERS = ("roc_auc", "precision", "recall", "f1", "accuracy")
-_OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
 
 # The threshold of scikit-learn's `predict` where there are two classes.
 DEFAULT_THRESHOLD = 0.5
@@ -36,7 +36,7 @@ def scorers(positive: Hashable) -> dict[str, Any]:
     `zero_division=0` is what scikit-learn's own give as well, but with a warning for each fold.
     """
     made: dict[str, Any] = {name: get_scorer(name) for name in SCORERS}
-    for name, function in _OF_POSITIVE.items():
+    for name, function in OF_POSITIVE.items():
         made[name] = make_scorer(function, pos_label=positive, zero_division=0.0)
     return made
 

@@ -25,6 +25,7 @@ from sklearn.ensemble import (
 from sklearn.pipeline import Pipeline
 
 from steps.model.grid import Candidate
+from steps.model.pipeline import CLF
 
 FORESTS = (
     RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor
@@ -33,8 +34,6 @@ GRADIENT = (GradientBoostingClassifier, GradientBoostingRegressor)
 HISTOGRAM = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 # scikit-learn's HistGradientBoosting with early_stopping="auto" stops early above so many rows.
 AUTO_STOPS_ABOVE = 10_000
-# The last step of the pipeline.
-CLF = "clf"
 PLAIN = (str, int, float, bool, type(None))
 
 

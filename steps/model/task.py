@@ -1,43 +1,142 @@
-"""What training does differently for each kind of target; so far a target has two classes.
+"""What training does differently for each kind of target: two classes, more of them, numbers.
 
-Search and evaluation ask a task for folds, scorers, intervals and baselines: another kind of
-target is another class with these methods, chosen in `task_of`.
+Search, evaluation and duel ask a task for folds, scorers, predictions and intervals: another kind
+of target is another class with these methods, chosen in `task_of`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 
 from steps.base.errors import StepError
-from steps.model import bootstrap, metrics
+from steps.base.parsers import AUTO
+from steps.model import bootstrap, class_metrics, folds, metrics, number_metrics, row_bootstrap
+from steps.model.metrics import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from steps.data.schema import Label, Schema
+    from steps.model.bootstrap import Interval
+    from steps.model.folds import Split
 
-# Positions of the rows to fit on, and of those to test on.
-Split: TypeAlias = tuple[np.ndarray, np.ndarray]
-
-MAJORITY, LOGISTIC = "majority", "logistic"
-BASELINE_TITLES = {MAJORITY: "Majority class", LOGISTIC: "Logistic regression"}
+# Before the name of a scorer that is an error with its sign changed, as scikit-learn has it.
+NEGATIVE = "neg_"
 
 
 @dataclass(frozen=True)
-class BinaryTask:
-    """Tell two classes apart; the second one is the positive."""
+class Task(ABC):
+    """A kind of target; what is here holds for classes, and a regression overrides it.
+
+    `metrics` are those of the held-out rows, `main` the one that chooses the best candidate unless
+    another is named, `shown` those of the terminal. `seed` shuffles what is shuffled.
+    """
 
     classes: tuple[Label, ...]
+    seed: int
+    metrics: ClassVar[tuple[str, ...]]
+    main: ClassVar[str]
+    shown: ClassVar[tuple[str, ...]]
+
+    @property
+    @abstractmethod
+    def scorers(self) -> dict[str, Any]:
+        """The search's scorers by name; more is better for all of them."""
+
+    @property
+    def scoring(self) -> list[str] | dict[str, Any]:
+        """The search's scorers as one would give them to scikit-learn."""
+        return self.scorers
+
+    @property
+    def searched_by(self) -> tuple[str, ...]:
+        """The metrics that may choose the best candidate."""
+        return tuple(name.removeprefix(NEGATIVE) for name in self.scorers)
+
+    def scorer(self, metric: str) -> str:
+        """Name the scorer of a metric; raise a StepError if it is none of this task."""
+        wanted = self.main if metric == AUTO else metric
+        for name in (wanted, NEGATIVE + wanted):
+            if name in self.scorers:
+                return name
+        raise StepError(
+            f"parameter metric: expected auto or one of {', '.join(self.searched_by)} for "
+            f"{self.what}, found {metric}"
+        )
+
+    @property
+    def what(self) -> str:
+        """Say what is predicted."""
+        return f"a target of {len(self.classes)} classes"
+
+    def check_folds(self, labels: np.ndarray, count: int, groups: np.ndarray | None = None) -> None:
+        """Raise a StepError if there are too few rows, or groups, for so many folds."""
+        folds.check_classes(labels, count)
+        folds.check_groups(groups, count)
+
+    def cv(self, count: int, groups: np.ndarray | None = None) -> Any:
+        """Make the folds as one would give them to scikit-learn: by their number where it fits."""
+        return count if groups is None else folds.of_classes(count, groups)
+
+    def splits(
+        self, labels: np.ndarray, count: int, groups: np.ndarray | None = None
+    ) -> list[Split]:
+        """List the rows of the folds; `groups` (rows,) are never on both sides."""
+        return folds.class_splits(folds.of_classes(count, groups), labels, groups)
+
+    @abstractmethod
+    def truth(self, labels: np.ndarray) -> np.ndarray:
+        """Give the labels as the metrics take them."""
+
+    @abstractmethod
+    def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
+        """Predict as the metrics take it."""
+
+    @abstractmethod
+    def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        """Score every metric, with decisions at the default threshold."""
+
+    def intervals(
+        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
+    ) -> dict[str, Interval]:
+        """Score every metric, with its interval; only two classes have a threshold."""
+        return row_bootstrap.intervals(
+            self.scores, truth, predicted, seed, by_class=bool(self.classes)
+        )
+
+    def difference(
+        self,
+        scorer: str,
+        truth: np.ndarray,
+        ours: tuple[np.ndarray, float],
+        theirs: tuple[np.ndarray, float],
+        seed: int,
+    ) -> Interval:
+        """Give the score of `ours` less that of `theirs`: more is better for all scorers.
+
+        Each is what `predict` gave, and a threshold.
+        """
+        metric = scorer.removeprefix(NEGATIVE)
+        sign = 1 if metric == scorer else -1
+
+        def score(actual: np.ndarray, predicted: np.ndarray) -> float:
+            return sign * self.scores(actual, predicted)[metric]
+
+        classes = bool(self.classes)
+        return row_bootstrap.difference(score, truth, ours[0], theirs[0], seed, by_class=classes)
+
+
+class BinaryTask(Task):
+    """Tell two classes apart; the second one is the positive."""
+
+    metrics = metrics.METRICS
+    main = "roc_auc"
+    shown = ("roc_auc", "precision", "recall", "f1", "accuracy")
 
     @cached_property
     def scorers(self) -> dict[str, Any]:
@@ -52,58 +151,124 @@ class BinaryTask:
         """
         return list(metrics.SCORERS) if self.classes[1] == 1 else self.scorers
 
-    def check_folds(self, labels: np.ndarray, folds: int) -> None:
-        """Raise a StepError if a class has fewer rows than there are folds."""
-        classes, counts = np.unique(labels, return_counts=True)
-        if counts.min() < folds:
-            raise StepError(
-                f"expected at least cv_folds={folds} training rows of each class, found "
-                f"{counts.min()} of {classes[counts.argmin()]}; use fewer folds or more data"
-            )
-
-    def splits(self, labels: np.ndarray, folds: int) -> list[Split]:
-        """Make the folds that GridSearchCV(cv=<number>) makes for a classifier."""
-        return list(StratifiedKFold(folds).split(labels, labels))
-
     def truth(self, labels: np.ndarray) -> np.ndarray:
         """Give the labels as the metrics take them: True where a row is positive."""
         return np.asarray(labels == self.classes[1])
 
     def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
-        """Predict as the metrics take it: the probability of the positive class."""
-        return np.asarray(estimator.predict_proba(features)[:, 1])
+        """Predict the probability of the positive class."""
+        # An estimator sorts its classes; the positive one need not be its last.
+        position = list(estimator.classes_).index(self.classes[1])
+        return np.asarray(estimator.predict_proba(features)[:, position])
+
+    def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        """Score every metric, with decisions at the default threshold."""
+        return metrics.scores(truth, predicted, DEFAULT_THRESHOLD)
 
     def intervals(
         self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
-    ) -> dict[str, bootstrap.Interval]:
+    ) -> dict[str, Interval]:
         """Score every metric, with its interval."""
         return bootstrap.intervals(truth, predicted, threshold, seed)
 
-    def fit_baselines(
-        self, estimator: Pipeline, features: pd.DataFrame, labels: np.ndarray, seed: int
-    ) -> dict[str, Pipeline]:
-        """Fit what an estimator is measured against: class shares, and a logistic regression.
-
-        Both fill in missing values as the estimator does.
-        """
-        models = {
-            MAJORITY: [("clf", DummyClassifier(strategy="prior"))],
-            LOGISTIC: [
-                ("scale", StandardScaler()),
-                ("clf", LogisticRegression(max_iter=1000, random_state=seed)),
-            ],
-        }
-        return {
-            name: Pipeline([("fillna", clone(estimator.named_steps["fillna"])), *steps]).fit(
-                features, labels
-            )
-            for name, steps in models.items()
-        }
+    def difference(
+        self,
+        scorer: str,
+        truth: np.ndarray,
+        ours: tuple[np.ndarray, float],
+        theirs: tuple[np.ndarray, float],
+        seed: int,
+    ) -> Interval:
+        """Give the score of `ours` less that of `theirs`."""
+        return bootstrap.difference(scorer, truth, ours, theirs, seed)
 
 
-Task: TypeAlias = BinaryTask
+class MulticlassTask(Task):
+    """Tell more than two classes apart."""
+
+    metrics = class_metrics.METRICS
+    main = "roc_auc"
+    shown = ("roc_auc", "log_loss", "accuracy", "balanced_accuracy", "f1")
+
+    @cached_property
+    def scorers(self) -> dict[str, Any]:
+        """The search's scorers by name; more is better for all of them."""
+        return class_metrics.scorers()
+
+    def truth(self, labels: np.ndarray) -> np.ndarray:
+        """Give the labels as the metrics take them: the positions of their classes."""
+        return class_metrics.positions(labels, self.classes)
+
+    def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
+        """Predict the probability of each class, (rows, classes)."""
+        return np.asarray(estimator.predict_proba(features))
+
+    def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        """Score every metric."""
+        return class_metrics.scores(truth, predicted)
 
 
-def task_of(schema: Schema) -> Task:
+class RegressionTask(Task):
+    """Predict numbers."""
+
+    metrics = number_metrics.METRICS
+    main = "r2"
+    shown = number_metrics.METRICS
+
+    @cached_property
+    def scorers(self) -> dict[str, Any]:
+        """The search's scorers by name; more is better for all of them."""
+        return number_metrics.scorers()
+
+    @property
+    def what(self) -> str:
+        """Say what is predicted."""
+        return "a target of numbers"
+
+    def check_folds(self, labels: np.ndarray, count: int, groups: np.ndarray | None = None) -> None:
+        """Raise a StepError if there are too few rows, or groups, for so many folds."""
+        folds.check_rows(labels, count)
+        folds.check_groups(groups, count)
+
+    def cv(self, count: int, groups: np.ndarray | None = None) -> Any:
+        """Make the folds as one would give them to scikit-learn."""
+        return folds.of_numbers(count, self.seed, groups)
+
+    def splits(
+        self, labels: np.ndarray, count: int, groups: np.ndarray | None = None
+    ) -> list[Split]:
+        """List the rows of the folds; `groups` (rows,) are never on both sides."""
+        return folds.splits(self.cv(count, groups), labels, groups)
+
+    def truth(self, labels: np.ndarray) -> np.ndarray:
+        """Give the labels as the metrics take them: as float64."""
+        return labels.astype(np.float64)
+
+    def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
+        """Predict the numbers."""
+        return np.asarray(estimator.predict(features), dtype=np.float64)
+
+    def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        """Score every metric."""
+        return number_metrics.scores(truth, predicted)
+
+
+def parse_metric(text: str) -> str:
+    """Read the `metric` parameter: `auto`, or a metric of some task."""
+    names = (metrics.SCORERS, class_metrics.scorers(), number_metrics.scorers())
+    known = dict.fromkeys(name.removeprefix(NEGATIVE) for some in names for name in some)
+    if text not in (AUTO, *known):
+        raise ValueError(f"auto, or one of {', '.join(known)}")
+    return text
+
+
+KINDS: dict[str, type[Task]] = {
+    "binary": BinaryTask,
+    "multiclass": MulticlassTask,
+    "regression": RegressionTask,
+}
+
+
+def task_of(schema: Schema, seed: int) -> Task:
     """Choose the task that a schema's target asks for."""
-    return BinaryTask(schema.classes)
+    return KINDS[schema.task](schema.classes, seed)

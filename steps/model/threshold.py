@@ -15,11 +15,13 @@ from sklearn.base import clone
 
 from steps.base.console import progress
 from steps.model.metrics import DEFAULT_THRESHOLD
-from steps.model.task import Split, Task
 
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
+
+    from steps.model.folds import Split
+    from steps.model.task import Task
 
 Rule = float | str
 CHOSEN_BY = ("f1", "youden")

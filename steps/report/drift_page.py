@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from steps.base.record import Record
 from steps.report.page import score, write_page
+from steps.scoring.bins import MISSING, NumberBins
+from steps.scoring.drift import CAUTION, FALSE_ALARMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from steps.scoring.drift import Drift
 
 NAME = "drift.html"
-MISSING = "missing"
 MOST_NAMES = 10
+LONGEST_TICK = 12
 # In units of the SVG, about pixels. A character is about 5.4 wide.
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, CHARACTER = 320, 188, 30, 6, 48, 5.4
 FLOOR = HEIGHT - BOTTOM
@@ -44,10 +45,13 @@ class Chart:
 def write(folder: Path, drifts: Sequence[Drift], limit: float, rows: int) -> Record:
     """Write the page into `folder`, what differs most first; give what is to be logged."""
     ordered = sorted(drifts, key=lambda drift: drift.psi, reverse=True)
-    over = [drift.bins.name for drift in ordered if drift.is_over(limit)]
+    over = [drift.name for drift in ordered if drift.is_over(limit)]
     content = {
         "title": f"Drift of {rows:,} scored rows",
         "limit": f"{limit:g}",
+        "chance_limit": _probability(drifts[0].limit),
+        "false_alarms": f"{FALSE_ALARMS:.0%}",
+        "caution": CAUTION,
         "over": over[:MOST_NAMES],
         "over_count": len(over),
         "count": f"{len(ordered):,}",
@@ -64,10 +68,10 @@ def write(folder: Path, drifts: Sequence[Drift], limit: float, rows: int) -> Rec
 def _feature(drift: Drift, limit: float) -> dict[str, Any]:
     shares = (drift.bins.missing, drift.missing, drift.below, drift.above)
     return {
-        "name": drift.bins.name,
+        "name": drift.name,
         "over": drift.is_over(limit),
         "psi": score(drift.psi),
-        "by_chance": score(drift.by_chance),
+        "chance": _probability(drift.chance),
         "shares": [f"{share:.1%}" for share in shares],
         "chart": _chart(drift),
     }
@@ -80,44 +84,46 @@ def _chart(drift: Drift) -> Chart:
     steps = max(1, math.ceil(highest / step - 1e-9))
     scale = (FLOOR - TOP) / (steps * step)
     width = (WIDTH - LEFT) / len(trained)
-    edges = [f"{edge:.4g}" for edge in drift.bins.edges]
-    cuts = [(LEFT + width * place, edge) for place, edge in enumerate(edges, start=1)]
-    with_missing = len(trained) > len(edges) + 1
+    ticks = _ticks(drift, width)
+    with_missing = drift.labels[-1] == MISSING
 
     def path(left: float, share: float) -> str:
         return f"M{left:.1f} {FLOOR}v{-share * scale:.1f}h{width * 0.37:.1f}V{FLOOR}z"
 
     places = [LEFT + width * place for place in range(len(trained))]
-    names = _bins(edges, with_missing)
     bars = [
         (
             f"{name}: training {before:.1%}, scored {now:.1%}",
             path(left + 0.12 * width, before),
             path(left + 0.51 * width, now),
         )
-        for name, left, before, now in zip(names, places, trained, scored, strict=True)
+        for name, left, before, now in zip(drift.labels, places, trained, scored, strict=True)
     ]
     return Chart(
         y_ticks=tuple(
             (round(FLOOR - i * step * scale, 1), f"{i * step:.0%}") for i in range(steps + 1)
         ),
-        x_ticks=tuple((round(x, 1), edge) for x, edge in cuts),
-        tilted=max(map(len, edges), default=0) * CHARACTER > width - 4,
+        x_ticks=tuple((round(x, 1), text) for x, text in ticks),
+        tilted=max((len(text) for _, text in ticks), default=0) * CHARACTER > width - 4,
         bars=tuple(bars),
         missing_from=round(WIDTH - width, 1) if with_missing else None,
     )
 
 
-def _bins(edges: list[str], with_missing: bool) -> Iterator[str]:
-    if edges:
-        yield f"up to {edges[0]}"
-        for low, high in pairwise(edges):
-            yield f"over {low} to {high}"
-        yield f"over {edges[-1]}"
-    else:
-        yield "any value"
-    if with_missing:
-        yield MISSING
+def _ticks(drift: Drift, width: float) -> list[tuple[float, str]]:
+    """Give places and texts of the cuts between bins of a number, or of a category's bins."""
+    if isinstance(drift.bins, NumberBins):
+        return [(LEFT + width * place, cut) for place, cut in enumerate(drift.bins.cuts, start=1)]
+    own = [label for label in drift.labels if label != MISSING]
+    return [(LEFT + width * (place + 0.5), _short(text)) for place, text in enumerate(own)]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TICK else text[: LONGEST_TICK - 1] + "…"
+
+
+def _probability(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
 
 
 def _shares(counts: np.ndarray) -> list[float]:

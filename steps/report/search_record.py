@@ -6,7 +6,7 @@ way can be compared; a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LONGEST_PARAMETER = 6000
+MOST_CLASSES_IN_PAIRS = 20
 
 
 def estimator_tags(estimator: Any) -> dict[str, str]:
@@ -72,12 +73,15 @@ def candidate_ranks(search: FittedSearch, index: int) -> dict[str, float]:
     }
 
 
-def search_settings(search: FittedSearch) -> Record:
-    """Tell what is known before the first fit: the search and its settings."""
+def search_settings(search: FittedSearch, taken: Collection[str]) -> Record:
+    """Tell what is known before the first fit: the search and its settings.
+
+    `taken` are parameters that the run has already: `estimator` and a random search's `n_iter`
+    are parameters of the step as well.
+    """
     described = search.get_params(deep=False)
-    # A random search's is a parameter of the step as well, and the run has it already.
-    described.pop("n_iter", None)
-    return Record(params=parameter_texts(described), tags=estimator_tags(search))
+    own = {name: value for name, value in described.items() if name not in taken}
+    return Record(params=parameter_texts(own), tags=estimator_tags(search))
 
 
 def search_results(search: FittedSearch, work: Work, folder: Path) -> Record:
@@ -100,6 +104,8 @@ def training_metrics(search: FittedSearch, work: Work, known: Any) -> dict[str, 
     """
     labels = work.labels
     predicted = known.predict(work.features)
+    if not work.task.classes:
+        return _training_errors(search, work, predicted)
     probabilities = known.predict_proba(work.features)
     averaged: dict[str, Any] = {"average": "weighted", "pos_label": None, "zero_division": 0}
     found = {
@@ -108,8 +114,32 @@ def training_metrics(search: FittedSearch, work: Work, known: Any) -> dict[str, 
         "f1_score": metrics.f1_score(labels, predicted, **averaged),
         "accuracy_score": metrics.accuracy_score(labels, predicted),
         "log_loss": metrics.log_loss(labels, probabilities),
-        "roc_auc": metrics.roc_auc_score(labels, probabilities[:, 1], average="weighted"),
+        "roc_auc": _training_auc(labels, probabilities),
         "score": search.scorer_[search.refit](known, work.features, labels),
+    }
+    return {f"training_{name}": float(value) for name, value in found.items()}
+
+
+def _training_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    classes = probabilities.shape[1]
+    if classes == 2:
+        return float(metrics.roc_auc_score(labels, probabilities[:, 1], average="weighted"))
+    # autolog compares each pair of classes: with 200 of them that are 19,900.
+    pairs = "ovo" if classes <= MOST_CLASSES_IN_PAIRS else "ovr"
+    return float(
+        metrics.roc_auc_score(labels, probabilities, average="weighted", multi_class=pairs)
+    )
+
+
+def _training_errors(search: FittedSearch, work: Work, predicted: np.ndarray) -> dict[str, float]:
+    actual = work.labels
+    squared = metrics.mean_squared_error(actual, predicted)
+    found = {
+        "mean_squared_error": squared,
+        "mean_absolute_error": metrics.mean_absolute_error(actual, predicted),
+        "r2_score": metrics.r2_score(actual, predicted),
+        "root_mean_squared_error": np.sqrt(squared),
+        "score": search.score(work.features, actual),
     }
     return {f"training_{name}": float(value) for name, value in found.items()}
 
@@ -122,14 +152,24 @@ def _estimator_page(search: FittedSearch) -> str:
 
 
 def _draw_training_plots(known: Any, work: Work, folder: Path) -> None:
+    """Draw what autolog draws of classes; it draws nothing of numbers."""
+    if not work.task.classes:
+        return
     predicted = known.predict(work.features)
-    scores = known.predict_proba(work.features)[:, 1]
-    curve: dict[str, Any] = {"y_true": work.labels, "pos_label": known.classes_[1]}
 
     def confusion(ax: Axes) -> None:
         metrics.ConfusionMatrixDisplay.from_predictions(
             work.labels, predicted, normalize="true", cmap="Blues", ax=ax
         )
+
+    _draw(confusion, "Normalized confusion matrix", folder / "training_confusion_matrix.png")
+    if len(work.task.classes) == 2:
+        _draw_curves(known, work, folder)
+
+
+def _draw_curves(known: Any, work: Work, folder: Path) -> None:
+    scores = known.predict_proba(work.features)[:, 1]
+    curve: dict[str, Any] = {"y_true": work.labels, "pos_label": known.classes_[1]}
 
     def roc(ax: Axes) -> None:
         metrics.RocCurveDisplay.from_predictions(y_score=scores, ax=ax, **curve)
@@ -137,7 +177,6 @@ def _draw_training_plots(known: Any, work: Work, folder: Path) -> None:
     def precision_recall(ax: Axes) -> None:
         metrics.PrecisionRecallDisplay.from_predictions(y_score=scores, ax=ax, **curve)
 
-    _draw(confusion, "Normalized confusion matrix", folder / "training_confusion_matrix.png")
     _draw(roc, "ROC curve", folder / "training_roc_curve.png")
     _draw(
         precision_recall,

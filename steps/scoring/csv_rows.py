@@ -14,42 +14,67 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from steps.base.errors import StepError
 from steps.data import csv_text, values
+from steps.data.features import Features, read_features
+from steps.scoring.labels import read_labels
 from steps.scoring.rows import Rejected, Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from steps.data.schema import Schema
+    from steps.data.values import TextRules
     from steps.scoring.rows import Selection
+
+# Each different text of a chunk is looked at once.
+TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True)
 class CsvChunk:
-    """Whole rows of a CSV file, as text; `line` is the number of the first one, from 1."""
+    """Whole rows of a CSV file, as text; `line` is the number of the first one, from 1.
+
+    `encoding` is that of the file, if the text was not in UTF-8.
+    """
 
     file: str
     text: bytes
     line: int
     columns: tuple[str, ...]
     delimiter: str
+    encoding: str = ""
 
     def decode(self, selection: Selection) -> Rows:
         """Parse the rows; those that are not as expected are left out, with what is wrong."""
-        if not _is_plain(self.text, self.delimiter):
+        if not _is_plain(self.text, self.delimiter) or not self._is_text():
             return _decode_carefully(self, selection)
+        schema = selection.schema
+        # Few numbers are written in a way that only the rules know: `1,234`, true.
+        for types in (_types(schema), dict.fromkeys(schema.columns, TEXTS)):
+            try:
+                table = _parse(self.text, self, selection, types)
+            except pa.ArrowInvalid:
+                continue
+            features = read_features(table.column, schema)
+            if not features.wrong:
+                lines = _lines(self, table.num_rows) if selection.as_lines else None
+                return _rows(table, features, lines, selection, [])
+        return _decode_carefully(self, selection)
+
+    def _is_text(self) -> bool:
+        """Tell whether what was in another encoding is text; that of UTF-8 is found by Arrow."""
+        if not self.encoding or self.text.isascii():
+            return True
         try:
-            table = _parse(self.text, self, selection, pa.float64())
-        except pa.ArrowInvalid:
-            return _decode_carefully(self, selection)
-        features = [_floats(table.column(name)) for name in selection.schema.features]
-        if not all(map(values.fits, features)):
-            return _decode_carefully(self, selection)
-        lines = _lines(self, table.num_rows) if selection.as_lines else None
-        return _rows(table, features, lines, selection, [])
+            self.text.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
 
 
 def _is_plain(text: bytes, delimiter: str) -> bool:
@@ -59,18 +84,22 @@ def _is_plain(text: bytes, delimiter: str) -> bool:
     return b'"' not in text or (text.count(b'"') % 2 == 0 and csv_text.is_regular(text, delimiter))
 
 
+def _types(schema: Schema) -> dict[str, pa.DataType]:
+    texts = {*schema.categories, *schema.booleans, *(date.name for date in schema.dates)}
+    return {name: TEXTS if name in texts else pa.float64() for name in schema.columns}
+
+
 def _parse(
     text: bytes,
     chunk: CsvChunk,
     selection: Selection,
-    features: pa.DataType,
+    types: Mapping[str, pa.DataType],
     on_invalid: Callable[[Any], str] | None = None,
 ) -> pa.Table:
     if text.startswith(csv_text.BYTE_ORDER_MARK):
-        # Arrow takes one away, and here it is a part of the first cell.
+        # Arrow 25 takes one away, and here it is a part of the first cell.
         text = csv_text.BYTE_ORDER_MARK + text
-    types = dict.fromkeys(_texts(selection), pa.string())
-    types |= dict.fromkeys(selection.schema.features, features)
+    wanted = dict.fromkeys(_texts(selection), pa.string()) | dict(types)
     return pa.csv.read_csv(
         pa.py_buffer(text),
         read_options=pa.csv.ReadOptions(
@@ -84,18 +113,13 @@ def _parse(
             newlines_in_values=b'"' in text,
             invalid_row_handler=on_invalid,
         ),
-        convert_options=values.convert_options(types, selection.rules, list(types)),
+        convert_options=values.convert_options(wanted, selection.schema.rules, list(wanted)),
     )
 
 
 def _texts(selection: Selection) -> list[str]:
     kept = () if selection.as_lines else selection.keep
     return [*kept, *([selection.target] if selection.target else [])]
-
-
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    floats: np.ndarray = column.combine_chunks().to_numpy(zero_copy_only=False)
-    return floats
 
 
 def _lines(chunk: CsvChunk, rows: int) -> pa.Array:
@@ -111,53 +135,57 @@ def _lines(chunk: CsvChunk, rows: int) -> pa.Array:
 
 def _rows(
     table: pa.Table,
-    features: list[np.ndarray],
+    features: Features,
     lines: pa.Array | None,
     selection: Selection,
     rejected: list[Rejected],
 ) -> Rows:
     target = selection.target
-    actual = values.class_of(table.column(target), selection.schema.classes) if target else None
+    labels = read_labels(table.column(target), selection.schema) if target else None
     kept = None if selection.as_lines else _kept(table, features, selection)
-    read = len(features[0]) + len(rejected)
-    if lines is not None and len(lines) != len(features[0]):
+    if lines is not None and len(lines) != len(table):
         raise StepError(
-            f"expected the text of {len(features[0])} rows, found that of {len(lines)}; please "
+            f"expected the text of {len(table)} rows, found that of {len(lines)}; please "
             "report this"
         )
-    return Rows(features, kept, lines, actual, read, rejected)
+    read = len(table) + len(rejected)
+    return Rows([*features.arrays.values()], kept, lines, labels, read, rejected)
 
 
-def _kept(table: pa.Table, features: list[np.ndarray], selection: Selection) -> pa.Table:
-    by_name = dict(zip(selection.schema.features, features, strict=True))
+def _kept(table: pa.Table, features: Features, selection: Selection) -> pa.Table:
     fields = kept_fields(selection)
     columns = [
-        pa.array(by_name[item.name], from_pandas=True)
-        if item.name in by_name
-        else _of_type(table.column(item.name), item.type)
+        pa.array(features.arrays[item.name], from_pandas=True)
+        if item.name in features.arrays and pa.types.is_floating(item.type)
+        else _of_type(table.column(item.name), item.type, selection.schema.rules)
         for item in fields
     ]
     return pa.table(columns, schema=pa.schema(fields))
 
 
 def kept_fields(selection: Selection) -> list[pa.Field]:
-    """Give the types in which columns are kept: features are numbers, the target its classes'.
+    """Give the types in which columns are kept: numbers are numbers, the target its classes'.
 
     Only the features' type is known before the last row is read; a guess from the first rows may
     be wrong. So other columns stay text, and nothing of an identifier such as 007 is lost.
     """
+    schema = selection.schema
     types: dict[str, pa.DataType] = {}
     if not selection.as_text:
         kinds = {bool: pa.bool_(), int: pa.int64(), str: pa.string()}
-        types[selection.schema.target] = kinds[type(selection.schema.positive)]
-    types |= dict.fromkeys(selection.schema.features, pa.float64())
+        types[schema.target] = kinds[type(schema.classes[0])] if schema.classes else pa.float64()
+    types |= {name: kind for name, kind in _types(schema).items() if kind != TEXTS}
     return [pa.field(name, types.get(name, pa.string())) for name in selection.keep]
 
 
-def _of_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+def _of_type(column: pa.ChunkedArray, kind: pa.DataType, rules: TextRules) -> pa.ChunkedArray:
     if pa.types.is_string(kind):
-        return column
+        return column.cast(kind)
     # A target that is not there yet, or of another kind, is a missing value in a typed column.
+    if pa.types.is_floating(kind):
+        numbers, wrong = values.numbers(column, "", rules)
+        numbers[list(wrong)] = float("nan")
+        return pa.chunked_array([pa.array(numbers, from_pandas=True)])
     return values.label_texts(column, bool if pa.types.is_boolean(kind) else int).cast(kind)
 
 
@@ -177,8 +205,9 @@ class _Inspected:
 
 def _decode_carefully(chunk: CsvChunk, selection: Selection) -> Rows:
     inspected = _number_rows(chunk)
-    if _texts(selection):
-        _check_text(inspected)
+    schema = selection.schema
+    if _texts(selection) or chunk.encoding or TEXTS in _types(schema).values():
+        _check_text(inspected, chunk.encoding or "UTF-8")
     table, features = _check_fields(inspected, chunk, selection)
     texts = [inspected.rows[row][1] for row in inspected.good()]
     lines = pa.array(texts, pa.binary()) if selection.as_lines else None
@@ -204,22 +233,22 @@ def _number_rows(chunk: CsvChunk) -> _Inspected:
     return inspected
 
 
-def _check_text(inspected: _Inspected) -> None:
+def _check_text(inspected: _Inspected, encoding: str) -> None:
     # What is kept as its own bytes needs no encoding.
     for row in inspected.good():
         text = inspected.rows[row][1]
         try:
             text.isascii() or text.decode("utf-8")
         except UnicodeDecodeError as error:
-            inspected.reasons[row] = f"expected UTF-8 text, found {error.reason}"
+            inspected.reasons[row] = f"expected {encoding} text, found {error.reason}"
 
 
 def _check_fields(
     inspected: _Inspected, chunk: CsvChunk, selection: Selection
-) -> tuple[pa.Table, list[np.ndarray]]:
+) -> tuple[pa.Table, Features]:
     """Parse the rows that are good so far, and leave out what has other fields or no numbers."""
     asked = inspected.good()
-    # Arrow takes text without any row for no CSV, but not for one in which a row is left out.
+    # Arrow 25 takes text without any row for no CSV, but not for one in which a row is left out.
     text = b"\n".join(inspected.rows[row][1] for row in asked) + b"\n"
     if not text.isascii():
         text = text.decode("utf-8", errors="replace").encode()
@@ -231,7 +260,8 @@ def _check_fields(
         return "skip"
 
     try:
-        table = _parse(text, chunk, selection, pa.string(), on_invalid)
+        types = dict.fromkeys(selection.schema.columns, TEXTS)
+        table = _parse(text, chunk, selection, types, on_invalid)
     except pa.ArrowInvalid as error:
         raise StepError(
             f"could not read {chunk.file} from line {chunk.line} on: {error}"
@@ -242,11 +272,11 @@ def _check_fields(
             f"could not read {chunk.file} from line {chunk.line} on: expected {len(parsed)} rows, "
             f"found {table.num_rows}; please report this"
         )
-    features = []
-    for name in selection.schema.features:
-        floats, wrong = values.numbers(table.column(name), name, selection.rules)
-        features.append(floats)
-        for position, reason in wrong.items():
-            inspected.reasons.setdefault(parsed[position], reason)
-    fine = np.array([row not in inspected.reasons for row in parsed], dtype=bool)
-    return table.filter(pa.array(fine)), [floats[fine] for floats in features]
+    features = read_features(table.column, selection.schema)
+    for position, reason in features.wrong.items():
+        inspected.reasons.setdefault(parsed[position], reason)
+    if not features.wrong:
+        return table, features
+    fine = pa.array([row not in inspected.reasons for row in parsed])
+    table = table.filter(fine)
+    return table, read_features(table.column, selection.schema)

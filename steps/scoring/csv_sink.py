@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.base.errors import StepError
-from steps.base.files import whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,11 +39,11 @@ class _Csv:
             kept = [field_texts(rows.kept.column(item.name), item) for item in self._layout.kept]
         else:
             kept = [rows.lines]
-        columns = [*kept, self._labels.take(pa.array(predicted.classes))]
-        *first, (_, last) = self._layout.probabilities
-        for _, position in first:
-            columns.append(probability_texts(predicted.probabilities[:, position]))
-        columns.append(probability_texts(predicted.probabilities[:, last], end="\n"))
+        columns = kept
+        if predicted.classes is not None:
+            columns.append(self._labels.take(pa.array(predicted.classes)))
+        *first, last = self._layout.numbers(predicted)
+        columns += [*map(number_texts, first), number_texts(last, end="\n")]
         # The texts of the rows lie in memory one after the other: the bytes of the output.
         texts = pc.binary_join_element_wise(*columns, b",")
         return self._pack(texts.buffers()[2] if len(texts) else b""), len(texts)
@@ -57,18 +56,18 @@ class _Csv:
 
 @contextmanager
 def csv_sink(
-    path: Path, layout: Layout, pack: Callable[[Any], Any] = lambda data: data
+    part: Path, path: Path, layout: Layout, pack: Callable[[Any], Any] = lambda data: data
 ) -> Iterator[_Csv]:
-    """Write CSV text to `path`."""
+    """Write CSV text to `part`, which is to become `path`."""
     check_printable(layout.kept)
-    with whole_file(path) as part, part.open("wb") as file:
+    with part.open("wb") as file:
         yield _Csv(path, file, layout, pack)
 
 
-def gzipped_csv_sink(path: Path, layout: Layout) -> AbstractContextManager[Sink]:
-    """Write gzipped CSV text to `path`."""
+def gzipped_csv_sink(part: Path, path: Path, layout: Layout) -> AbstractContextManager[Sink]:
+    """Write gzipped CSV text to `part`, which is to become `path`."""
     # A gzip file may be several one after the other, so pieces are packed by many threads.
-    return csv_sink(path, layout, lambda data: gzip.compress(data, GZIP_LEVEL, mtime=0))
+    return csv_sink(part, path, layout, lambda data: gzip.compress(data, GZIP_LEVEL, mtime=0))
 
 
 def line(values: list[Any]) -> bytes:
@@ -93,12 +92,12 @@ def _unprintable(item: pa.Field) -> StepError:
     )
 
 
-def probability_texts(probabilities: np.ndarray, end: str = "") -> pa.Array:
-    """Turn probabilities into the shortest texts that read back as the same numbers, and `end`."""
+def number_texts(numbers: np.ndarray, end: str = "") -> pa.Array:
+    """Turn numbers into the shortest texts that read back as the same, and `end`."""
     # Most probabilities of a forest repeat: each different one is turned into text once.
-    encoded = pa.array(probabilities).dictionary_encode()
+    encoded = pa.array(numbers).dictionary_encode()
     texts = encoded.dictionary.cast(pa.string())
-    whole = pc.is_in(texts, pa.array(["0", "1"]))
+    whole = pc.match_substring_regex(texts, r"^-?\d+$")
     texts = pc.if_else(whole, pc.binary_join_element_wise(texts, "0", "."), texts)
     texts = pc.binary_join_element_wise(texts, end, "") if end else texts
     return texts.cast(pa.binary()).take(encoded.indices)

@@ -7,15 +7,17 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
 from steps.base.errors import StepError, first_line
+from steps.base.parsers import AUTO
 from steps.data import csv_text
 from steps.data.tables import check_header
 from steps.scoring.csv_rows import CsvChunk, kept_fields
 from steps.scoring.input_files import GZIP
+from steps.scoring.recoding import Recoded, encoding_of
 
 if TYPE_CHECKING:
     from steps.data.csv_text import Header
@@ -26,9 +28,13 @@ if TYPE_CHECKING:
 class CsvTable:
     """CSV files with the same columns, in any order."""
 
-    def __init__(self, files: tuple[InputFile, ...], delimiter: str) -> None:
+    def __init__(self, files: tuple[InputFile, ...], delimiter: str, encoding: str = AUTO) -> None:
         self.files, self._delimiter = files, delimiter
-        self._headers = [_read_header(file, delimiter) for file in files]
+        self._encodings = [_find_encoding(file, encoding) for file in files]
+        self._headers = [
+            _read_header(file, delimiter, each)
+            for file, each in zip(files, self._encodings, strict=True)
+        ]
         self.columns = self._headers[0].columns
         for file, header in zip(files, self._headers, strict=True):
             check_same_columns(file.shown, header.columns, files[0].shown, self.columns)
@@ -48,24 +54,31 @@ class CsvTable:
 
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[CsvChunk]:
         """Read the files one after the other; what is read is digested on the way."""
-        for file, header in zip(self.files, self._headers, strict=True):
-            yield from self.section(file, header).chunks(digests.watch(file))
+        for whole in self._whole_files():
+            yield from whole.chunks(digests.watch(whole.file))
 
-    def section(self, file: InputFile, header: Header) -> CsvSection:
-        """Give all rows of a file."""
-        return CsvSection(
-            file, header.columns, self._delimiter, header.size, None, 1 + header.lines
-        )
+    def _whole_files(self) -> Iterator[CsvSection]:
+        for file, header, encoding in zip(self.files, self._headers, self._encodings, strict=True):
+            yield CsvSection(
+                file=file,
+                columns=header.columns,
+                delimiter=self._delimiter,
+                start=header.size,
+                size=None,
+                line=1 + header.lines,
+                encoding=encoding,
+            )
 
     def sections(self, digests: Digests, size: int) -> Iterator[CsvSection]:
         """Cut the files into sections of about `size` bytes, to be read apart.
 
         This reads each file once, to know where its rows end and to digest it.
         """
-        for file, header in zip(self.files, self._headers, strict=True):
-            whole = self.section(file, header)
-            if file.format == GZIP:
-                # What was compressed can be read from the start only.
+        for whole in self._whole_files():
+            file = whole.file
+            if file.format == GZIP or whole.encoding:
+                # What was compressed, or is text in another encoding, can be read from the start
+                # only.
                 yield whole
                 digests.start(file)
                 continue
@@ -83,7 +96,8 @@ class CsvTable:
 class CsvSection:
     """Rows of one CSV file: `size` bytes of its text from `start` on, or all the rest.
 
-    `line` is the number of the first line.
+    `line` is the number of the first line. `encoding` is "" for UTF-8; with any other, `start`
+    and `size` are those of the text as UTF-8.
     """
 
     file: InputFile
@@ -92,6 +106,7 @@ class CsvSection:
     start: int
     size: int | None
     line: int
+    encoding: str = ""
 
     def chunks(self, watch: Callable[[bytes], None] = lambda _: None) -> Iterator[CsvChunk]:
         """Read the rows; all bytes from the file's start on are shown to `watch`."""
@@ -99,17 +114,24 @@ class CsvSection:
         try:
             with self.file.open() as opened:
                 for text in csv_text.whole_rows(self._reading(opened, watch), self.delimiter):
-                    yield CsvChunk(self.file.shown, text, line, self.columns, self.delimiter)
+                    yield CsvChunk(
+                        self.file.shown, text, line, self.columns, self.delimiter, self.encoding
+                    )
                     line += text.count(b"\n")
         except csv_text.LongLineError as error:
             raise csv_text.too_long(self.file.shown, line) from error
+        except UnicodeError as error:
+            raise StepError(
+                f"expected {self.encoding} text in {self.file.shown} from line {line} on, found: "
+                f"{first_line(error)}"
+            ) from error
         except (OSError, EOFError, zlib.error) as error:
             raise StepError(
                 f"could not read {self.file.shown} from line {line} on: {error}; is the file whole?"
             ) from error
 
     def _reading(self, opened: BinaryIO, watch: Callable[[bytes], None]) -> Callable[[int], bytes]:
-        read = reading(opened, self.file.format, watch)
+        read = reading(opened, self.file.format, watch, self.encoding)
         if self.size is None:
             skip_exactly(read, self.start)
             return read
@@ -126,12 +148,12 @@ class CsvSection:
 
 
 def reading(
-    opened: BinaryIO, format: str, watch: Callable[[bytes], None]
+    opened: BinaryIO, format: str, watch: Callable[[bytes], None], encoding: str = ""
 ) -> Callable[[int], bytes]:
-    """Give the function that reads a file's text; compressed bytes are what `watch` is shown."""
-    if format != GZIP:
-        return _Watched(opened, watch).read
-    return gzip.GzipFile(fileobj=_Watched(opened, watch)).read
+    """Give the function that reads a file's text as UTF-8; `watch` is shown the file's bytes."""
+    watched: Any = _Watched(opened, watch)
+    unpacked: Any = gzip.GzipFile(fileobj=watched) if format == GZIP else watched
+    return Recoded(unpacked, encoding).read if encoding else unpacked.read
 
 
 class _Watched(io.RawIOBase):
@@ -155,12 +177,20 @@ def skip_exactly(read: Callable[[int], bytes], size: int) -> None:
         size -= len(block)
 
 
-def _read_header(file: InputFile, delimiter: str) -> Header:
+def _find_encoding(file: InputFile, encoding: str) -> str:
     try:
         with file.open() as opened:
-            read = reading(opened, file.format, lambda _: None)
+            return encoding_of(reading(opened, file.format, lambda _: None)(4), encoding)
+    except (OSError, EOFError, zlib.error) as error:
+        raise StepError(f"could not read {file.shown}: {first_line(error)}") from error
+
+
+def _read_header(file: InputFile, delimiter: str, encoding: str) -> Header:
+    try:
+        with file.open() as opened:
+            read = reading(opened, file.format, lambda _: None, encoding)
             header = csv_text.read_header(read, delimiter, file.shown)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise StepError(f"could not read {file.shown}: {first_line(error)}") from error
     check_header(header.columns, delimiter, file.shown)
     return header

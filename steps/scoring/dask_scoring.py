@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from steps.base.dask_cluster import dask_client
 from steps.base.errors import FAILURE, StepError
-from steps.base.files import whole_folder
 from steps.scoring import stream
 from steps.scoring.csv_table import CsvTable
+from steps.scoring.input_files import check_unchanged
 from steps.scoring.plan import check_rows
 from steps.scoring.quarantine import BadRows
-from steps.scoring.sinks import PARTS, parquet_part, part_name
+from steps.scoring.sinks import parquet_part, part_name, whole_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,11 +64,12 @@ def score(
     progress: Callable[[int], None],
 ) -> Totals:
     """Score a table on the cluster of the request, into its output folder."""
-    assert request.scheduler is not None
+    if request.scheduler is None:
+        raise ValueError("expected a request with a scheduler")
     totals = stream.Totals()
     with (
         dask_client(request.scheduler) as client,
-        whole_folder(request.output, PARTS) as folder,
+        whole_output(request.output) as folder,
         request.bad_rows() as bad,
     ):
         for number, part in enumerate(_parts(client, table, scorer, layout, folder, digests)):
@@ -79,6 +80,7 @@ def score(
             totals.merge(part.totals)
             progress(part.totals.written)
         check_rows(totals.read)
+        check_unchanged(table.files)
     return totals
 
 
@@ -127,6 +129,6 @@ def score_section(
     if not Path(part).parent.is_dir():
         raise StepError(f"expected {Path(part).parent} on each worker, found nothing; {SHARED}")
     bad = _Collected()
-    with parquet_part(Path(part), layout, Path(part)) as sink:
+    with parquet_part(Path(part), Path(part), layout) as sink:
         totals = stream.score(section.chunks(), scorer, sink, bad, lambda _: None)
     return Part(totals, bad.chunks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,22 +17,38 @@ from fsspec.implementations.local import LocalFileSystem
 
 from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import file_digest, named_digest
-from steps.data.sources import local_path, scheme, without_query
+from steps.data.sources import (
+    local_path,
+    scheme,
+    start_of_relative,
+    unreadable,
+    without_query,
+)
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
 MAGIC = {b"PAR1": PARQUET, b"\x1f\x8b": GZIP}
+# What the file systems of fsspec call time and version of a file.
+VERSION = (
+    *("size", "mtime", "modified", "created", "last_modified", "LastModified", "updated"),
+    *("ETag", "etag", "version_id", "VersionId", "generation", "Content-MD5", "content_md5"),
+)
+CHANGED = "the output is left as it was: score the input when it is whole, or a copy of it"
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file of the input: how to open it, what messages call it, its bytes and its format."""
+    """One file of the input: how to open it, what messages call it, its bytes and its format.
+
+    `version` tells its content from what it was or will be at another time.
+    """
 
     filesystem: Any
     path: str
     shown: str
     size: int | None
     format: str
+    version: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -58,14 +74,13 @@ def find_files(location: str) -> tuple[InputFile, ...]:
     try:
         filesystem, path = _filesystem(location)
         files = [_describe(filesystem, each, location) for each in _paths(filesystem, path)]
-    except (ImportError, ValueError, OSError) as error:
-        raise Unreadable(
-            f"could not read {without_query(location)}: {first_line(error)}"
-        ) from error
+    # The library of each file system has errors of its own.
+    except Exception as error:
+        raise unreadable(location, error) from error
     if not files:
         raise Unreadable(
             f"expected a file, a folder of {', '.join(SUFFIXES)} files or a glob that matches "
-            f"some, found nothing at {without_query(location)}"
+            f"some, found nothing at {without_query(location)}{start_of_relative(location)}"
         )
     kinds = {file.format == PARQUET: file for file in files}
     if len(kinds) > 1:
@@ -97,7 +112,8 @@ def _of_arrow(location: str) -> tuple[Any, str]:
 
 
 def _paths(filesystem: Any, path: str) -> list[str]:
-    if filesystem.isfile(path):
+    # HTTP tells a refusal from a missing file only when the file is opened.
+    if filesystem.isfile(path) or (scheme(path) in ("http", "https") and not path.endswith("/")):
         return [path]
     if filesystem.isdir(path):
         return sorted(each for each in filesystem.find(path) if _is_data(each, path))
@@ -125,7 +141,37 @@ def _describe(filesystem: Any, path: str, location: str) -> InputFile:
     format = next((name for magic, name in MAGIC.items() if start.startswith(magic)), CSV)
     if format == CSV and urlsplit(shown).path.lower().endswith((".parquet", ".pq")):
         raise StepError(f"expected a Parquet file in {shown}, found none: its first bytes differ")
-    return InputFile(filesystem, path, shown, filesystem.size(path), format)
+    return InputFile(
+        filesystem, path, shown, filesystem.size(path), format, _version(filesystem, path)
+    )
+
+
+def _version(filesystem: Any, path: str) -> str:
+    """Give size, time and whatever else a file system says of a file's version."""
+    if isinstance(filesystem, LocalFileSystem):
+        status = Path(path).stat()
+        return f"{status.st_size} bytes, {status.st_mtime_ns}, {status.st_ino}"
+    # Some keep a listing of what they have seen.
+    filesystem.invalidate_cache()
+    told = filesystem.info(path)
+    return ", ".join(f"{key} {told[key]}" for key in VERSION if told.get(key) is not None)
+
+
+def check_unchanged(files: Iterable[InputFile]) -> None:
+    """Raise a StepError if a file is not what it was when it was found: rows may be missing."""
+    for file in files:
+        try:
+            version = _version(file.filesystem, file.path)
+        except OSError as error:
+            raise StepError(
+                f"expected {file.shown} to stay as it is while it is read, found: "
+                f"{first_line(error)}; {CHANGED}"
+            ) from error
+        if version != file.version:
+            raise StepError(
+                f"expected {file.shown} to stay as it is while it is read, found that it was "
+                f"changed; {CHANGED}"
+            )
 
 
 class Digests:

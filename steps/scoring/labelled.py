@@ -2,90 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-# Probabilities of a forest repeat. Should more different ones than this come together, they are
-# rounded to steps of 1/GRID, which moves the area under the curve by less than 1e-5.
-MOST_DIFFERENT = 1 << 20
-GRID = 1 << 18
+from steps.data.schema import BINARY
+from steps.scoring.labelled_binary import BinaryCounts
+from steps.scoring.labelled_classes import ClassCounts
+from steps.scoring.labelled_numbers import NumberSums
+
+if TYPE_CHECKING:
+    from steps.data.schema import Schema
+    from steps.scoring.rows import Predicted
+
+# Parts are merged when they hold more numbers than this.
+MOST_NUMBERS = 1 << 20
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Labelled rows by probability: different probabilities, and rows per class of each.
-
-    `confusion[actual, predicted]` counts rows.
-    """
-
-    probabilities: np.ndarray
-    counts: np.ndarray
-    confusion: np.ndarray
+class Counts(Protocol):
+    """What is counted of labelled rows; counts of parts add up."""
 
     @classmethod
-    def count(cls, actual: np.ndarray, predicted: np.ndarray, probability: np.ndarray) -> Labelled:
-        """Count rows; those without a class (-1) are left out."""
-        known = actual >= 0
-        if not known.all():
-            actual, predicted, probability = actual[known], predicted[known], probability[known]
-        different, position = np.unique(probability, return_inverse=True)
-        cells = np.bincount(2 * position + actual, minlength=2 * len(different))
-        confusion = np.bincount(2 * actual.astype(np.intp) + predicted, minlength=4)
-        return cls(different, cells.reshape(-1, 2), confusion.reshape(2, 2))
+    def merge(cls, parts: Sequence[Self]) -> Self:
+        """Add up the counts of several parts."""
+
+    @property
+    def size(self) -> int:
+        """Count the numbers that it is made of."""
 
     @property
     def rows(self) -> int:
         """Count the labelled rows."""
-        return int(self.confusion.sum())
 
     def scores(self) -> dict[str, float]:
-        """Compute the metrics of steps.model.metrics; what needs both classes only with both."""
-        (true_negative, false_positive), (false_negative, true_positive) = self.confusion.tolist()
-        found = {
-            "precision": _ratio(true_positive, true_positive + false_positive),
-            "recall": _ratio(true_positive, true_positive + false_negative),
-            "f1": _ratio(2 * true_positive, 2 * true_positive + false_positive + false_negative),
-            "accuracy": _ratio(true_positive + true_negative, self.rows),
-        }
-        negatives, positives = self.confusion.sum(axis=1).tolist()
-        if not negatives or not positives:
-            return {"accuracy": found["accuracy"]} if self.rows else {}
-        below = np.cumsum(self.counts[:, 0]) - self.counts[:, 0]
-        pairs = np.sum(self.counts[:, 1] * (below + self.counts[:, 0] / 2))
-        return {"roc_auc": float(pairs / (negatives * positives)), **found}
+        """Compute the metrics, by their names."""
+
+
+def count_labelled(
+    actual: np.ndarray, predicted: Predicted, schema: Schema, half_width: float | None = None
+) -> Counts:
+    """Count the rows of a chunk; those without a label (-1, or NaN) are left out."""
+    if predicted.classes is None:
+        return NumberSums.count(actual, predicted.output, half_width)
+    if schema.task == BINARY:
+        return BinaryCounts.count(actual, predicted.classes, predicted.output[:, 1])
+    return ClassCounts.count(actual, predicted.classes, predicted.output)
 
 
 @dataclass
 class LabelledTotal:
     """The counts of all chunks, merged now and then."""
 
-    _waiting: list[Labelled] = field(default_factory=list)
+    _waiting: list[Counts] = field(default_factory=list)
     _size: int = 0
 
-    def add(self, part: Labelled) -> None:
+    def add(self, part: Counts) -> None:
         """Add the counts of one chunk."""
         self._waiting.append(part)
-        self._size += len(part.probabilities)
-        if self._size > MOST_DIFFERENT:
-            merged = _merge(self._waiting)
-            self._waiting, self._size = [merged], len(merged.probabilities)
+        self._size += part.size
+        if self._size > MOST_NUMBERS:
+            merged = self._merged()
+            self._waiting, self._size = [merged], merged.size
 
-    def total(self) -> Labelled | None:
+    def total(self) -> Counts | None:
         """Give the counts of all rows, or None if nothing was added."""
-        return _merge(self._waiting) if self._waiting else None
+        return self._merged() if self._waiting else None
 
-
-def _merge(parts: list[Labelled]) -> Labelled:
-    probabilities = np.concatenate([part.probabilities for part in parts])
-    counts = np.concatenate([part.counts for part in parts])
-    different, position = np.unique(probabilities, return_inverse=True)
-    if len(different) > MOST_DIFFERENT // 2:
-        different, position = np.unique(np.round(probabilities * GRID) / GRID, return_inverse=True)
-    summed = np.zeros((len(different), 2), dtype=np.int64)
-    np.add.at(summed, position, counts)
-    return Labelled(different, summed, np.sum([part.confusion for part in parts], axis=0))
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+    def _merged(self) -> Counts:
+        return type(self._waiting[0]).merge(self._waiting)

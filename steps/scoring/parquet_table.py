@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from steps.base.errors import StepError, first_line
-from steps.data import values
+from steps.data.features import check_type, read_features
 from steps.data.tables import check_columns
+from steps.data.texts import is_text
 from steps.scoring.csv_table import check_same_columns
+from steps.scoring.labels import read_labels
 from steps.scoring.rows import Rejected, Rows
 
 if TYPE_CHECKING:
+    from steps.data.schema import Schema
     from steps.scoring.input_files import Digests, InputFile
     from steps.scoring.rows import Selection
 
@@ -35,28 +38,23 @@ class ParquetChunk:
 
     def decode(self, selection: Selection) -> Rows:
         """Take features, target and kept columns out of the batch."""
-        read = self.batch.num_rows
-        features, rejected = [], {}
-        for name in selection.schema.features:
-            floats, wrong = values.numbers(self.batch.column(name), name, selection.rules)
-            features.append(floats)
-            rejected.update({row: reason for row, reason in wrong.items() if row not in rejected})
-        batch = self.batch
-        if rejected:
-            fine = np.ones(read, dtype=bool)
-            fine[list(rejected)] = False
-            batch, features = batch.filter(pa.array(fine)), [floats[fine] for floats in features]
+        batch, rejected = self.batch, []
+        features = read_features(batch.column, selection.schema)
+        if wrong := features.wrong:
+            rejected = [
+                Rejected(row, None, wrong[row], self._text(row, selection)) for row in sorted(wrong)
+            ]
+            fine = np.ones(len(batch), dtype=bool)
+            fine[list(wrong)] = False
+            batch = batch.filter(pa.array(fine))
+            features = read_features(batch.column, selection.schema)
         target = selection.target
-        classes = selection.schema.classes
-        actual = values.class_of(batch.column(target), classes) if target else None
-        bad = [
-            Rejected(row, None, rejected[row], self._text(row, selection))
-            for row in sorted(rejected)
-        ]
-        return Rows(features, self._kept(batch), None, actual, read, bad)
+        labels = read_labels(batch.column(target), selection.schema) if target else None
+        arrays = [*features.arrays.values()]
+        return Rows(arrays, self._kept(batch), None, labels, len(self.batch), rejected)
 
     def _text(self, row: int, selection: Selection) -> str:
-        cells = self.batch.slice(row, 1).select(list(selection.schema.features)).to_pylist()[0]
+        cells = self.batch.slice(row, 1).select(list(selection.schema.columns)).to_pylist()[0]
         return ",".join("" if cell is None else str(cell) for cell in cells.values())
 
     def _kept(self, batch: pa.RecordBatch) -> pa.Table:
@@ -125,12 +123,12 @@ class ParquetSection:
     def chunks(self) -> Iterator[ParquetChunk]:
         """Read the rows, batch by batch."""
         schema = self.selection.schema
-        wanted = [*schema.features, *self.selection.keep, self.selection.target]
+        wanted = [*schema.columns, *self.selection.keep, self.selection.target]
         columns = list(dict.fromkeys(name for name in wanted if name is not None))
         groups = None if self.row_group is None else [self.row_group]
         row = self.row
-        with open_parquet(self.file) as opened:
-            _check_numbers_possible(self.file, opened.schema_arrow, schema.features)
+        texts = self._check_types(schema)
+        with open_parquet(self.file, texts) as opened:
             try:
                 for batch in opened.iter_batches(BATCH_ROWS, groups, columns, use_threads=False):
                     yield ParquetChunk(self.file.shown, batch, self.kept)
@@ -141,21 +139,24 @@ class ParquetSection:
                     "is the file whole?"
                 ) from error
 
+    def _check_types(self, schema: Schema) -> list[str]:
+        """Check the features' types; name those that are text, of which each one is read once."""
+        with open_parquet(self.file) as opened:
+            types = {name: opened.schema_arrow.field(name).type for name in schema.columns}
+        for name, kind in types.items():
+            check_type(kind, name, schema, self.file.shown)
+        return [name for name, kind in types.items() if is_text(kind)]
 
-def open_parquet(file: InputFile) -> Any:
-    """Open a Parquet file; a context manager."""
+
+def open_parquet(file: InputFile, texts: Sequence[str] = ()) -> Any:
+    """Open a Parquet file, a context manager; `texts` become dictionary arrays."""
     try:
         source = file.path if file.is_local else file.open()
-        return pa.parquet.ParquetFile(source, buffer_size=READ_BYTES, pre_buffer=False)
+        return pa.parquet.ParquetFile(
+            source, buffer_size=READ_BYTES, pre_buffer=False, read_dictionary=list(texts)
+        )
     except (pa.ArrowException, OSError) as error:
         raise StepError(
             f"expected a whole Parquet file in {file.shown}, found: {first_line(error)} (no row "
             "of it can be read; was it cut off?)"
         ) from error
-
-
-def _check_numbers_possible(file: InputFile, schema: pa.Schema, features: tuple[str, ...]) -> None:
-    for name in features:
-        kind = schema.field(name).type
-        if not values.holds_numbers(kind):
-            raise StepError(f"expected numbers in column {name} of {file.shown}, found {kind}")

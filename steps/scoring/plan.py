@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.base.errors import StepError
+from steps.data.schema import BINARY
 from steps.data.tables import require_columns
 from steps.scoring.csv_table import CsvTable
 from steps.scoring.input_files import PARQUET
 from steps.scoring.parquet_table import ParquetTable
 from steps.scoring.quarantine import BadRows, quarantine
-from steps.scoring.rows import Layout, Selection
+from steps.scoring.rows import PREDICTED, Layout, Selection
 from steps.scoring.sinks import FOLDER, kind
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ Table = CsvTable | ParquetTable
 class Request:
     """What is asked for: `keep` None is all columns of the input, () none of them.
 
-    `scheduler` is the Dask cluster to spread over, or None.
+    `half_width` is that of the interval around predicted numbers, None without one. `scheduler`
+    is the Dask cluster to spread over, or None.
     """
 
     output: Path
     delimiter: str
     keep: tuple[str, ...] | None = None
     all_probabilities: bool = False
+    half_width: float | None = None
     quarantine: bool = False
     scheduler: str | None = None
 
@@ -64,16 +67,16 @@ def keep(value: str) -> tuple[str, ...] | None:
     return names
 
 
-def open_table(files: tuple[InputFile, ...], delimiter: str) -> Table:
+def open_table(files: tuple[InputFile, ...], delimiter: str, encoding: str) -> Table:
     """Read the columns of all files and check that they are the same."""
     if files[0].format == PARQUET:
         return ParquetTable(files)
-    return CsvTable(files, delimiter)
+    return CsvTable(files, delimiter, encoding)
 
 
 def plan(table: Table, schema: Schema, request: Request) -> tuple[Selection, Layout]:
     """Settle what is read of each row and what is written."""
-    require_columns(schema.features, table.columns, f"input {table.files[0].shown}")
+    require_columns(schema.columns, table.columns, f"input {table.files[0].shown}")
     kept = table.columns if request.keep is None else request.keep
     require_columns(kept, table.columns, "parameter keep")
     target = schema.target if schema.target in table.columns else None
@@ -81,13 +84,21 @@ def plan(table: Table, schema: Schema, request: Request) -> tuple[Selection, Lay
     if isinstance(table, CsvTable) and kind(request.output) in CSV_OUTPUTS:
         as_lines = table.as_lines_possible(selection)
         selection = replace(selection, as_text=True, as_lines=as_lines)
-    added: tuple[tuple[str, int], ...] = (("probability", 1),)
-    if request.all_probabilities:
-        classes = enumerate(schema.classes)
-        added = tuple((f"probability_{label}", position) for position, label in classes)
-    layout = Layout(tuple(table.kept_types(selection)), schema.classes, added)
+    layout = Layout(
+        kept=tuple(table.kept_types(selection)),
+        classes=schema.classes,
+        probabilities=_probabilities(schema, all_classes=request.all_probabilities),
+        half_width=request.half_width,
+    )
     _check_free(layout, kept)
     return selection, layout
+
+
+def _probabilities(schema: Schema, *, all_classes: bool) -> tuple[tuple[str, int], ...]:
+    if all_classes:
+        classes = enumerate(schema.classes)
+        return tuple((f"probability_{label}", position) for position, label in classes)
+    return (("probability", 1 if schema.task == BINARY else PREDICTED),)
 
 
 def _check_free(layout: Layout, kept: tuple[str, ...]) -> None:

@@ -1,72 +1,155 @@
-"""Probabilities and labels from a fitted pipeline, by the shortest way that is exactly its own."""
+"""Predictions from a fitted pipeline, by the shortest way that is exactly its own."""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
+from sklearn.pipeline import Pipeline
 
+from steps.data.schema import BINARY
 from steps.model.metrics import DEFAULT_THRESHOLD, decide
-from steps.model.pipeline import fill_values
+from steps.model.pipeline import CLF, FILLNA
+from steps.scoring.matrix import matrix_maker
+from steps.scoring.rows import Predicted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from steps.data.schema import Schema
+    from steps.scoring.matrix import Feature, MatrixMaker
+
+FORESTS = (
+    RandomForestClassifier,
+    RandomForestRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+)
+AVERAGES = (VotingClassifier, VotingRegressor)
 
 
 class Predictor:
-    """A fitted classifier of two classes.
+    """A fitted classifier or regressor; `threshold` means something for two classes only.
 
-    `probabilities` takes float64 columns in the order of the schema's features, NaN where a
-    value is missing, and gives one float64 row per row and one column per class. It may be
+    It is given features in the order of the schema's (see `steps.scoring.rows.Rows`), and may be
     called from several threads at a time.
     """
 
     def __init__(self, estimator: Any, schema: Schema, threshold: float) -> None:
-        self._estimator, self._schema, self._threshold = estimator, schema, threshold
-        self._fills = fill_values(estimator, schema)
-        if self._fills is not None:
-            # Chunks are spread over threads already, and trees that add up their votes in one
-            # thread do so in one order: the sum is the same to the last bit.
-            self._forest = copy.copy(estimator.named_steps["clf"])
-            self._forest.set_params(n_jobs=1, verbose=0)
+        self._schema, self._threshold = schema, threshold
+        self._direct = _direct(estimator, schema)
+        self._estimator: _Direct | _Framed = self._direct or _Framed(estimator, schema)
+        # An estimator sorts its classes; the schema has the positive one last.
+        sorted_classes = list(estimator.classes_) if schema.classes else []
+        self._columns = [sorted_classes.index(label) for label in schema.classes]
 
     @property
     def is_direct(self) -> bool:
-        """Whether the forest is called on plain arrays, without the pipeline around it."""
-        return self._fills is not None
+        """Whether the last step is called on plain arrays, without the pipeline around it."""
+        return self._direct is not None
 
-    def probabilities(self, features: list[np.ndarray]) -> np.ndarray:
-        """Give the probability of each class."""
-        result: np.ndarray
-        if self._fills is not None:
-            result = self._forest.predict_proba(self._matrix(features, self._fills))
-        else:
-            import pandas as pd
-
-            columns = dict(zip(self._schema.features, features, strict=True))
-            result = self._estimator.predict_proba(pd.DataFrame(columns))
-        return result
+    def predict(self, features: Sequence[Feature]) -> Predicted:
+        """Predict each row."""
+        unseen = self._direct.maker.unseen(features) if self._direct else {}
+        if not self._schema.classes:
+            return Predicted(self._estimator.predict(features), None, unseen)
+        probabilities = self._estimator.predict_proba(features)
+        if self._columns != sorted(self._columns):
+            probabilities = probabilities[:, self._columns]
+        return Predicted(probabilities, self.classes(probabilities), unseen)
 
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
-        """Give the position (0 or 1) of each row's class.
+        """Give the position of each row's class.
 
-        The rule is `steps.model.metrics.decide`. At the default threshold it is that of
-        scikit-learn's `predict`, which is asked of both probabilities: their sum is not always 1
-        to the last bit.
+        Where there are two and a threshold of their own, the rule is
+        `steps.model.metrics.decide`. Else it is that of scikit-learn's `predict`, which is asked
+        of all probabilities: the sum of two is not always 1 to the last bit.
         """
-        if self._threshold == DEFAULT_THRESHOLD:
+        if self._threshold == DEFAULT_THRESHOLD or self._schema.task != BINARY:
             largest: np.ndarray = np.argmax(probabilities, axis=1)
             return largest
         return decide(probabilities[:, 1], self._threshold).astype(np.intp)
 
-    def _matrix(self, features: list[np.ndarray], fills: list[float]) -> np.ndarray:
-        # float32 is what the forest computes in; its own conversion gives the same numbers.
-        matrix = np.empty((len(features[0]), len(features)), dtype=np.float32)
-        for position, name in enumerate(self._schema.features):
-            column = features[position]
-            missing = np.isnan(column)
-            if name in self._schema.zero_as_missing:
-                missing |= column == 0
-            matrix[:, position] = np.where(missing, fills[position], column)
-        return matrix
+
+@dataclass(frozen=True)
+class _Direct:
+    """A pipeline whose last step is called on a matrix that is made here, or on the features."""
+
+    maker: MatrixMaker
+    last: Any
+    dtype: type[np.floating[Any]] | None
+
+    def predict_proba(self, features: Sequence[Feature]) -> np.ndarray:
+        found: np.ndarray = self.last.predict_proba(self._input(features))
+        return found
+
+    def predict(self, features: Sequence[Feature]) -> np.ndarray:
+        found: np.ndarray = self.last.predict(self._input(features))
+        return found
+
+    def _input(self, features: Sequence[Feature]) -> Any:
+        return features if self.dtype is None else self.maker.matrix(features, self.dtype)
+
+
+def _direct(estimator: Any, schema: Schema) -> _Direct | None:
+    if type(estimator) is not Pipeline or [*estimator.named_steps] != [FILLNA, CLF]:
+        return None
+    first, last = estimator.named_steps.values()
+    if type(last) in AVERAGES and first == "passthrough":
+        found = [_direct(member, schema) for member in last.estimators_]
+        members = [member for member in found if member is not None]
+        if len(members) < len(found):
+            return None
+        # It hands on to its members what it is given: features, as they are.
+        last = copy.copy(last)
+        last.estimators_ = members
+        return _Direct(members[0].maker, last, None)
+    maker = matrix_maker(first, schema)
+    if maker is None:
+        return None
+    if type(last) not in FORESTS:
+        return _Direct(maker, last, np.float64)
+    # Chunks are spread over threads already, and trees that add up their votes in one thread do
+    # so in one order: the sum is the same to the last bit.
+    last = copy.copy(last).set_params(n_jobs=1, verbose=0)
+    # It is what forests compute in; their own conversion gives the same numbers.
+    return _Direct(maker, last, np.float32)
+
+
+@dataclass(frozen=True)
+class _Framed:
+    """A pipeline of any other make, called on a frame like that it was fitted on."""
+
+    estimator: Any
+    schema: Schema
+
+    def predict_proba(self, features: Sequence[Feature]) -> np.ndarray:
+        found: np.ndarray = self.estimator.predict_proba(self._frame(features))
+        return found
+
+    def predict(self, features: Sequence[Feature]) -> np.ndarray:
+        found: np.ndarray = self.estimator.predict(self._frame(features))
+        return found
+
+    def _frame(self, features: Sequence[Feature]) -> Any:
+        import pandas as pd
+
+        columns = {}
+        for name, feature in zip(self.schema.features, features, strict=True):
+            if isinstance(feature, np.ndarray):
+                columns[name] = feature
+                continue
+            # Text is objects, NaN where missing.
+            texts = np.append(np.asarray(feature.dictionary, dtype=object), np.nan)
+            columns[name] = texts[feature.indices.fill_null(len(texts) - 1).to_numpy()]
+        return pd.DataFrame(columns)

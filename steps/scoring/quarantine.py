@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from steps.base.errors import StepError
-from steps.base.files import whole_file
+from steps.base.files import output_errors, whole_file
 
 if TYPE_CHECKING:
     from steps.scoring.rows import Rejected
@@ -20,8 +20,9 @@ COLUMNS = ("file", "row", "line", "reason", "text")
 class BadRows:
     """Numbers the rows of each file, and deals with the bad ones in order."""
 
-    def __init__(self, output: TextIO | None = None) -> None:
-        self._writer: Any = csv.writer(output) if output else None
+    def __init__(self, file: TextIO | None = None, path: Path = Path()) -> None:
+        self._path = path
+        self._writer: Any = csv.writer(file) if file else None
         if self._writer:
             self._writer.writerow(COLUMNS)
         self._file, self._before = "", 0
@@ -38,7 +39,8 @@ class BadRows:
                     f"{file}, row {row}{line}: {bad.reason}; mend the row, or leave such rows out "
                     "with -P on_bad_rows=quarantine"
                 )
-            self._writer.writerow((file, row, bad.line or "", bad.reason, bad.text))
+            with output_errors(self._path):
+                self._writer.writerow((file, row, bad.line or "", bad.reason, bad.text))
         self._before += read
 
 
@@ -47,7 +49,7 @@ def quarantine(output: Path) -> Iterator[BadRows]:
     """Write bad rows to `<output>.rejected.csv`; it is made anew even if there are none."""
     path = rejected_path(output)
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        yield BadRows(file)
+        yield BadRows(file, path)
 
 
 def rejected_path(output: Path) -> Path:

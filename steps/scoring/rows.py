@@ -5,24 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from steps.data.values import DEFAULT, TextRules
+import numpy as np
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     import pyarrow as pa
 
     from steps.data.schema import Label, Schema
+    from steps.scoring.labels import Labels
+
+# Where a probability is not that of one class, but of the one that is predicted.
+PREDICTED = -1
 
 
 @dataclass(frozen=True)
 class Selection:
     """What is taken from each row: the features, the columns to keep, and the target if any.
 
-    `as_text`: kept CSV columns that are not features stay the text they are.
+    `as_text`: kept CSV columns that are not numbers stay the text they are.
     `as_lines`: what is kept is the row's own text (only asked for where that is possible).
-    `rules` are those by which text is read.
     """
 
     schema: Schema
@@ -30,7 +32,6 @@ class Selection:
     target: str | None
     as_text: bool = False
     as_lines: bool = False
-    rules: TextRules = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,16 @@ class Rejected:
 class Rows:
     """Decoded rows of one chunk.
 
-    `features` are float64 arrays in schema order, NaN where missing. Kept columns are `kept`, or
-    `lines`: the text of each row. `actual` is the class of each row (0, 1, or
-    -1 if it has none) where the target is there. `read` counts the rejected rows too.
+    `features` are in schema order: float64 arrays, NaN where missing, and dictionary arrays of
+    text, null where missing, for categories. Kept columns are `kept`, or `lines`: the text of
+    each row. `labels` are those of the rows where the target is there. `read` counts the rejected
+    rows too.
     """
 
-    features: list[np.ndarray]
+    features: list[np.ndarray | pa.DictionaryArray]
     kept: pa.Table | None
     lines: pa.Array | None
-    actual: np.ndarray | None
+    labels: Labels | None
     read: int
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -76,15 +78,31 @@ class Chunk(Protocol):
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The columns of the output: what is kept, then `prediction`, then the probabilities.
+class Predicted:
+    """What a model says of the rows of a chunk.
 
-    `probabilities` pairs a column's name with the position of its class.
+    `output` has the probability of each class (rows, classes), or predicted numbers (rows,);
+    `classes` are then None, else the position of each row's class. `unseen` counts rows by
+    category whose text the training rows did not have.
+    """
+
+    output: np.ndarray
+    classes: np.ndarray | None
+    unseen: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of the output: what is kept, then `prediction`, then numbers beside it.
+
+    Where classes are predicted, `probabilities` pairs a column's name with the position of its
+    class, or `PREDICTED`. Where numbers are, `half_width` is that of their interval, if asked for.
     """
 
     kept: tuple[pa.Field, ...]
     classes: tuple[Label, ...]
-    probabilities: tuple[tuple[str, int], ...]
+    probabilities: tuple[tuple[str, int], ...] = ()
+    half_width: float | None = None
 
     @property
     def names(self) -> list[str]:
@@ -94,15 +112,30 @@ class Layout:
     @property
     def added(self) -> list[str]:
         """Names of the columns that are not the input's."""
-        return ["prediction", *(name for name, _ in self.probabilities)]
+        if self.classes:
+            return ["prediction", *(name for name, _ in self.probabilities)]
+        interval = ["prediction_low", "prediction_high"] if self.half_width is not None else []
+        return ["prediction", *interval]
 
+    @property
+    def numbers_added(self) -> list[str]:
+        """Names of those that are float64: all but a predicted class."""
+        return self.added[1:] if self.classes else self.added
 
-@dataclass(frozen=True)
-class Predicted:
-    """Class position and class probabilities of each row of a chunk."""
-
-    classes: np.ndarray
-    probabilities: np.ndarray
+    def numbers(self, predicted: Predicted) -> list[np.ndarray]:
+        """Give the columns of `numbers_added`."""
+        output = predicted.output
+        if predicted.classes is not None:
+            rows = np.arange(len(output))
+            return [
+                np.ascontiguousarray(output[:, position])
+                if position != PREDICTED
+                else output[rows, predicted.classes]
+                for _, position in self.probabilities
+            ]
+        if self.half_width is None:
+            return [output]
+        return [output, output - self.half_width, output + self.half_width]
 
 
 class Sink(Protocol):

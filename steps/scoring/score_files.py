@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from steps.base import console
 from steps.base.errors import StepError
 from steps.scoring import drift, stream
-from steps.scoring.input_files import Digests
+from steps.scoring.input_files import Digests, check_unchanged
 from steps.scoring.plan import check_rows, open_table, plan
-from steps.scoring.sinks import open_sink
+from steps.scoring.sinks import open_sink, whole_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from steps.data.schema import Schema
-    from steps.scoring.drift import Bins, Drift
+    from steps.data.schema import Label, Schema
+    from steps.scoring.bins import Bins
+    from steps.scoring.drift import Drift
     from steps.scoring.input_files import InputFile
     from steps.scoring.plan import Request, Table
     from steps.scoring.predictor import Predictor
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 class ScoringResult:
     """What came of it; `drift` is empty where the training profile is not known."""
 
+    classes: tuple[Label, ...]
     totals: Totals
     digest: str
     seconds: float
@@ -45,9 +47,9 @@ def score_files(
 ) -> ScoringResult:
     """Score all rows of the files into the output, which appears whole or not at all."""
     started = time.monotonic()
-    table = open_table(files, request.delimiter)
+    table = open_table(files, request.delimiter, schema.encoding)
     selection, layout = plan(table, schema, request)
-    scorer = stream.Scorer(predictor, selection, bins)
+    scorer = stream.Scorer(predictor, selection, bins, request.half_width)
     score = _score_here
     if request.is_spread:
         # Imported when asked for, as few are: it keeps the others' start short.
@@ -56,7 +58,12 @@ def score_files(
         totals = score(table, scorer, layout, request, digests, shown.update)
         digest = digests.value()
     drifts = drift.compare(totals.drift, bins) if bins and totals.written else ()
-    return ScoringResult(totals, digest, time.monotonic() - started, drifts)
+    return ScoringResult(schema.classes, totals, digest, time.monotonic() - started, drifts)
+
+
+def check_columns(files: tuple[InputFile, ...], schema: Schema, request: Request) -> None:
+    """Raise a StepError if the columns of the files cannot be scored, or not be kept."""
+    plan(open_table(files, request.delimiter, schema.encoding), schema, request)
 
 
 def _score_here(
@@ -68,9 +75,15 @@ def _score_here(
     progress: Callable[[int], None],
 ) -> Totals:
     chunks = table.chunks(scorer.selection, digests)
-    with open_sink(request.output, layout) as sink, request.bad_rows() as bad:
+    # The sink and the bad rows are complete before either appears.
+    with (
+        whole_output(request.output) as part,
+        request.bad_rows() as bad,
+        open_sink(part, request.output, layout) as sink,
+    ):
         totals = stream.score(chunks, scorer, sink, bad, progress)
         check_rows(totals.read)
+        check_unchanged(table.files)
     return totals
 
 

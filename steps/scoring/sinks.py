@@ -5,17 +5,18 @@ A sink encodes rows in any thread and writes what was encoded in one thread, in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
 from steps.base.errors import StepError
-from steps.base.files import is_folder, whole_file, whole_folder
+from steps.base.files import is_folder, output_errors, whole_file, whole_folder
+from steps.base.places import check_file, check_folder
 from steps.scoring.csv_sink import csv_sink, gzipped_csv_sink
 
 if TYPE_CHECKING:
@@ -23,13 +24,28 @@ if TYPE_CHECKING:
 
 ROWS_PER_GROUP = 1 << 18
 ROWS_PER_PART = 1 << 20
-PARTS = "part-*.parquet"
+PART_NAME = re.compile(r"part-\d{6,}\.parquet")
 FOLDER = ""
 
 
-def open_sink(path: Path, layout: Layout) -> AbstractContextManager[Sink]:
-    """Open the sink that a path's suffix asks for; its output appears when the block ends well."""
-    return _KINDS[kind(path)](path, layout)
+def check_output(path: Path) -> None:
+    """Raise a StepError if predictions cannot be written to a path."""
+    if kind(path) == FOLDER:
+        check_folder(path, PART_NAME)
+    else:
+        check_file(path)
+
+
+def whole_output(path: Path) -> AbstractContextManager[Path]:
+    """Yield a place to write an output to; it appears when the block ends well."""
+    return whole_folder(path, PART_NAME) if kind(path) == FOLDER else whole_file(path)
+
+
+@contextmanager
+def open_sink(part: Path, path: Path, layout: Layout) -> Iterator[Sink]:
+    """Open the sink that the suffix of `path` asks for; it writes to `part`, all when it ends."""
+    with output_errors(path), _KINDS[kind(path)](part, path, layout) as sink:
+        yield sink
 
 
 def kind(path: Path) -> str:
@@ -52,15 +68,16 @@ class _Rows:
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path, self._layout = path, layout
         self._labels = pa.array(list(layout.classes))
-        added = [pa.field("prediction", self._labels.type)]
-        added += [pa.field(name, pa.float64()) for name, _ in layout.probabilities]
+        added = [pa.field("prediction", self._labels.type)] if layout.classes else []
+        added += [pa.field(name, pa.float64()) for name in layout.numbers_added]
         self.schema = pa.schema([*layout.kept, *added])
 
     def encode(self, rows: Rows, predicted: Predicted) -> pa.Table:
         kept = rows.kept.columns if rows.kept is not None else []
-        columns = [self._labels.take(pa.array(predicted.classes))]
-        for _, position in self._layout.probabilities:
-            columns.append(pa.array(np.ascontiguousarray(predicted.probabilities[:, position])))
+        columns = []
+        if predicted.classes is not None:
+            columns.append(self._labels.take(pa.array(predicted.classes)))
+        columns += map(pa.array, self._layout.numbers(predicted))
         return pa.table([*kept, *columns], schema=self.schema)
 
 
@@ -96,7 +113,7 @@ class _Parquet(_Rows):
 
 
 @contextmanager
-def parquet_part(part: Path, layout: Layout, path: Path) -> Iterator[_Parquet]:
+def parquet_part(part: Path, path: Path, layout: Layout) -> Iterator[_Parquet]:
     """Write `part`, a Parquet file that others take to its place, or one of a set, `path`."""
     with part.open("wb") as file:
         sink = _Parquet(path, file, layout)
@@ -105,12 +122,6 @@ def parquet_part(part: Path, layout: Layout, path: Path) -> Iterator[_Parquet]:
             sink.finish()
         finally:
             sink.abandon()
-
-
-@contextmanager
-def _parquet(path: Path, layout: Layout) -> Iterator[_Parquet]:
-    with whole_file(path) as part, parquet_part(part, layout, path) as sink:
-        yield sink
 
 
 class _Folder(_Rows):
@@ -125,7 +136,7 @@ class _Folder(_Rows):
     def _next(self) -> None:
         self._stack.close()
         part = self._folder / part_name(self._parts)
-        self._sink = self._stack.enter_context(parquet_part(part, self._layout, self.path))
+        self._sink = self._stack.enter_context(parquet_part(part, self.path, self._layout))
         self._parts, self._room = self._parts + 1, ROWS_PER_PART
 
     def write(self, encoded: pa.Table) -> int:
@@ -144,14 +155,14 @@ def part_name(number: int) -> str:
 
 
 @contextmanager
-def _folder(path: Path, layout: Layout) -> Iterator[_Folder]:
-    with whole_folder(path, PARTS) as folder, ExitStack() as open_files:
-        yield _Folder(path, folder, layout, open_files)
+def _folder(part: Path, path: Path, layout: Layout) -> Iterator[_Folder]:
+    with ExitStack() as open_files:
+        yield _Folder(path, part, layout, open_files)
 
 
-_KINDS: dict[str, Callable[[Path, Layout], AbstractContextManager[Sink]]] = {
+_KINDS: dict[str, Callable[[Path, Path, Layout], AbstractContextManager[Sink]]] = {
     ".csv": csv_sink,
     ".csv.gz": gzipped_csv_sink,
-    ".parquet": _parquet,
+    ".parquet": parquet_part,
     FOLDER: _folder,
 }

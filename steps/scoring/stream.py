@@ -8,31 +8,38 @@ interpreter's lock, so threads are enough, and the model is there once.
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import threadpoolctl
 
 from steps.base.errors import FAILURE, StepError
-from steps.base.files import unwritable
+from steps.base.files import output_errors
 from steps.scoring import drift
-from steps.scoring.labelled import Labelled, LabelledTotal
-from steps.scoring.rows import Predicted
+from steps.scoring.labelled import LabelledTotal, count_labelled
+from steps.scoring.labels import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from steps.scoring.drift import Bins
+    from steps.scoring.bins import Bins
+    from steps.scoring.labelled import Counts
     from steps.scoring.predictor import Predictor
     from steps.scoring.quarantine import BadRows
-    from steps.scoring.rows import Chunk, Rejected, Selection, Sink
+    from steps.scoring.rows import Chunk, Predicted, Rejected, Selection, Sink
 
 
 def threads() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _use_one_core() -> None:
+    """Keep libraries from starting threads of their own within a thread of the pool."""
+    threadpoolctl.threadpool_limits(1)
 
 
 @dataclass(frozen=True)
@@ -42,26 +49,37 @@ class Scorer:
     predictor: Predictor
     selection: Selection
     bins: tuple[Bins, ...] | None
+    half_width: float | None = None
 
     def __call__(self, chunk: Chunk, sink: Sink) -> Scored:
         """Decode a chunk, predict its rows, encode them, and count what is watched."""
         rows = chunk.decode(self.selection)
         if not len(rows):
-            return Scored(chunk.file, rows.read, rows.rejected, None, 0, [], None)
-        probabilities = self.predictor.probabilities(rows.features)
-        classes = self.predictor.classes(probabilities)
-        labelled = None
-        if rows.actual is not None:
-            labelled = Labelled.count(rows.actual, classes, probabilities[:, 1])
+            return Scored(chunk.file, rows.read, rows.rejected, None)
+        schema = self.selection.schema
+        predicted = self.predictor.predict(rows.features)
+        labelled, unknown = None, Unknown()
+        if rows.labels is not None:
+            unknown = rows.labels.unknown
+            labelled = count_labelled(rows.labels.actual, predicted, schema, self.half_width)
         return Scored(
             file=chunk.file,
             read=rows.read,
             rejected=rows.rejected,
-            encoded=sink.encode(rows, Predicted(classes, probabilities)),
-            positive=int(classes.sum()),
+            encoded=sink.encode(rows, predicted),
+            predicted=_sums(predicted, len(schema.classes)),
+            unseen=Counter(predicted.unseen),
             drift=drift.count(rows.features, self.bins) if self.bins else [],
             labelled=labelled,
+            unknown=unknown,
         )
+
+
+def _sums(predicted: Predicted, classes: int) -> np.ndarray:
+    """Count the rows of each predicted class, or add up the predicted numbers."""
+    if predicted.classes is None:
+        return np.array([predicted.output.sum()])
+    return np.bincount(predicted.classes, minlength=classes)
 
 
 @dataclass(frozen=True)
@@ -72,35 +90,50 @@ class Scored:
     read: int
     rejected: list[Rejected]
     encoded: Any
-    positive: int
-    drift: list[np.ndarray]
-    labelled: Labelled | None
+    predicted: np.ndarray | None = None
+    unseen: Counter[str] = field(default_factory=Counter)
+    drift: list[np.ndarray] = field(default_factory=list)
+    labelled: Counts | None = None
+    unknown: Unknown = field(default_factory=Unknown)
 
 
 @dataclass
 class Totals:
-    """What was counted over all chunks."""
+    """What was counted over all chunks.
+
+    `predicted` has the rows of each predicted class, or the sum of the predicted numbers.
+    `unseen` counts rows by category whose text the training rows did not have.
+    """
 
     read: int = 0
     written: int = 0
     rejected: int = 0
-    positive: int = 0
+    predicted: np.ndarray | None = None
+    unseen: Counter[str] = field(default_factory=Counter)
     drift: list[np.ndarray] = field(default_factory=list)
     labelled: LabelledTotal = field(default_factory=LabelledTotal)
+    unknown: Unknown = field(default_factory=Unknown)
 
     def merge(self, other: Totals) -> None:
         """Add what was counted elsewhere."""
         self.read += other.read
         self.written += other.written
         self.rejected += other.rejected
-        self.positive += other.positive
-        self._add_drift(other.drift)
-        if (labelled := other.labelled.total()) is not None:
-            self.labelled.add(labelled)
+        self._add_counts(other, other.labelled.total())
 
-    def _add_drift(self, counts: list[np.ndarray]) -> None:
-        before = self.drift or [np.zeros_like(each) for each in counts]
-        self.drift = [a + b for a, b in zip(before, counts or before, strict=True)]
+    def _add_counts(self, other: Totals | Scored, labelled: Counts | None) -> None:
+        if other.predicted is not None:
+            before = 0 if self.predicted is None else self.predicted
+            self.predicted = before + other.predicted
+        if other.drift:
+            zeros = [np.zeros_like(each) for each in other.drift]
+            pairs = zip(self.drift or zeros, other.drift, strict=True)
+            self.drift = [before + more for before, more in pairs]
+        if labelled is not None:
+            self.labelled.add(labelled)
+        # Not +=, which leaves out what is 0: a category without unseen texts is known to be so.
+        self.unseen.update(other.unseen)
+        self.unknown.add(other.unknown.rows, other.unknown.texts)
 
     def add(self, part: Scored, written: int) -> None:
         """Add a chunk of which `written` rows were written; they must be all of its good ones."""
@@ -114,10 +147,7 @@ class Totals:
         self.read += part.read
         self.written += written
         self.rejected += len(part.rejected)
-        self.positive += part.positive
-        self._add_drift(part.drift)
-        if part.labelled is not None:
-            self.labelled.add(part.labelled)
+        self._add_counts(part, part.labelled)
 
 
 def score(
@@ -138,14 +168,12 @@ def score(
     def write(future: Future[Scored]) -> None:
         part = future.result()
         bad_rows.add(part.file, part.read, part.rejected)
-        try:
+        with output_errors(sink.path):
             written = sink.write(part.encoded) if part.encoded is not None else 0
-        except OSError as error:
-            raise unwritable(sink.path, error) from error
         totals.add(part, written)
         progress(written)
 
-    predicting = ThreadPoolExecutor(workers, thread_name_prefix="predict")
+    predicting = ThreadPoolExecutor(workers, "predict", _use_one_core)
     # One thread takes one chunk after the other: the order of writing is that of reading.
     writing = ThreadPoolExecutor(1, thread_name_prefix="write")
     waiting: deque[Future[None]] = deque()

@@ -24,7 +24,7 @@ SECONDS_LONGEST = 60.0
 def upload(client: MlflowClient, run_id: str, path: Path, folder: str) -> None:
     """Log a file or a folder of files to a run, in an artifact folder ("" is the root).
 
-    Azure's storage client asks again when the service fails (503), but not when it is told that
+    azure-storage-blob 12.27 asks again when the service fails (503), but not when it is told that
     it asks too much (429). Artifacts are written once, so the second time goes file by file.
     """
     log = client.log_artifacts if path.is_dir() else client.log_artifact
@@ -71,8 +71,8 @@ def download(client: MlflowClient, run_id: str, artifact: str, folder: Path) -> 
             f"expected the artifact {artifact} in run {run_id}, found no {top} there; "
             "use a run whose step finished"
         )
-    # By its own address: asked by run id, MLflow goes on to look for logged models, which Azure ML
-    # does not have, and hides what went wrong before.
+    # By its own address: asked by run id, MLflow 3.15 goes on to look for logged models, which
+    # Azure ML does not have, and hides what went wrong before.
     path = fetch(f"{client.get_run(run_id).info.artifact_uri}/{artifact}", folder)
     if not path.exists():
         raise StepError(f"expected the artifact {artifact} in run {run_id}, found nothing")

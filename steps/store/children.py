@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import mlflow
 from mlflow.entities import Metric, Param, RunStatus, RunTag
@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.base.console import Progress
+from steps.model.candidates import family_of
 from steps.model.fitted_search import FittedSearch
 from steps.model.fitting import CandidateResult
 from steps.model.grid import Candidate
@@ -33,6 +34,9 @@ from steps.model.sources import Source
 from steps.report import search_record as record
 from steps.store.destination import AZURE, is_remote
 from steps.store.runs import FINISHED, KEY, StepRun
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 CANDIDATE_OF = "step.candidate_of"
 CANDIDATE = "step.candidate"
@@ -76,12 +80,12 @@ def name_of(candidate: Candidate) -> str:
 class ParentRun:
     """The run of a search: its tags, the step's key among them, and what is searched for.
 
-    `metric` chooses among the candidates of `estimator`.
+    `metric` chooses among the candidates of the `families`, unfitted pipelines by name.
     """
 
     run: StepRun
     tags: Mapping[str, str]
-    estimator: Any
+    families: Mapping[str, Pipeline]
     metric: str
 
 
@@ -100,11 +104,14 @@ class ChildRuns:
         self._metric, self._total = parent.metric, source.total
         uri = mlflow.get_tracking_uri()
         self._remote, self._azure = is_remote(uri), uri.startswith(AZURE)
-        self._parameters = record.pipeline_parameters(parent.estimator)
+        self._families = parent.families
+        self._parameters = {
+            name: record.pipeline_parameters(one) for name, one in parent.families.items()
+        }
         self._tags = {
             PARENT: parent.run.id,
             CANDIDATE_OF: parent.tags[KEY],
-            **record.estimator_tags(parent.estimator),
+            **record.estimator_tags(next(iter(parent.families.values()))),
             **_origin(parent.tags),
         }
         self._pool = ThreadPoolExecutor(
@@ -198,9 +205,10 @@ class ChildRuns:
         self._send(self._write_end, self._ids[index], parameters, outcome, at)
 
     def _shared(self, index: int) -> dict[str, str]:
-        """Give the parameters that all candidates share, as many as the store takes."""
+        """Give the parameters that a family's candidates share, as many as the store takes."""
         own = self._candidates[index]
-        shared = {name: text for name, text in self._parameters.items() if name not in own}
+        parameters = self._parameters[family_of(own, self._families)]
+        shared = {name: text for name, text in parameters.items() if name not in own}
         if not self._azure:
             return shared
         # The imputers' go last: they are the many, and all alike.

@@ -1,7 +1,7 @@
 """Take a trained model through its gate, into the registry, and against the champion.
 
 The model may have been trained just now, or be that of an earlier run: the decision rests on the
-metrics of the run, and on the model's probabilities of its held-out rows if there is a champion.
+metrics of the run, and on the model's predictions of its held-out rows if there is a champion.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from mlflow.exceptions import MlflowException
 
 from steps.base.errors import StepError
-from steps.data.schema import Schema
+from steps.data.schema import BINARY, REGRESSION, Schema
 from steps.model import gate
-from steps.model.bootstrap import difference
 from steps.model.gate import Decision, Duel, Requirements
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.model.task import task_of
 from steps.store import datasets, models
 from steps.store.artifacts import download
 from steps.store.registry import CHAMPION, PENDING, Registry, uri_of
@@ -39,14 +40,14 @@ ANOTHER_NAME = "register this model under another name"
 class HeldOut:
     """Rows held out from a training, and what the model says of them.
 
-    `truth` (rows,) is True where a row is positive. `split` is the digest of what the preprocess
-    run made.
+    `truth` and `predicted` are what the metrics of the task take. `split` is the digest of what
+    the preprocess run made.
     """
 
     rows: pd.DataFrame
     schema: Schema
     truth: np.ndarray
-    probability: np.ndarray
+    predicted: np.ndarray
     threshold: float
     split: str
 
@@ -55,7 +56,8 @@ class HeldOut:
 class Challenger:
     """A model whose `best_estimator` is logged to a run, and what decides on it.
 
-    `metric` and `seed` are those of the comparison with a champion; only there `held_out` is asked.
+    `metric` (or `auto`) and `seed` are those of the comparison with a champion; only there
+    `held_out` is asked.
     """
 
     run_id: str
@@ -72,12 +74,14 @@ def read_held_out(run: Run, session: Session) -> HeldOut:
     prepared = session.client.get_run(run.data.tags[UPSTREAM])
     data = datasets.load(session.client, prepared.info.run_id, folder)
     model = models.load(download(session.client, run.info.run_id, models.BEST_ESTIMATOR, folder))
+    # Nothing is shuffled any more: any seed will do.
+    task = task_of(data.schema, seed=0)
     return HeldOut(
         rows=data.test,
         schema=data.schema,
-        truth=data.labels(data.test) == data.schema.positive,
-        probability=model.estimator.predict_proba(data.features(data.test))[:, 1],
-        threshold=float(model.metadata["threshold"]),
+        truth=task.truth(data.labels(data.test)),
+        predicted=task.predict(model.estimator, data.features(data.test)),
+        threshold=_threshold(model),
         split=output_digest(prepared),
     )
 
@@ -150,16 +154,23 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
     model = _load(champion, session)
     ours = challenger.held_out()
     _check_comparable(champion, model.schema, ours.schema)
-    probability = model.estimator.predict_proba(ours.rows[list(model.schema.features)])[:, 1]
-    found = difference(
-        challenger.metric,
+    task = task_of(ours.schema, challenger.seed)
+    scorer = task.scorer(challenger.metric)
+    predicted = task.predict(model.estimator, ours.rows[list(model.schema.features)])
+    found = task.difference(
+        scorer,
         ours.truth,
-        (ours.probability, ours.threshold),
-        (probability, float(model.metadata["threshold"])),
+        (ours.predicted, ours.threshold),
+        (predicted, _threshold(model)),
         challenger.seed,
     )
     same = _split(model.metadata["preprocess_run_id"], session) == ours.split
-    return Duel(str(champion.version), challenger.metric, found, same_split=same)
+    return Duel(str(champion.version), scorer, found, same_split=same)
+
+
+def _threshold(model: LoadedModel) -> float:
+    # Only a model of two classes has one.
+    return float(model.metadata.get("threshold", DEFAULT_THRESHOLD))
 
 
 def _load(champion: ModelVersion, session: Session) -> LoadedModel:
@@ -176,7 +187,11 @@ def _load(champion: ModelVersion, session: Session) -> LoadedModel:
 
 
 def _check_comparable(champion: ModelVersion, theirs: Schema, ours: Schema) -> None:
-    missing = set(theirs.features) - set(ours.features)
+    missing = {
+        name
+        for name in theirs.features
+        if name not in ours.features or (name in theirs.categories) != (name in ours.categories)
+    }
     if not missing and (theirs.target, theirs.classes) == (ours.target, ours.classes):
         return
     lacking = f", from features of which this table lacks {', '.join(sorted(missing))}"
@@ -187,8 +202,11 @@ def _check_comparable(champion: ModelVersion, theirs: Schema, ours: Schema) -> N
 
 
 def _outcome(schema: Schema) -> str:
-    negative, positive = schema.classes
-    return f"{schema.target} ({negative} or {positive})"
+    if schema.task == REGRESSION:
+        return f"numbers of {schema.target}"
+    if schema.task == BINARY:
+        return f"{schema.target} ({' or '.join(map(str, schema.classes))})"
+    return f"{schema.target} ({len(schema.classes)} classes from {schema.classes[0]} on)"
 
 
 def _split(preprocess_run_id: str, session: Session) -> str | None:

@@ -57,10 +57,12 @@ def search(
     Gives scikit-learn's search object as after its own `fit`.
     """
     described = unfitted_search(work, settings)
-    run.log(record.search_settings(described))
-    tags = run.client.get_run(run.id).data.tags
+    begun = run.client.get_run(run.id).data
+    settled = record.search_settings(described, begun.params)
+    run.log(settled)
+    tags = {**begun.tags, **settled.tags}
     _log_training_data(run, work, tags)
-    parent = ParentRun(run, tags, work.estimator, settings.metric)
+    parent = ParentRun(run, tags, work.families, settings.metric)
     left = finished_children(run, tags[KEY]) if execution.resume else []
     source, known = _take_over(settings, work, left)
     console.say(f"search: {source.total} candidates, {settings.folds} folds each")
@@ -124,8 +126,8 @@ def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> Non
     try:
         run.client.log_inputs(run.id, inputs)
     except MlflowException:
-        # MLflow's SQL store looks for the data set and then adds it: of two trainings that start
-        # together the second fails to add what now is there. Any other reason shows again.
+        # MLflow 3.15's SQL store looks for the data set and then adds it: of two trainings that
+        # start together the second fails to add what now is there. Other reasons show again.
         run.client.log_inputs(run.id, inputs)
 
 

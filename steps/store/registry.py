@@ -164,7 +164,7 @@ class Registry:
 
 def _is_absent(error: MlflowException) -> bool:
     """Tell "there is no such thing" from a refusal, a failure or a lost connection."""
-    # Azure ML answers in a form of its own, of which MLflow knows no code.
+    # Azure ML answers in a form of its own, of which MLflow 3.15 knows no code.
     answer = error.json.get("error") if isinstance(error, RestException) else None
     return error.error_code in ABSENT or "NotFound" in str(answer)
 

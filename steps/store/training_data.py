@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset
 from mlflow.types import ColSpec, DataType, Schema
 
@@ -26,10 +27,13 @@ ROWS_HASHED, LENGTH = 10_000, 8
 
 
 def training_data(features: DataFrame, tags: Mapping[str, str]) -> Dataset:
-    """Describe a table of float64 columns as `from_pandas(...).to_dict()` does, digest included.
+    """Describe a table as `from_pandas(...).to_dict()` does, digest included.
 
     `tags` are the run's: they are the source, as autolog has it.
     """
+    if not all(kind == np.float64 for kind in features.dtypes):
+        source = CodeDatasetSource(dict(tags))
+        return Dataset(**from_pandas(features, source=source).to_dict())
     # A column with missing values is one that need not be there, says MLflow.
     columns = Schema(
         [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from steps.base.errors import GATE, OK
 from steps.base.record import Record
+from steps.data.schema import BINARY
 from steps.model import gate
 from steps.store import promotion
 from steps.store.chain import StepResult
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from steps.model.gate import Decision, Requirements
     from steps.store.chain import Session
 
-SHOWN = ("roc_auc", "precision", "recall", "f1", "accuracy")
-
 
 def conclude(
     evaluation: Evaluation,
@@ -37,13 +36,14 @@ def conclude(
 
     A missed gate gives the exit code GATE.
     """
-    tags = {"threshold": f"{evaluation.threshold:.6g}"}
+    two_classes = trained.schema.task == BINARY
+    tags = {"threshold": f"{evaluation.threshold:.6g}"} if two_classes else {}
     run.log(Record(metrics=evaluation.metrics, tags=tags))
     held_out = HeldOut(
         rows=trained.test,
         schema=trained.schema,
         truth=evaluation.truth,
-        probability=evaluation.model.probability,
+        predicted=evaluation.model.predicted,
         threshold=evaluation.threshold,
         split=output_digest(prepared),
     )
@@ -52,10 +52,17 @@ def conclude(
     )
     decision = promotion.decide(required, challenger, session)
     run.log(Record(tags=decision.tags))
-    scores = ", ".join(f"{name} {evaluation.model.scores[name].value:.3f}" for name in SHOWN)
+    scores = ", ".join(
+        f"{name} {_written(evaluation.model.scores[name].value)}" for name in trained.task.shown
+    )
     best = ", ".join(f"{name}={value}" for name, value in evaluation.search.best.params.items())
     shown = (f"train: {best}", f"train: held-out {scores}")
     return decision, _result(decision, decision.tags, shown)
+
+
+def _written(score: float) -> str:
+    # An error is in the unit of the target, and may be of any size.
+    return f"{score:.3f}" if abs(score) < 1000 else f"{score:,.0f}"
 
 
 def conclude_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import chain, repeat
 
 import pytest
 from hypothesis import given, settings
@@ -116,12 +117,6 @@ def test_a_quote_that_is_never_closed_ends_with_its_line() -> None:
 
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory() -> None:
     line = b"1,2\n" * 100_000
-    left = 3 * csv_text.LONGEST_ROW
-
-    def read(size: int) -> bytes:
-        nonlocal left
-        left -= len(line)
-        return line if left > 0 else b""
-
-    pieces = csv_text.whole_rows(read, b'"open\n')
+    blocks = chain([b'"open\n'], repeat(line, 3 * csv_text.LONGEST_ROW // len(line)))
+    pieces = csv_text.whole_rows(lambda size: next(blocks, b""), ",")
     assert max(map(len, pieces)) <= csv_text.LONGEST_ROW + len(line)

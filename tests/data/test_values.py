@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.base.errors import StepError
-from steps.data import tables, values
+from steps.data import values
 from steps.data.values import TextRules, class_of, infer_labels, numbers
+from tests.data.tables import prepared
 
 TEXTS = {
     "1": 1.0,
@@ -30,8 +31,7 @@ def trained_on(cells: list[str], folder: Path, labels: tuple[str, str] = ("0", "
     (folder / "t.csv").write_text(
         "x,y\n" + "".join(f"{cell},{labels[row % 2]}\n" for row, cell in enumerate(cells))
     )
-    raw = tables.read_table(folder / "t.csv", ",", "y")
-    return list(tables.as_training_table(raw, "y", (), ",")[0]["x"])
+    return list(prepared(folder / "t.csv").table["x"].to_numpy())
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
@@ -40,7 +40,7 @@ def test_what_is_no_number_is_refused_by_both(text: str, tmp_path: Path) -> None
     assert list(wrong) == [1]
     if "," not in text:
         with pytest.raises(StepError, match=r"number .*in column x, found .* in data row 2"):
-            trained_on(["1", text], tmp_path)
+            trained_on(["1", text, *map(str, range(2, 20))], tmp_path)
 
 
 def test_what_is_a_number_or_missing_is_one_to_both(tmp_path: Path) -> None:
@@ -90,10 +90,9 @@ def test_labels_of_training_are_known_to_scoring(texts: list[str], labels: list[
 
 def test_labels_with_a_space_are_one_class(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n1, yes\n2,no\n3,yes\n")
-    raw = tables.read_table(tmp_path / "t.csv", ",", "y")
-    frame, schema = tables.as_training_table(raw, "y", (), ",")
-    assert schema.classes == ("no", "yes")
-    assert frame["y"].tolist() == ["yes", "no", "yes"]
+    made = prepared(tmp_path / "t.csv")
+    assert made.schema.classes == ("no", "yes")
+    assert made.table["y"].to_pylist() == ["yes", "no", "yes"]
 
 
 def test_dates_hold_no_numbers() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import DIABETES, PROJECT, all_runs, artifacts, children
+from tests.conftest import DIABETES, PROJECT, RunStep, all_runs, artifacts, children
 
 
 def mlflow_run(entry_point: str, **parameters: object) -> subprocess.CompletedProcess[str]:
@@ -61,7 +61,7 @@ def test_a_missed_gate_fails_the_command_and_tells_why() -> None:
     assert {"best_estimator/MLmodel", "report.html"} <= artifacts(run.info.run_id)
 
 
-def test_the_same_run_however_launched(run_step: object, tmp_path: Path) -> None:
+def test_the_same_run_however_launched(run_step: RunStep, tmp_path: Path) -> None:
     mlflow_run("preprocess", data=DIABETES, delimiter=",")
     run_step("preprocess", data=DIABETES)
     direct, launched = all_runs("preprocess")
@@ -78,6 +78,13 @@ def test_bad_input_fails_the_run() -> None:
     assert "Traceback" not in ended.stderr
     (run,) = all_runs()
     assert run.info.status == "FAILED"
+
+
+def test_an_input_that_is_not_there_costs_no_training() -> None:
+    ended = mlflow_run("batch_score", input="new.parquet")
+    assert ended.returncode != 0
+    assert f"found nothing at new.parquet (relative paths start at {PROJECT})" in ended.stderr
+    assert [run.data.tags["step"] for run in all_runs()] == ["batch_score"]
 
 
 def test_a_bad_parameter_fails_the_run() -> None:

@@ -38,4 +38,4 @@ def test_a_signal_during_a_search(
         assert process.returncode == code
         (run,) = all_runs("train")
         assert run.info.status == "FAILED"
-        assert not list(temporary.glob("train-*"))
+        assert not list(temporary.iterdir())

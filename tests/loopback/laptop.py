@@ -19,7 +19,6 @@ from loopback.workspace import LoopbackWorkspace
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A search of one candidate: the search itself is not the point here.
 SMALL = ("--n_estimators=2", "--max_depth=2", "--report=false", "--jobs=1")
-EXPERIMENT = "Default"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def test_planned_answers_are_given_as_often_as_planned(
 def test_an_upload_is_tried_again(
     interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    # azure-storage-blob waits 15 s, give or take 3, whatever Retry-After says.
+    # azure-storage-blob 12.27 waits 15 s, give or take 3, whatever Retry-After says.
     loopback_workspace.faults.answer(503, BLOB_UPLOAD, retry_after=0)
     interpreter.run("run_id = tracked()")
     assert loopback_workspace.faults.answered == 1

@@ -73,9 +73,9 @@ def test_models_that_rank_alike_do_not_differ(metric: str) -> None:
 
 
 def test_the_number_of_resamples_is_told() -> None:
-    assert resamples(192).startswith("2,000 stratified bootstrap")
-    assert resamples(10_000).startswith("1,000 to 2,000 ")
-    assert "DeLong" in resamples(1_000_000)
+    assert resamples(192) == "2,000"
+    assert resamples(10_000) == "1,000 to 2,000"
+    assert resamples(1_000_000) == "200 to 2,000"
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -15,7 +15,8 @@ from steps.model.fitted_search import summarize_search
 from steps.model.importances import importances
 from steps.model.metrics import METRICS, SCORERS, scores
 from steps.model.pipeline import build_pipeline
-from steps.report.sentences import key_findings
+from steps.model.task import task_of
+from steps.report import sentences
 from tests.conftest import DIABETES
 from tests.model.trained import train
 
@@ -69,12 +70,12 @@ def test_labels_of_any_kind_give_the_same_scores(
 
 
 def test_findings_say_when_the_simpler_model_is_better(evaluation: Evaluation) -> None:
-    found = evaluation
-    assert found.details is not None
-    assert found.gain.high < 0
-    said = key_findings(found, found.details.folds)
+    assert evaluation.details is not None
+    assert evaluation.gain.high < 0
+    said = sentences.against_others(evaluation, evaluation.details.folds)
     assert any("the simpler model is better" in line for line in said)
-    assert said[0].startswith("On 192 held-out rows, 67 of them positive")
+    shown = sentences.how_positive(evaluation)
+    assert shown.startswith("On 192 held-out rows, 67 of them positive")
 
 
 def test_scores_over_the_folds_are_those_of_the_search(evaluation: Evaluation) -> None:
@@ -105,9 +106,10 @@ def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> 
     frame = pd.DataFrame(random.normal(size=(20_000, 60)), columns=[f"x{i}" for i in range(60)])
     labels = np.arange(20_000) < 8
     frame.loc[labels, "x7"] += 9
-    pipeline = build_pipeline(Schema(tuple(frame.columns), "y", (False, True), ()), 0)
+    schema = Schema(tuple(frame.columns), "y", (False, True), ())
+    pipeline = build_pipeline(schema, 0)
     pipeline.set_params(clf__n_estimators=10, clf__max_features=None).fit(frame, labels)
-    found = importances(pipeline, frame, labels, seed=0)
+    found = importances(task_of(schema, 0), pipeline, frame, labels, seed=0)
     assert found.features[0] == "x7"
     assert np.isfinite(found.drops).all()
     assert found.drops.shape == (60, 5)

@@ -24,7 +24,7 @@ from steps.model.grid import (
     size,
 )
 
-GRID = {"clf__min_samples_leaf": [1, 5], "clf__max_depth": [2, None]}
+GRID: dict[str, list[object]] = {"clf__min_samples_leaf": [1, 5], "clf__max_depth": [2, None]}
 
 
 def test_none_is_no_grid() -> None:

@@ -104,7 +104,7 @@ def test_missing_and_sparse_features() -> None:
 @pytest.mark.parametrize("labels", ["int", "str", "bool"])
 def test_scores_are_those_of_the_scorers(labels: str) -> None:
     known = LABELS[labels]
-    task = BinaryTask(tuple(np.unique(known).tolist()))
+    task = BinaryTask(tuple(np.unique(known).tolist()), 1)
     scorers = metrics.scorers(task.classes[1])
     for kind in (RandomForestClassifier, GradientBoostingClassifier):
         alone = kind(n_estimators=3, random_state=1).fit(FEATURES[:SEEN], known[:SEEN])
@@ -123,12 +123,12 @@ def divided(estimator: Any, candidates: list[dict[str, Any]]) -> list[tuple[tupl
 
 
 def test_groups_differ_in_the_number_of_trees_only() -> None:
-    sizes = [
+    sizes: list[dict[str, Any]] = [
         {"clf__n_estimators": size, "clf__max_depth": depth}
         for depth in (1, True, None)
         for size in (3, 1, 3)
     ]
-    others = [
+    others: list[dict[str, Any]] = [
         {"clf__max_depth": None},
         {"clf__n_estimators": "x"},
         {"clf__n_estimators": 2, "clf__random_state": None},

@@ -188,10 +188,10 @@ def test_few_candidates_start_no_workers(case: Case) -> None:
     assert executor._threads is None
 
 
-class Lossy:
+class Lossy(Executor):
     """An executor whose workers die with some candidates, a given number of times."""
 
-    lost = (ConnectionError,)
+    lost: tuple[type[BaseException], ...] = (ConnectionError,)
 
     def __init__(self, case: Case, losses: dict[int, int]) -> None:
         self.work, self.losses, self.recovered = case.work, losses, 0

@@ -11,7 +11,6 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from steps.model.evaluation import Trained, evaluate
 from steps.model.metrics import decide
-from steps.model.task import task_of
 from steps.model.threshold import choose_threshold, curves, out_of_fold, parse_threshold
 from tests.model.test_bootstrap import rows
 
@@ -45,7 +44,7 @@ def test_out_of_fold_predictions_are_scikit_learns(trained: Trained) -> None:
     labels = trained.train[trained.schema.target].to_numpy()
     folds = list(StratifiedKFold(5).split(rows, labels))
     expected = cross_val_predict(trained.estimator, rows, labels, cv=5, method="predict_proba")
-    predicted = out_of_fold(task_of(trained.schema), trained.estimator, rows, labels, folds)
+    predicted = out_of_fold(trained.task, trained.estimator, rows, labels, folds)
     assert np.array_equal(predicted, expected[:, 1])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.model_selection import ParameterGrid
 
@@ -18,10 +19,12 @@ from steps.model.bootstrap import Interval
 from steps.model.evaluation import Evaluation, Trained, evaluate
 from steps.model.fitted_search import summarize_search
 from steps.model.gate import Decision, Duel, Requirements
+from steps.model.grid import Grid
+from steps.model.task import BinaryTask
 from steps.report import charts, comparison, search_figures, search_layout
 from steps.report import train_report as report
 from steps.report.charts import shortened
-from steps.report.train_report import Origin
+from steps.report.origin import Origin
 from tests.model.trained import train
 
 FIGURES = {
@@ -43,7 +46,10 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.text, self.tags, self.attributes, self.open = "", [], [], []
+        self.text = ""
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -61,7 +67,7 @@ class Page(HTMLParser):
 
 
 def origin_of(trained: Trained) -> Origin:
-    summary = profile(trained.train, len(trained.test), trained.schema)
+    summary = profile(pa.Table.from_pandas(trained.train), len(trained.test), trained.schema)
     return Origin(trained.schema, summary, 42, {"train run": "abc"})
 
 
@@ -176,7 +182,7 @@ def test_the_search_has_a_figure_for_each_number_of_parameters(
 
 
 def test_candidates_of_another_grid_have_the_pipelines_default() -> None:
-    grid = [{"clf__max_depth": [2, None]}, {"clf__class_weight": [{0: 1, 1: 10}]}]
+    grid: Grid = [{"clf__max_depth": [2, None]}, {"clf__class_weight": [{0: 1, 1: 10}]}]
     search = summarize_search(searched(grid), "roc_auc", 5)
     assert search_layout.descriptions(search, search.candidates) == [
         "max_depth 2, class_weight default",
@@ -195,7 +201,7 @@ def test_of_thousands_of_candidates_it_is_said_which_are_shown() -> None:
     assert search_layout.caption(many).endswith("The best 300 of 1,800.")
 
 
-def searched(grid: dict[str, list[object]] | list[dict[str, list[object]]]) -> dict[str, object]:
+def searched(grid: Grid) -> dict[str, object]:
     params = list(ParameterGrid(grid))
     scores = np.linspace(0.6, 0.8, len(params))
     return {"params": params, "mean_test_roc_auc": scores, "std_test_roc_auc": scores / 20}
@@ -206,7 +212,10 @@ def entry(run_id: str, seed: int, frame_digest: str = "a", noise: float = 0.2) -
     random = np.random.default_rng(seed)
     probability = np.clip(0.4 + 0.2 * truth + random.normal(0, noise, 200), 0, 1)
     params = {"best max_depth": str(seed), "metric": "roc_auc"}
-    return comparison.Entry(run_id, "run", params, truth, probability, 0.5, frame_digest, seed)
+    task = BinaryTask((0, 1), seed)
+    return comparison.Entry(
+        run_id, "run", params, task, "y", truth, probability, 0.5, frame_digest, seed
+    )
 
 
 def test_comparison_marks_differences_that_are_off_zero(tmp_path: Path) -> None:

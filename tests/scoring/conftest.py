@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from steps.data import tables
 from steps.data.profile import profile
 from steps.data.schema import Schema
 from steps.model.pipeline import build_pipeline
@@ -18,16 +18,16 @@ from steps.scoring import drift, input_files, score_files
 from steps.scoring.plan import Request
 from steps.scoring.predictor import Predictor
 from tests.conftest import DIABETES
+from tests.data.tables import prepared
 
-ZERO_AS_MISSING = ("Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI")
-FRAME, SCHEMA = tables.as_training_table(
-    tables.read_table(DIABETES, ",", "Outcome"), "Outcome", ZERO_AS_MISSING, ","
-)
+PREPARED = prepared(DIABETES, "Outcome")
+TABLE, SCHEMA = PREPARED.table, PREPARED.schema
+FRAME = TABLE.to_pandas()
 FEATURES = list(SCHEMA.features)
-BINS = drift.read_bins(profile(FRAME, 0, SCHEMA), SCHEMA)
+BINS = drift.read_bins(profile(TABLE, 0, SCHEMA), SCHEMA)
 
 
-def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: object) -> Pipeline:
+def fit(schema: Schema = SCHEMA, labels: object = None, **parameters: Any) -> Pipeline:
     """Fit the project's pipeline on the diabetes table."""
     y = FRAME["Outcome"].to_numpy() if labels is None else labels
     return build_pipeline(schema, 42, **({"n_estimators": 3, "max_depth": 3} | parameters)).fit(
@@ -45,7 +45,7 @@ def score(tmp_path: Path) -> Score:
     """Score `location` into `output`, as batch_score does."""
 
     def run(
-        location: object, output: str = "predictions.csv", **request: object
+        location: object, output: str = "predictions.csv", **request: Any
     ) -> score_files.ScoringResult:
         chosen = Request(tmp_path / output, **({"delimiter": ","} | request))
         files = input_files.find_files(str(location))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +17,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from steps.data.schema import Schema
-from steps.model.pipeline import fill_values
-from steps.scoring.predictor import Predictor
+from steps.model.candidates import average
+from steps.model.pipeline import build_pipeline
+from steps.scoring.predictor import Predictor, _Framed
 from tests.scoring.conftest import FEATURES, FRAME, PIPELINE, SCHEMA, fit
 
 DEEP = fit(n_estimators=40, max_depth=None, n_jobs=2)
@@ -38,7 +40,7 @@ def test_same_as_the_pipeline(values: list[tuple[float, ...]], which: int) -> No
     frame = pd.DataFrame(dict(zip(FEATURES, columns, strict=True)))
     predictor = Predictor(pipeline, SCHEMA, 0.5)
     assert predictor.is_direct
-    found = predictor.probabilities(columns)
+    found = predictor.predict(columns).output
     # With n_jobs=2 the pipeline's own sum depends on which thread is first.
     one_thread = pipeline.set_params(clf__n_jobs=1)
     np.testing.assert_array_equal(found, one_thread.predict_proba(frame))
@@ -48,9 +50,8 @@ def test_same_as_the_pipeline(values: list[tuple[float, ...]], which: int) -> No
 
 def test_on_training_rows_with_missing_values() -> None:
     frame = FRAME[FEATURES].mask(np.random.default_rng(0).random((768, 8)) < 0.2)
-    found = Predictor(PIPELINE, SCHEMA, 0.5).probabilities(
-        [frame[name].to_numpy() for name in FEATURES]
-    )
+    columns = [frame[name].to_numpy() for name in FEATURES]
+    found = Predictor(PIPELINE, SCHEMA, 0.5).predict(columns).output
     np.testing.assert_array_equal(found, PIPELINE.predict_proba(frame))
 
 
@@ -80,33 +81,87 @@ def one_imputer_for_all() -> Any:
     return Pipeline([("fillna", imputer), ("clf", PIPELINE["clf"])])
 
 
-def with_frames() -> Any:
-    return fit().set_output(transform="default")
-
-
 @pytest.mark.parametrize(
-    "make",
+    ("make", "is_direct"),
     [
-        lambda: make_pipeline(SimpleImputer(), ExtraTreesClassifier(5, random_state=0)),
-        other_forest,
-        other_imputer,
-        one_imputer_for_all,
-        with_frames,
+        (lambda: make_pipeline(SimpleImputer(), ExtraTreesClassifier(5, random_state=0)), False),
+        (lambda: fit().set_output(transform="pandas"), False),
+        (other_forest, True),
+        (other_imputer, True),
+        (one_imputer_for_all, True),
     ],
 )
-def test_any_other_pipeline_is_called_as_it_is(make: Any) -> None:
+def test_any_other_pipeline(make: Any, is_direct: bool) -> None:
     estimator = make().fit(FRAME[FEATURES], FRAME["Outcome"])
     predictor = Predictor(estimator, SCHEMA, 0.5)
-    assert not predictor.is_direct
-    found = predictor.probabilities([FRAME[name].to_numpy() for name in FEATURES])
+    assert predictor.is_direct == is_direct
+    found = predictor.predict([FRAME[name].to_numpy() for name in FEATURES]).output
     np.testing.assert_array_equal(found, estimator.predict_proba(FRAME[FEATURES]))
 
 
-def test_another_schema_is_not_taken_for_the_models_own() -> None:
+def test_features_are_taken_by_their_names() -> None:
     other = Schema(SCHEMA.features[::-1], "Outcome", (0, 1), SCHEMA.zero_as_missing)
-    assert fill_values(PIPELINE, other) is None
-    fewer = Schema(SCHEMA.features, "Outcome", (0, 1), ("Glucose",))
-    assert fill_values(PIPELINE, fewer) is None
+    columns = [FRAME[name].to_numpy() for name in FEATURES[::-1]]
+    found = Predictor(PIPELINE, other, 0.5).predict(columns).output
+    np.testing.assert_array_equal(found, PIPELINE.predict_proba(FRAME[FEATURES]))
+
+
+FAMILIES = {
+    "random_forest": {"n_estimators": 3},
+    "extra_trees": {"n_estimators": 3},
+    "hist_gradient_boosting": {"max_iter": 5},
+    "linear": {},
+}
+CLASSES = {"binary": ("bad", "good"), "multiclass": ("a", "b", "c"), "regression": ()}
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "average"])
+@pytest.mark.parametrize("task", CLASSES)
+def test_categories(family: str, task: str) -> None:
+    random = np.random.default_rng(0)
+    texts = np.array([f"value {i}" for i in range(150)] + ["ü", "x,y", ""], dtype=object)
+    columns: dict[str, Any] = {
+        "few": texts[random.integers(0, 4, 300)],
+        "many": texts[random.integers(0, 150, 300)],
+        "number": random.normal(size=300),
+        "also few": texts[random.integers(2, 9, 300)],
+        "zero": random.integers(0, 5, 300).astype(float),
+    }
+    labels = random.choice(CLASSES[task], 300) if CLASSES[task] else random.normal(size=300)
+    schema = Schema(
+        tuple(columns), "y", CLASSES[task], ("zero",),
+        categories=("few", "many", "also few"), many_valued=("many",),
+    )  # fmt: skip
+    train = pd.DataFrame(columns)
+    train.loc[random.random(300) < 0.1, ["few", "number"]] = np.nan
+    if family == "average":
+        unfitted = average(schema, 0)
+        few = {"random_forest": "n_estimators", "extra_trees": "n_estimators"}
+        few["hist_gradient_boosting"] = "max_iter"
+        unfitted.set_params(**{f"clf__{name}__clf__{key}": 2 for name, key in few.items()})
+    else:
+        unfitted = build_pipeline(schema, 0, family, **FAMILIES[family])
+    pipeline = unfitted.fit(train, labels)
+    predictor = Predictor(pipeline, schema, 0.5)
+    assert predictor.is_direct
+    new = train.sample(400, replace=True, random_state=1, ignore_index=True)
+    new.loc[:9, "few"], new.loc[10:29, ["many", "also few"]] = "unseen", None
+    call = pipeline.predict_proba if CLASSES[task] else pipeline.predict
+    for rows in (slice(0, 1), slice(5, 108), slice(0, 400)):
+        part = new[rows]
+        features = [
+            pa.array(part[name], pa.string(), from_pandas=True).dictionary_encode()
+            if name in schema.categories
+            else part[name].to_numpy()
+            for name in schema.features
+        ]
+        found = predictor.predict(features)
+        np.testing.assert_array_equal(found.output, call(part))
+    assert found.unseen == {"few": 10, "many": 0, "also few": 0}
+    # Without the short way, the pipeline is given objects.
+    framed = _Framed(pipeline, schema)
+    again = framed.predict_proba(features) if CLASSES[task] else framed.predict(features)
+    np.testing.assert_array_equal(again, found.output)
 
 
 def test_an_imputer_for_each_column_is_called_directly_too() -> None:
@@ -123,5 +178,5 @@ def test_an_imputer_for_each_column_is_called_directly_too() -> None:
     estimator.fit(FRAME[FEATURES], FRAME["Outcome"])
     predictor = Predictor(estimator, SCHEMA, 0.5)
     assert predictor.is_direct
-    found = predictor.probabilities([FRAME[name].to_numpy() for name in FEATURES])
+    found = predictor.predict([FRAME[name].to_numpy() for name in FEATURES]).output
     np.testing.assert_array_equal(found, estimator.predict_proba(FRAME[FEATURES]))

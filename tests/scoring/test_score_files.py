@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
@@ -113,7 +115,7 @@ def test_text_of_kept_columns_is_not_touched(score: Score, tmp_path: Path) -> No
     ids=["CRLF", "byte order mark", "no last line end", "blank lines", "blank end", "quotes"],
 )
 @pytest.mark.parametrize("output", ["p.csv", "p.parquet"])
-def test_dialects(rewrite: object, output: str, score: Score, tmp_path: Path) -> None:
+def test_dialects(rewrite: Callable[[str], str], output: str, score: Score, tmp_path: Path) -> None:
     table = rows(300)
     text = rewrite(table.to_csv(index=False))
     (tmp_path / "t.csv").write_bytes(text.encode())
@@ -263,7 +265,7 @@ def test_folder_with_other_files_is_not_replaced(score: Score, tmp_path: Path) -
     rows(10).to_csv(tmp_path / "t.csv", index=False)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
-    with pytest.raises(StepError, match=r"found thesis\.tex"):
+    with pytest.raises(StepError, match=r"found the file thesis\.tex"):
         score(tmp_path / "t.csv", "out")
     (tmp_path / "out" / "thesis.tex").unlink()
     score(tmp_path / "t.csv", "out")
@@ -277,3 +279,21 @@ def test_compressed_file_cut_off(score: Score, tmp_path: Path) -> None:
     with pytest.raises(StepError, match=r"could not read .*t\.csv\.gz from line \d+ on.*whole"):
         score(tmp_path / "t.csv.gz")
     assert not (tmp_path / "predictions.csv").exists()
+
+
+@pytest.mark.parametrize("output", ["set", "p.parquet", "p.csv", "p.csv.gz"])
+def test_full_disk_leaves_neither_output_nor_quarantine(
+    output: str, score: Score, tmp_path: Path
+) -> None:
+    # Few rows: they stay in memory until the output is closed.
+    frame = rows(40).astype({"Glucose": object})
+    frame.loc[3, "Glucose"] = "high"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, before[1]))
+    try:
+        with pytest.raises(StepError, match=f"could not write .*/{output}: File too large"):
+            score(tmp_path / "t.csv", output, quarantine=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "t.csv"]

@@ -8,14 +8,16 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from steps.base.errors import FAILURE, StepError
 from steps.scoring import stream
+from steps.scoring.predictor import Predictor
 from steps.scoring.quarantine import BadRows
-from steps.scoring.rows import Rows, Selection
+from steps.scoring.rows import Predicted, Rows, Selection
 from tests.scoring.conftest import SCHEMA
 
 SELECTION = Selection(SCHEMA, (), None)
@@ -37,12 +39,13 @@ class Numbered:
         return Rows([np.array([float(self.number)])], None, None, None, 1)
 
 
-class Half:
-    def probabilities(self, features: list[np.ndarray]) -> np.ndarray:
-        return np.stack([features[0], features[0]], axis=1)
+class Half(Predictor):
+    def __init__(self) -> None:
+        pass
 
-    def classes(self, probabilities: np.ndarray) -> np.ndarray:
-        return np.zeros(len(probabilities), dtype=np.intp)
+    def predict(self, features: Any) -> Predicted:
+        output = np.stack([features[0], features[0]], axis=1)
+        return Predicted(output, np.zeros(len(output), dtype=np.intp))
 
 
 class Collecting:

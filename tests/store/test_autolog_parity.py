@@ -64,9 +64,9 @@ def test_same_record_as_autolog(
         assert ours.data.metrics[name] == value, name
     for tag in ("estimator_name", "estimator_class"):
         assert ours.data.tags[tag] == theirs.data.tags[tag]
-    (mine,), (other,) = ours.inputs.dataset_inputs, theirs.inputs.dataset_inputs
-    assert mine.dataset.digest == other.dataset.digest
-    assert mine.tags == other.tags
+    (our_input,), (their_input,) = ours.inputs.dataset_inputs, theirs.inputs.dataset_inputs
+    assert our_input.dataset.digest == their_input.dataset.digest
+    assert our_input.tags == their_input.tags
 
 
 def test_azure_limits_hold(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_what_was_scored_is_known_by_its_digest(run_step: RunStep, table: Path) 
     run_step("train", **SMALL)
 
     def digest() -> str:
-        return run_step("batch_score", input=table).run.data.tags["input.digest"]
+        return str(run_step("batch_score", input=table).run.data.tags["input.digest"])
 
     first = digest()
     assert digest() == first

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
-from benchmarks.latency_proxy import LatencyProxy, Request
 from steps.base import console
 from steps.model.executors import BatchFuture
 from steps.model.fitting import Batch, FoldResult, Report, Step
@@ -29,12 +28,13 @@ from steps.model.sources import Listed
 from steps.store.children import ChildRuns, ParentRun, name_of
 from steps.store.runs import KEY, StepRun
 from tests.conftest import all_runs, tracking
+from tests.latency_proxy import LatencyProxy, Request
 from tests.model.searches import Case, make_case
 from tests.store.searches import in_order, run_search, step_run
 
 
 def parent_of(case: Case, run: StepRun) -> ParentRun:
-    return ParentRun(run, {KEY: "key"}, case.work.estimator, "f1")
+    return ParentRun(run, {KEY: "key"}, case.work.families, "f1")
 
 
 class Watched(LocalExecutor):
@@ -200,7 +200,7 @@ def test_requests_for_each_child(
             if kinds == "alternating":
                 zeros = case.schema.features[::2]
                 many = build_pipeline(replace(case.schema, zero_as_missing=zeros), 42)
-                case = replace(case, work=replace(case.work, estimator=many))
+                case = replace(case, work=replace(case.work, families={"random_forest": many}))
             assert math.ceil(len(case.work.estimator.get_params()) / 100) == batches
             seen.clear()
             _, _, found = run_search(case, tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, PERMISSION_DENIED
 from mlflow.tracking import MlflowClient
@@ -25,14 +26,14 @@ class WithoutAliases(MlflowClient):
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         raise MlflowException("failed with error code 404", error_code=ENDPOINT_NOT_FOUND)
 
-    def get_model_version_by_alias(self, name: str, alias: str) -> None:
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         raise MlflowException("failed with error code 404", error_code=ENDPOINT_NOT_FOUND)
 
 
 class Refused(MlflowClient):
     """A client that may read versions, but no aliases."""
 
-    def get_model_version_by_alias(self, name: str, alias: str) -> None:
+    def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         raise MlflowException("you may not", error_code=PERMISSION_DENIED)
 
 
@@ -68,6 +69,12 @@ def run(registry: Registry) -> StepRun:
         return StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id)
 
 
+def champion(registry: Registry) -> str:
+    version = registry.named(CHAMPION)
+    assert version is not None
+    return str(version.version)
+
+
 def champions(registry: Registry) -> list[str]:
     tagged = [str(v.version) for v in registry.versions() if v.tags.get(CHAMPION) == "true"]
     if isinstance(registry.client, WithoutAliases):
@@ -83,8 +90,8 @@ def test_versions_are_registered_from_a_run(registry: Registry, run: StepRun) ->
     first, second = (registry.register(run.id) for _ in range(2))
     assert [str(v.version) for v in registry.versions()] == ["2", "1"]
     assert second.run_id == run.id
-    assert first.source.endswith("/best_estimator")
-    assert not first.source.startswith("runs:")
+    assert str(first.source).endswith("/best_estimator")
+    assert not str(first.source).startswith("runs:")
     assert registry.version("1").tags == {"train_run_id": run.id, CHAMPION: "pending"}
     assert registry.named(CHAMPION) is None
     registry.withdraw(second)
@@ -102,7 +109,9 @@ def test_a_refusal_is_not_taken_for_a_store_without_aliases(
 def test_the_version_of_a_run_is_found(registry: Registry, run: StepRun) -> None:
     assert registry.version_of(run.id) is None
     versions = [registry.register(run.id) for _ in range(2)]
-    assert registry.version_of(run.id).version == versions[1].version
+    found = registry.version_of(run.id)
+    assert found is not None
+    assert found.version == versions[1].version
     assert registry.version_of("0" * 32) is None
 
 
@@ -113,7 +122,7 @@ def test_one_champion_at_a_time(registry: Registry, run: StepRun) -> None:
     registry.crown(third)
     registry.decline(second)
     assert champions(registry) == ["3"]
-    assert str(registry.named(CHAMPION).version) == "3"
+    assert champion(registry) == "3"
 
 
 def test_of_two_tagged_versions_the_highest_is_the_champion(
@@ -122,7 +131,7 @@ def test_of_two_tagged_versions_the_highest_is_the_champion(
     versions = [registry.register(run.id) for _ in range(2)]
     for version in versions:
         registry.tag(version, {CHAMPION: "true"})
-    assert str(registry.named(CHAMPION).version) == "2"
+    assert champion(registry) == "2"
     registry.crown(versions[0])
     assert champions(registry) == ["2"]
 
@@ -133,7 +142,7 @@ def test_trainings_take_turns_by_version(registry: Registry, run: StepRun) -> No
 
     def decide_second() -> None:
         registry.wait_for_turn(second)
-        events.append(f"second sees {registry.named(CHAMPION).version}")
+        events.append(f"second sees {champion(registry)}")
 
     waiting = threading.Thread(target=decide_second)
     waiting.start()
@@ -163,7 +172,7 @@ def test_many_crowned_at_once_leave_one_champion(registry: Registry, run: StepRu
     versions = [registry.register(run.id) for _ in range(4)]
     together = threading.Barrier(len(versions))
 
-    def crown(version: object) -> None:
+    def crown(version: ModelVersion) -> None:
         together.wait()
         registry.crown(version)
 

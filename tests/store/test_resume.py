@@ -75,7 +75,7 @@ def test_kill_and_run_again(
     run_step: RunStep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Not a file store: one that is killed or read in the middle of a write is broken (MLflow
-    # calls it unsupported).
+    # 3.15 calls it unsupported).
     with tracking(f"sqlite:///{tmp_path}/store.db", monkeypatch):
         kill_and_run_again(run_step, tmp_path)
 
@@ -108,7 +108,7 @@ def kill_and_run_again(run_step: RunStep, tmp_path: Path) -> None:
 
     fresh = run_step("train", **grid, resume="false")
     one, other = table(resumed.run, tmp_path / "a"), table(fresh.run, tmp_path / "b")
-    same = [name for name in other if "time" not in name]
+    same = [name for name in other.columns if "time" not in name]
     pd.testing.assert_frame_equal(one[same], other[same], check_exact=True)
     for name in ("best_clf__n_estimators", "best_clf__max_depth"):
         assert resumed.run.data.params[name] == fresh.run.data.params[name]

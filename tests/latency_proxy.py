@@ -1,6 +1,6 @@
 """A reverse proxy that adds a delay to each request and counts them: a server far away.
 
-    python -m benchmarks.latency_proxy --to 127.0.0.1:5000 --seconds 0.05
+    python -m tests.latency_proxy --to 127.0.0.1:5000 --seconds 0.05
 
 prints the address it listens on, then one line for each request: method, path and run id.
 It adds no TLS and takes nothing from the bandwidth.

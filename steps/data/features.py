@@ -1,0 +1,133 @@
+"""The model's features, read out of a table's columns by a schema: for training and scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.base.errors import StepError
+from steps.data import dates, values
+from steps.data.texts import encode, is_text, short
+from steps.data.values import DEFAULT, TextRules
+
+if TYPE_CHECKING:
+    from steps.data.schema import Schema
+
+Column: TypeAlias = pa.Array | pa.ChunkedArray
+# Spellings that mean yes and no, whatever their case.
+PAIRS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"))
+_WORDS = {yes: 1.0 for yes, _ in PAIRS} | {no: 0.0 for _, no in PAIRS}
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features in the order of the schema, and what is wrong with rows, by their position.
+
+    Numbers are float64 arrays, NaN where missing; categories are dictionary arrays of text, null
+    where missing.
+    """
+
+    arrays: dict[str, np.ndarray | pa.DictionaryArray]
+    wrong: dict[int, str] = field(default_factory=dict)
+
+
+def read_features(column: Callable[[str], Column], schema: Schema) -> Features:
+    """Read the features of a schema out of the columns that `column(name)` gives.
+
+    A column of a type that cannot hold what is expected raises a StepError.
+    """
+    arrays: dict[str, np.ndarray | pa.DictionaryArray] = {}
+    wrong: dict[int, str] = {}
+    of_dates = {date.name: date for date in schema.dates}
+    for name in schema.columns:
+        found = column(name)
+        check_type(found.type, name, schema)
+        reasons: dict[int, str] = {}
+        if name in of_dates:
+            times, reasons = dates.read_dates(found, name, schema.rules)
+            for feature, part in zip(of_dates[name].features, of_dates[name].parts, strict=True):
+                arrays[feature] = dates.part(times, part)
+        elif name in schema.categories:
+            arrays[name] = categories(found, schema.rules)
+        elif name in schema.booleans:
+            arrays[name], reasons = booleans(found, name, schema.rules)
+        else:
+            arrays[name], reasons = values.numbers(found, name, schema.rules)
+        wrong = reasons | wrong
+    return Features({name: arrays[name] for name in schema.features}, wrong)
+
+
+def check_type(kind: pa.DataType, name: str, schema: Schema, shown: str = "") -> None:
+    """Raise a StepError if a column of this type cannot hold what the schema expects in it.
+
+    `shown` is what messages call the table.
+    """
+    if any(name == date.name for date in schema.dates):
+        wanted, fits = "dates", dates.holds_dates(kind)
+    elif name in schema.categories:
+        wanted, fits = "text", holds_categories(kind)
+    else:
+        wanted, fits = "numbers", values.holds_numbers(kind)
+    if not (fits or pa.types.is_null(kind)):
+        where = f" of {shown}" if shown else ""
+        raise StepError(f"expected {wanted} in column {name}{where}, found {kind}")
+
+
+def holds_categories(kind: pa.DataType) -> bool:
+    """Tell whether the values of a type can be written as text: not those of lists, say."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return is_text(kind) or (pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
+
+
+def categories(column: Column, rules: TextRules = DEFAULT) -> pa.DictionaryArray:
+    """Turn a column of a type that `holds_categories` into trimmed texts, null where missing."""
+    codes, texts = encode(as_text(column))
+    missing = pc.is_in(texts, pa.array(rules.missing)).to_numpy(zero_copy_only=False)
+    present = np.cumsum(~missing) - 1
+    position = np.append(np.where(missing, -1, present), -1)[codes]
+    indices = pa.array(position.astype(np.int32), mask=position < 0)
+    return pa.DictionaryArray.from_arrays(indices, texts.filter(pa.array(~missing)))
+
+
+def as_text(column: Column) -> Column:
+    kind = column.type
+    if pa.types.is_dictionary(kind) and not is_text(kind):
+        column = column.cast(kind.value_type)
+    if pa.types.is_null(kind):
+        return column.cast(pa.string())
+    # To Arrow 1.0 is "1", as it is where the column holds whole numbers.
+    return column if is_text(column.type) else column.cast(pa.string())
+
+
+def booleans(
+    column: Column, name: str, rules: TextRules = DEFAULT
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Turn a column of booleans, yes and no (see `PAIRS`) or 1 and 0 into float64.
+
+    What is neither is returned apart, as by `values.numbers`.
+    """
+    if not is_text(column.type):
+        floats, wrong = values.numbers(column, name, rules)
+        bad = np.flatnonzero((floats != 0) & (floats != 1) & ~np.isnan(floats))
+        return floats, wrong | {int(row): _no_boolean(name, floats[row]) for row in bad}
+    codes, texts = encode(column)
+    listed = [text.lower() for text in texts.to_pylist()]
+    numbers, _ = values.number_texts(texts, name, rules)
+    spelled = np.array([_WORDS.get(text, np.nan) for text in listed])
+    floats = np.where(np.isnan(spelled), numbers, spelled)
+    missing = pc.is_in(texts, pa.array(rules.missing)).to_numpy(zero_copy_only=False)
+    floats[missing] = np.nan
+    bad = np.flatnonzero(~missing & ~np.isin(floats, (0.0, 1.0)))
+    reasons = {int(at): _no_boolean(name, repr(short(texts[int(at)].as_py()))) for at in bad}
+    rows = np.flatnonzero(np.isin(codes, bad))
+    return np.append(floats, np.nan)[codes], {int(row): reasons[codes[row]] for row in rows}
+
+
+def _no_boolean(name: str, value: object) -> str:
+    return f"expected yes or no (or true, t, y, 1 …) in column {name}, found {value}"

@@ -1,0 +1,235 @@
+"""What a column of a table is to a model: decided from its type and values alone.
+
+- A column of booleans is a boolean, a categorical one of numbers is a category.
+- Text, categorical or not, is what it spells: yes and no (see `features.PAIRS`), numbers, ISO
+  dates. If at least nine in ten values are numbers (dates), but not all, and the others are at
+  most `MOST_ODD` different texts, then these are a problem that the user is asked about. Any other
+  text is a category.
+- Nothing is learned from a column that is empty or always the same, from a category whose texts
+  are nearly all different (identifiers, names, free text), and from a column without a name that
+  numbers the rows. These are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.data import dates, decisions, features, texts, values
+from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER
+from steps.data.texts import encode, is_text, short
+from steps.data.values import TextRules
+
+MOSTLY = 0.9
+MOST_ODD = 10
+# A category's texts are known to the model one by one.
+MOST_CATEGORIES = 100_000
+# What pandas and R call the column that they number rows with.
+INDEX_NAMES = re.compile(r"|Unnamed: \d+|rownames|__index_level_\d+__|\.\.\.1|X\.?1?", re.ASCII)
+# What may be a number; reading it will tell.
+_NUMERIC = (
+    "^[+-]?[0-9.,][0-9.,'\u2019 \u00a0\u202f]*([eE][+-]?[0-9]+)?$"
+    "|^[+-]?(?i:inf|infinity|nan)$|^(?i:true|false)$"
+)
+# Fewer rows may be numbered by chance.
+COUNTED_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column is; `parts` are those of a date, `problem` is what the user must settle."""
+
+    decision: decisions.Decision
+    parts: tuple[str, ...] = ()
+    problem: str = ""
+    counts_rows: bool = False
+
+
+def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
+    """Decide what a column is; text may be given as a dictionary (see `as_dictionary`)."""
+    kind = column.type
+    if column.null_count == len(column):
+        return _dropped(name, "empty")
+    if pa.types.is_boolean(kind):
+        return _of_numbers(values.as_floats(column), name, BOOLEAN, _missing(column.null_count))
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return _of_times(column, name, rules, _missing(column.null_count))
+    if is_text(kind):
+        return _TextColumn.of(as_dictionary(column), name, rules).decide()
+    if pa.types.is_dictionary(kind) and features.holds_categories(kind):
+        return _TextColumn.of(as_dictionary(features.as_text(column)), name, rules).as_category()
+    if not values.holds_numbers(kind):
+        return _dropped(name, f"{kind} is no number, text or date")
+    floats, wrong = values.numbers(column, name, rules)
+    if wrong:
+        row = min(wrong)
+        return _problem(name, NUMBER, f"{wrong[row]} in data row {row + 1}{_more(len(wrong))}")
+    return _of_numbers(floats, name, NUMBER, _missing(int(np.isnan(floats).sum())))
+
+
+def as_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Encode text once: all that is decided and read is about its different texts."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) or not is_text(kind):
+        return column
+    return pa.chunked_array([texts.as_dictionary(column)])
+
+
+def _dropped(name: str, why: str) -> Kind:
+    return Kind(decisions.Decision(name, DROPPED, why))
+
+
+def _problem(name: str, kind: str, problem: str) -> Kind:
+    return Kind(decisions.Decision(name, kind), problem=problem)
+
+
+def _more(wrong: int) -> str:
+    return f" and in {wrong - 1:,} more" if wrong > 1 else ""
+
+
+def _missing(rows: int, codes: str = "") -> str:
+    return f"{rows:,} missing{codes}" if rows else ""
+
+
+def _of_numbers(floats: np.ndarray, name: str, kind: str, note: str) -> Kind:
+    present = floats[~np.isnan(floats)]
+    if not len(present):
+        return _dropped(name, "empty")
+    low, high = present.min(), present.max()
+    if low == high and len(present) == len(floats):
+        return _dropped(name, f"always {low:g}")
+    counts_rows = False
+    if len(present) == len(floats) and _is_whole(present):
+        if INDEX_NAMES.fullmatch(name) and len(np.unique(present)) == len(present):
+            return _dropped(name, "it only numbers the rows")
+        counts_rows = len(present) >= COUNTED_ROWS and _counts(present, low, high)
+    return Kind(decisions.Decision(name, kind, note), counts_rows=counts_rows)
+
+
+def _is_whole(present: np.ndarray) -> bool:
+    return bool(np.array_equal(present, np.floor(present)))
+
+
+def _counts(present: np.ndarray, low: float, high: float) -> bool:
+    """Tell whether whole numbers are n different ones without a gap, in any order."""
+    if high - low != len(present) - 1:
+        return False
+    seen = np.zeros(len(present), dtype=bool)
+    seen[(present - low).astype(np.int64)] = True
+    return bool(seen.all())
+
+
+def _of_times(column: pa.ChunkedArray, name: str, rules: TextRules, note: str) -> Kind:
+    times, _ = dates.read_dates(column, name, rules)
+    parts = dates.useful_parts(times)
+    if not parts:
+        return _dropped(name, f"always {times.drop_null()[0].as_py():%Y-%m-%d}")
+    told = ", ".join(filter(None, (f"read as {', '.join(parts)}", note)))
+    return Kind(decisions.Decision(name, DATE, told), parts=parts)
+
+
+@dataclass(frozen=True)
+class _TextColumn:
+    """The different texts of a column, how many rows have each, and which mean "missing"."""
+
+    column: pa.ChunkedArray
+    name: str
+    rules: TextRules
+    codes: np.ndarray
+    texts: pa.Array
+    counts: np.ndarray
+    missing: np.ndarray
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray, name: str, rules: TextRules) -> _TextColumn:
+        codes, texts = encode(column)
+        counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+        missing = pc.is_in(texts, pa.array(rules.missing)).to_numpy(zero_copy_only=False)
+        return cls(column, name, rules, codes, texts, counts, missing)
+
+    @property
+    def present(self) -> int:
+        return int(self.counts[~self.missing].sum())
+
+    @property
+    def missing_note(self) -> str:
+        codes = [
+            repr(code)
+            for code, count in zip(
+                self.texts.filter(pa.array(self.missing)).to_pylist(),
+                self.counts[self.missing],
+                strict=True,
+            )
+            if count and code
+        ]
+        # Blank cells are trimmed away: the column still has them as they were.
+        raw = self.column.chunk(0).dictionary
+        blank = raw.filter(pc.match_substring_regex(raw, r"^\s+$"))
+        codes += [repr(text) for text in blank[:1].to_pylist()]
+        shown = f" ({', '.join(codes[:5])})" if codes else ""
+        return _missing(len(self.codes) - self.present, shown)
+
+    def decide(self) -> Kind:
+        present = self.texts.filter(pa.array(~self.missing))
+        if not self.present:
+            return _dropped(self.name, "empty")
+        if len(present) == 1 and self.present == len(self.codes):
+            return _dropped(self.name, f"always {short(present[0].as_py())!r}")
+        if len(present) == 2 and {text.lower() for text in present.to_pylist()} in map(
+            set, features.PAIRS
+        ):
+            return Kind(decisions.Decision(self.name, BOOLEAN, self.missing_note))
+        return self._number() or self._date() or self.as_category()
+
+    def _share(self, fits: np.ndarray) -> float:
+        return float(self.counts[fits & ~self.missing].sum() / self.present)
+
+    def _number(self) -> Kind | None:
+        seems = pc.match_substring_regex(self.texts, _NUMERIC).to_numpy(zero_copy_only=False)
+        if self._share(seems) < MOSTLY:
+            return None
+        floats, wrong = values.number_texts(self.texts, self.name, self.rules)
+        if wrong:
+            return self._odd(NUMBER, wrong)
+        return _of_numbers(
+            np.append(floats, np.nan)[self.codes], self.name, NUMBER, self.missing_note
+        )
+
+    def _date(self) -> Kind | None:
+        seems = pc.match_substring_regex(self.texts, r"^\d{4}-\d\d-\d\d")
+        if self._share(seems.to_numpy(zero_copy_only=False)) < MOSTLY:
+            return None
+        _, wrong = dates.date_texts(self.texts, self.name, self.rules)
+        if wrong:
+            return self._odd(DATE, wrong)
+        return _of_times(self.column, self.name, self.rules, self.missing_note)
+
+    def _odd(self, kind: str, wrong: dict[int, str]) -> Kind | None:
+        """Ask about the few texts that are not like the others; None if they are many."""
+        fits = np.ones(len(self.texts), dtype=bool)
+        fits[list(wrong)] = False
+        if len(wrong) > MOST_ODD or self._share(fits) < MOSTLY:
+            return None
+        rows = np.flatnonzero(np.isin(self.codes, list(wrong)))
+        reason = wrong[int(self.codes[rows[0]])]
+        texts = [self.texts[position].as_py() for position in wrong]
+        listed = ",".join(["auto", *texts[:5]])
+        remedy = f"if it means missing: -P 'missing={listed}'; else -P 'drop={self.name}'"
+        return _problem(
+            self.name,
+            kind,
+            f"{reason} in data row {rows[0] + 1}{_more(len(rows))} ({remedy})",
+        )
+
+    def as_category(self) -> Kind:
+        different = int(np.count_nonzero(self.counts[~self.missing]))
+        if different > MOST_CATEGORIES or different > MOSTLY * self.present:
+            note = f"{different:,} different texts in {self.present:,} rows"
+            return _dropped(self.name, note)
+        note = f"{different:,} {'value' if different == 1 else 'values'}"
+        told = ", ".join(filter(None, (note, self.missing_note)))
+        return Kind(decisions.Decision(self.name, CATEGORY, told))

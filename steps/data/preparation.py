@@ -1,0 +1,137 @@
+"""A prepared table, split: what a preprocess run leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steps.base.errors import StepError
+from steps.data import values
+from steps.data.checks import giveaways
+from steps.data.decisions import DROPPED, Decision, Decisions
+from steps.data.features import read_features
+from steps.data.profile import missing_values
+from steps.data.schema import DateColumn, Schema
+from steps.data.split import check_classes, split
+from steps.data.tables import require_columns
+from steps.data.training_table import Prepared, as_columns, prepare
+
+__all__ = ["SplitTable", "prepare", "split_table", "with_test_table"]
+
+# A category of more values than these in the training rows is encoded by the target.
+MANY = 30
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """The rows to train on and those held out, with their schema and what was decided."""
+
+    train: pa.Table
+    test: pa.Table
+    schema: Schema
+    decisions: Decisions
+
+
+def split_table(prepared: Prepared, test_size: float, seed: int) -> SplitTable:
+    """Split a prepared table, and finish its schema by what the training rows hold."""
+    train, test = split(prepared.table, prepared.schema, test_size, seed, prepared.order)
+    return _finish(SplitTable(train, test, prepared.schema, prepared.decisions))
+
+
+def with_test_table(prepared: Prepared, table: pa.Table, shown: str) -> SplitTable:
+    """Train on a whole prepared table, and hold out another one with the same columns."""
+    schema = prepared.schema
+    require_columns((*schema.columns, schema.target), table.column_names, f"test_data {shown}")
+    labels, known = _labels(table.column(schema.target), schema, shown)
+    table, labels = table.filter(known), labels.filter(known)
+    read = read_features(table.column, schema)
+    if read.wrong:
+        row = min(read.wrong)
+        raise StepError(
+            f"test_data {shown}: {read.wrong[row]} in data row {row + 1} (of {len(read.wrong)} "
+            "such rows)"
+        )
+    test = pa.table(as_columns(read) | {schema.target: labels})
+    check_classes((prepared.table, test), schema, len(test) / (len(test) + len(prepared.table)))
+    return _finish(SplitTable(prepared.table, test, schema, prepared.decisions))
+
+
+def _labels(column: pa.ChunkedArray, schema: Schema, shown: str) -> tuple[pa.Array, pa.Array]:
+    """Read the target of a table to hold out, and mark the rows that have one."""
+    if not schema.classes:
+        floats, wrong = values.numbers(column, schema.target, schema.rules)
+        if wrong:
+            raise StepError(f"test_data {shown}: {wrong[min(wrong)]}")
+        return pa.array(floats), pa.array(~np.isnan(floats))
+    positions = values.class_of(column, schema.classes)
+    texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    missing = pc.fill_null(pc.is_in(texts, pa.array(schema.rules.missing)), True)
+    unknown = np.flatnonzero((positions < 0) & ~missing.to_numpy())
+    if len(unknown):
+        first = int(unknown[0])
+        raise StepError(
+            f"test_data {shown}: expected one of the {len(schema.classes)} classes of "
+            f"{schema.target}, found {texts[first].as_py()!r} in data row {first + 1}"
+        )
+    labels = pa.array(list(schema.classes)).take(pa.array(positions, mask=positions < 0))
+    return labels, pa.array(positions >= 0)
+
+
+def _finish(parts: SplitTable) -> SplitTable:
+    """Leave out what has no value in the training rows, and look for what gives answers away."""
+    empty = [
+        name
+        for name in parts.schema.features
+        if missing_values(parts.train, parts.schema, name).all()
+    ]
+    parts = without(parts, empty, "no value in the training rows") if empty else parts
+    if not parts.schema.features:
+        raise StepError(
+            "expected some value of a feature in the training rows, found none of "
+            f"{', '.join(empty[:5])}"
+        )
+    many = tuple(
+        name
+        for name in parts.schema.categories
+        if len(pc.unique(parts.train.column(name).drop_null())) > MANY
+    )
+    warnings = tuple(
+        f"{name} alone predicts {parts.schema.target} almost perfectly; does it give the answer "
+        f"away? (-P 'drop={name}' leaves it out)"
+        for name in giveaways(parts.train, parts.schema)
+    )
+    told = replace(parts.decisions, warnings=(*parts.decisions.warnings, *warnings))
+    return replace(parts, schema=replace(parts.schema, many_valued=many), decisions=told)
+
+
+def without(parts: SplitTable, names: Sequence[str], why: str) -> SplitTable:
+    """Leave features out of both parts."""
+    schema, gone = parts.schema, set(names)
+    dates = tuple(
+        DateColumn(
+            date.name,
+            tuple(
+                part
+                for part, feature in zip(date.parts, date.features, strict=True)
+                if feature not in gone
+            ),
+        )
+        for date in schema.dates
+    )
+    lists: dict[str, Any] = {
+        name: tuple(each for each in getattr(schema, name) if each not in gone)
+        for name in ("features", "zero_as_missing", "categories", "booleans", "many_valued")
+    }
+    kept = [each for each in parts.decisions.columns if each.column not in gone]
+    told = (*kept, *(Decision(name, DROPPED, why) for name in names))
+    return SplitTable(
+        parts.train.drop_columns(list(names)),
+        parts.test.drop_columns(list(names)),
+        replace(schema, **lists, dates=tuple(date for date in dates if date.parts)),
+        replace(parts.decisions, columns=told),
+    )

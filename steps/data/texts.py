@@ -1,0 +1,108 @@
+"""The text of cells: different texts of a column, and the numbers that they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# The forest computes in float32: what does not fit there is no number to it.
+LARGEST = float(np.finfo(np.float32).max)
+BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
+# What may stand between groups of three digits, by the decimal mark.
+_SEPARATORS = {".": "[,'\u2019 \u00a0\u202f]", ",": "[.'\u2019 \u00a0\u202f]"}
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type holds text (a dictionary of texts does too)."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def encode(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Give the position of each row's text among the different texts, and these, trimmed.
+
+    A null is position -1. The different texts are in the order in which they come first.
+    """
+    column = as_dictionary(column)
+    codes = pc.fill_null(column.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
+    trimmed = pc.utf8_trim_whitespace(column.dictionary.cast(pa.string())).dictionary_encode()
+    # A text that stands for nothing is missing: the last position is that of a null.
+    position = pc.fill_null(trimmed.indices, -1).to_numpy(zero_copy_only=False)
+    return np.append(position, np.int32(-1))[codes], trimmed.dictionary
+
+
+def as_dictionary(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    """Give a column of text, or of a dictionary type, as one array with one dictionary."""
+    if pa.types.is_dictionary(column.type):
+        if isinstance(column, pa.Array):
+            return column
+        # To unify takes the time of all dictionaries, even if they are the same.
+        chunks = column.chunks if column.num_chunks < 2 else column.unify_dictionaries().chunks
+        return _as_one(chunks, column.type)
+    column = column.cast(pa.large_string())
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return _as_one(chunks, column.type).dictionary_encode()
+
+
+def _as_one(chunks: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    return pa.concat_arrays(chunks) if chunks else pa.array([], kind)
+
+
+def parse_numbers(
+    texts: Sequence[str], missing: frozenset[str], decimal: str = "."
+) -> tuple[np.ndarray, dict[int, bool]]:
+    """Turn texts into float64, NaN where missing.
+
+    What is not a number that the forest can take is returned apart: its position, and whether it
+    is a number at all.
+    """
+    floats = np.full(len(texts), np.nan)
+    wrong: dict[int, bool] = {}
+    for position, text in enumerate(texts):
+        if not text or text in missing or _NAN.fullmatch(text):
+            continue
+        if text in BOOLEANS:
+            floats[position] = BOOLEANS[text]
+        elif plain := as_plain_number(text, decimal):
+            floats[position] = float(plain)
+            if abs(floats[position]) > LARGEST:
+                wrong[position] = True
+        else:
+            wrong[position] = False
+    return floats, wrong
+
+
+def as_plain_number(text: str, decimal: str) -> str:
+    """Write a number as Python does, without separators of thousands; "" if it is none."""
+    match = _number(decimal).fullmatch(text)
+    if match is None:
+        return text if _INFINITE.fullmatch(text) else ""
+    if separator := match["separator"]:
+        text = text.replace(separator, "")
+    return text.replace(",", ".") if decimal == "," else text
+
+
+def short(text: str) -> str:
+    """Cut a text that is too long for a message."""
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+@lru_cache(maxsize=2)
+def _number(decimal: str) -> re.Pattern[str]:
+    mark = re.escape(decimal)
+    # A group of thousands does not begin with 0: 0,125 is a decimal comma.
+    grouped = rf"[1-9]\d{{0,2}}(?P<separator>{_SEPARATORS[decimal]})\d{{3}}((?P=separator)\d{{3}})*"
+    return re.compile(
+        rf"[+-]?(\d+{mark}?\d*|{mark}\d+|{grouped}({mark}\d*)?)(e[+-]?\d+)?",
+        re.ASCII | re.IGNORECASE,
+    )

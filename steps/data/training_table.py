@@ -1,0 +1,281 @@
+"""From a table as it was read to the columns that a model is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from steps.base.errors import StepError
+from steps.data import dates, kinds, values
+from steps.data.csv_reading import DEFAULT, Text
+from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER, Decision, Decisions
+from steps.data.features import Features, read_features
+from steps.data.kinds import Kind
+from steps.data.schema import DateColumn, Schema
+from steps.data.split import AT_RANDOM, GROUP, TIME, Split
+from steps.data.tables import require_columns
+from steps.data.targets import AUTO, Target, read_target
+from steps.data.values import TextRules
+
+# Where a table has all of these it is the diabetes table, and a zero in them is no measurement.
+ZEROS_OF_DIABETES = ("Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI")
+# Columns that scoring adds to a table.
+RESERVED = ("prediction", "probability")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be learned from a table.
+
+    `features` None are all columns; `zero_as_missing` None are those of the diabetes table.
+    `split` names a column by which rows are held out.
+    """
+
+    target: str
+    features: tuple[str, ...] | None = None
+    drop: tuple[str, ...] = ()
+    zero_as_missing: tuple[str, ...] | None = None
+    task: str = AUTO
+    positive: str = AUTO
+    split: Split = AT_RANDOM
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table to train on: features, then the group if there is one, and last the target.
+
+    `order` has a number for each row if the split is by time: the newest have the largest.
+    """
+
+    table: pa.Table
+    schema: Schema
+    decisions: Decisions
+    order: np.ndarray | None = None
+
+
+@dataclass
+class _Problems:
+    found: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Keep the problem that the block raises, to tell it with the others."""
+        try:
+            yield
+        except StepError as error:
+            self.found.append(str(error))
+
+    def check(self) -> None:
+        """Raise all problems as one."""
+        if self.found:
+            more = f"; and {len(self.found) - 10} more like these" if len(self.found) > 10 else ""
+            raise StepError("; ".join(self.found[:10]) + more)
+
+
+def prepare(table: pa.Table, wanted: Wanted, text: Text = DEFAULT) -> Prepared:
+    """Decide what the columns of a table are, and give them the types that training needs.
+
+    All that is wrong with the table is told in one StepError.
+    """
+    problems = _Problems()
+    require_columns([wanted.target], table.column_names, "parameter target")
+    target: Target | None = None
+    with problems.collect():
+        target = read_target(
+            table.column(wanted.target), wanted.target, text.rules, wanted.task, wanted.positive
+        )
+    if target is not None and not target.present.all():
+        table = table.filter(pa.array(target.present))
+    columns = {
+        name: kinds.as_dictionary(table.column(name)) for name in _inputs(table, wanted, problems)
+    }
+    decided = {name: kinds.decide(column, name, text.rules) for name, column in columns.items()}
+    problems.found += [kind.problem for kind in decided.values() if kind.problem]
+    with problems.collect():
+        _check_names(decided, wanted.target)
+    order = group = None
+    with problems.collect():
+        order = _order(table, wanted, text.rules)
+        group = _group(table, wanted, text.rules)
+    zeros: tuple[str, ...] = ()
+    with problems.collect():
+        zeros = _zeros(decided, wanted)
+    problems.check()
+    if target is None:
+        raise StepError(f"expected a target {wanted.target} that can be read")
+    schema = _schema(decided, wanted, target, zeros, text)
+    arrays = as_columns(read_features(columns.__getitem__, schema))
+    arrays |= {} if group is None else {schema.group: group}
+    prepared = pa.table(arrays | {wanted.target: target.labels})
+    told = _decisions(table, decided, wanted, schema, target)
+    return Prepared(prepared, schema, told, order)
+
+
+def _inputs(table: pa.Table, wanted: Wanted, problems: _Problems) -> list[str]:
+    for what, names in (("features", wanted.features or ()), ("drop", wanted.drop)):
+        with problems.collect():
+            require_columns(names, table.column_names, f"parameter {what}")
+    left_out = {wanted.target, *wanted.drop}
+    if wanted.split.kind == GROUP:
+        left_out.add(wanted.split.column)
+    asked = None if wanted.features is None else set(wanted.features)
+    return [
+        name
+        for name in table.column_names
+        if name not in left_out and (asked is None or name in asked)
+    ]
+
+
+def _check_names(decided: dict[str, Kind], target: str) -> None:
+    used = [name for name, kind in decided.items() if kind.decision.kind != DROPPED]
+    for name in (*used, target):
+        if name in RESERVED:
+            raise StepError(
+                f"expected no column named {name}, a name that scoring adds to a table; rename it"
+            )
+    parts = [
+        part
+        for name, kind in decided.items()
+        for part in DateColumn(name, kind.parts).features
+        if part in decided or part == target
+    ]
+    if parts:
+        raise StepError(
+            f"expected no column named {parts[0]}, a name for the parts of a date; rename it"
+        )
+
+
+def _order(table: pa.Table, wanted: Wanted, rules: TextRules) -> np.ndarray | None:
+    name = wanted.split.column
+    if wanted.split.kind != TIME:
+        return None
+    require_columns([name], table.column_names, "parameter split")
+    column = kinds.as_dictionary(table.column(name))
+    kind = kinds.decide(column, name, rules).decision.kind
+    if kind == DATE:
+        order = dates.part(dates.read_dates(column, name, rules)[0], "days")
+    elif kind == NUMBER:
+        order = values.numbers(column, name, rules)[0]
+    else:
+        raise StepError(
+            f"parameter split: expected dates or numbers in column {name}, found: {kind}"
+        )
+    if np.isnan(order).any():
+        raise StepError(
+            f"parameter split: expected a time in each row of {name}, found "
+            f"{int(np.isnan(order).sum()):,} without one"
+        )
+    return order
+
+
+def _group(table: pa.Table, wanted: Wanted, rules: TextRules) -> pa.Array | None:
+    name = wanted.split.column
+    if wanted.split.kind != GROUP:
+        return None
+    require_columns([name], table.column_names, "parameter split")
+    groups = values.label_texts(table.column(name), str)
+    groups = pa.concat_arrays(groups.chunks)
+    if groups.null_count:
+        raise StepError(
+            f"parameter split: expected a group in each row of {name}, found "
+            f"{groups.null_count:,} without one"
+        )
+    return groups
+
+
+def _zeros(decided: dict[str, Kind], wanted: Wanted) -> tuple[str, ...]:
+    numbers = [name for name, kind in decided.items() if kind.decision.kind == NUMBER]
+    if wanted.zero_as_missing is None:
+        is_diabetes = all(name in decided for name in ZEROS_OF_DIABETES)
+        return tuple(name for name in ZEROS_OF_DIABETES if is_diabetes and name in numbers)
+    require_columns(
+        wanted.zero_as_missing,
+        list(decided),
+        "parameter zero_as_missing (none if there is no such column)",
+    )
+    others = [name for name in wanted.zero_as_missing if decided[name].decision.kind == CATEGORY]
+    if others:
+        raise StepError(
+            f"parameter zero_as_missing: expected columns of numbers, found that {others[0]} is a "
+            "category"
+        )
+    return tuple(name for name in wanted.zero_as_missing if name in numbers)
+
+
+def _schema(
+    decided: dict[str, Kind],
+    wanted: Wanted,
+    target: Target,
+    zeros: tuple[str, ...],
+    text: Text,
+) -> Schema:
+    features: list[str] = []
+    found: dict[str, list[str]] = {kind: [] for kind in (BOOLEAN, CATEGORY, DATE, NUMBER)}
+    parts = {}
+    for name, kind in decided.items():
+        if kind.decision.kind == DROPPED:
+            continue
+        found[kind.decision.kind].append(name)
+        parts[name] = _parts(name, kind, wanted)
+        features += DateColumn(name, parts[name]).features if kind.parts else [name]
+    by_time = wanted.split.column if wanted.split.kind == TIME else None
+    features = [name for name in features if name != by_time]
+    if not features:
+        why = "; ".join(str(kind.decision) for kind in list(decided.values())[:5])
+        raise StepError(
+            f"expected feature columns beside the target {wanted.target}, found none"
+            + (f" that tells rows apart ({why})" if why else "")
+        )
+    return Schema(
+        features=tuple(features),
+        target=wanted.target,
+        classes=target.classes,
+        zero_as_missing=zeros,
+        delimiter=text.delimiter,
+        encoding=text.encoding,
+        categories=tuple(found[CATEGORY]),
+        booleans=tuple(found[BOOLEAN]),
+        dates=tuple(DateColumn(name, parts[name]) for name in found[DATE] if parts[name]),
+        group=wanted.split.column if wanted.split.kind == GROUP else "",
+        rules=text.rules,
+    )
+
+
+def _parts(name: str, kind: Kind, wanted: Wanted) -> tuple[str, ...]:
+    # New rows are newer than all that a model was trained on: it has not seen their days.
+    is_split_by = wanted.split.kind == TIME and wanted.split.column == name
+    return tuple(part for part in kind.parts if not (is_split_by and part == "days"))
+
+
+def as_columns(features: Features) -> dict[str, pa.Array]:
+    """Give features as Arrow arrays, null where missing."""
+    return {
+        name: pa.array(array, from_pandas=True) if isinstance(array, np.ndarray) else array
+        for name, array in features.arrays.items()
+    }
+
+
+def _decisions(
+    table: pa.Table, decided: dict[str, Kind], wanted: Wanted, schema: Schema, target: Target
+) -> Decisions:
+    columns = [kind.decision for kind in decided.values()]
+    columns += [Decision(name, DROPPED, "as asked") for name in wanted.drop]
+    notes = list(target.notes)
+    by = wanted.split
+    if by.kind == TIME:
+        notes.append(f"the rows with the newest {by.column} are held out; it is no feature itself")
+    if by.kind == GROUP:
+        notes.append(f"rows with the same {by.column} stay together; it is no feature")
+    zeros = ", ".join(schema.zero_as_missing)
+    notes.append(f"zeros in {zeros} are missing" if zeros else "zeros are values, none is missing")
+    warnings = [
+        f"{name} only numbers the rows, and a model learns their order from it "
+        f"(-P 'drop={name}' leaves it out)"
+        for name, kind in decided.items()
+        if kind.counts_rows and name in schema.features
+    ]
+    return Decisions(tuple(columns), tuple(notes), tuple(warnings))

@@ -1,0 +1,87 @@
+"""From a candidate, which is JSON, to its pipeline.
+
+A candidate holds parameters of a pipeline, and where several families are searched the key `clf`
+with the name of its own: `{"clf": "linear", "clf__C": 0.1}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier, VotingRegressor
+from sklearn.pipeline import Pipeline
+
+from steps.model.estimators import AVERAGE, BOOSTING, FAMILIES
+from steps.model.pipeline import CLF, FILLNA, build_pipeline
+
+if TYPE_CHECKING:
+    from steps.data.schema import Label, Schema
+    from steps.model.grid import Candidate
+
+CLASS_WEIGHT = f"{CLF}__class_weight"
+
+
+def unfitted_pipelines(families: Sequence[str], schema: Schema, seed: int) -> dict[str, Pipeline]:
+    """Build the pipeline of each family as it comes, by name."""
+    return {
+        name: average(schema, seed) if name == AVERAGE else build_pipeline(schema, seed, name)
+        for name in families
+    }
+
+
+def average(schema: Schema, seed: int) -> Pipeline:
+    """Build the pipeline that averages what all families predict, each with its own `fillna`."""
+    members = [(name, build_pipeline(schema, seed, name)) for name in FAMILIES]
+    voting = (
+        VotingClassifier(members, voting="soft") if schema.classes else VotingRegressor(members)
+    )
+    return Pipeline([(FILLNA, "passthrough"), (CLF, voting)])
+
+
+def family_of(candidate: Candidate, families: Mapping[str, Pipeline]) -> str:
+    """Name the family of a candidate: its own, or the only one there is."""
+    return str(candidate.get(CLF, next(iter(families))))
+
+
+def candidate_pipeline(
+    candidate: Candidate, families: Mapping[str, Pipeline], classes: Sequence[Label]
+) -> Pipeline:
+    """Give a candidate's own unfitted pipeline.
+
+    Raises ValueError for class weights of what is no class, and what `set_params` raises.
+    """
+    name = family_of(candidate, families)
+    own = {key: value for key, value in candidate.items() if key != CLF}
+    if CLASS_WEIGHT in own:
+        own[CLASS_WEIGHT] = with_labels(own[CLASS_WEIGHT], classes, encoded=name == BOOSTING)
+    # A value may be an estimator: each fit gets its own, as in GridSearchCV.
+    pipeline: Pipeline = clone(families[name]).set_params(**clone(own, safe=False))
+    return pipeline
+
+
+def with_labels(weights: Any, classes: Sequence[Label], *, encoded: bool) -> Any:
+    """Give class weights their labels back: keys of a JSON object are texts.
+
+    `classes` are sorted. With `encoded`, keys become positions of classes, and a class that is
+    not named gets 1: scikit-learn 1.9.1's histogram boosting looks weights up by its own codes,
+    other estimators by labels. Raises ValueError for a key that is no class. Anything but a
+    mapping is returned as it is.
+    """
+    if not isinstance(weights, Mapping):
+        return weights
+    labels = {_json_key(label): label for label in classes}
+    wrong = [key for key in weights if _json_key(key) not in labels]
+    if wrong:
+        raise ValueError(f"expected classes {', '.join(labels)}, found {wrong[0]}")
+    own = {labels[_json_key(key)]: weight for key, weight in weights.items()}
+    if not encoded:
+        return own
+    return {position: own.get(label, 1) for position, label in enumerate(classes)}
+
+
+def _json_key(label: Any) -> str:
+    # As JSON writes a key: true for True.
+    return str(label).lower() if isinstance(label, bool | np.bool_) else str(label)

@@ -1,0 +1,113 @@
+"""What only the report needs of an evaluation, for each kind of target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steps.model import class_metrics
+from steps.model.task import NEGATIVE
+
+if TYPE_CHECKING:
+    from steps.data.schema import Label
+    from steps.model.fitted_search import SearchSummary
+    from steps.model.importances import Importances
+    from steps.model.threshold import Curves
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and deviation of a score over the folds."""
+
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.std:.3f}"
+
+
+@dataclass(frozen=True)
+class BinaryDetails:
+    """Details for two classes.
+
+    `folds` has every metric's score over the folds, with decisions at the model's threshold.
+    """
+
+    folds: Mapping[str, Spread]
+    importances: Importances
+    cross_validated: Curves
+    held_out: Curves
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How well one class is told from all others; `rows` are its held-out rows.
+
+    `roc_auc` is None if there are none of them.
+    """
+
+    label: Label
+    rows: int
+    precision: float
+    recall: float
+    f1: float
+    roc_auc: float | None
+
+
+@dataclass(frozen=True)
+class MulticlassDetails:
+    """Details for more classes, `each` of them and their `confusion` (actual, predicted)."""
+
+    folds: Mapping[str, Spread]
+    importances: Importances
+    each: tuple[ClassScores, ...]
+    confusion: np.ndarray
+
+
+@dataclass(frozen=True)
+class RegressionDetails:
+    """Details for numbers. Figures are drawn of the evaluation's truth and predictions."""
+
+    folds: Mapping[str, Spread]
+    importances: Importances
+
+
+Details = BinaryDetails | MulticlassDetails | RegressionDetails
+
+
+def search_folds(search: SearchSummary) -> dict[str, Spread]:
+    """Give the best candidate's scores over the folds of the search, errors as such again."""
+    best = search.best
+    return {
+        name.removeprefix(NEGATIVE): Spread(abs(mean), best.std[name])
+        if name.startswith(NEGATIVE)
+        else Spread(mean, best.std[name])
+        for name, mean in best.mean.items()
+    }
+
+
+def class_scores(
+    truth: np.ndarray, probability: np.ndarray, classes: tuple[Label, ...]
+) -> tuple[tuple[ClassScores, ...], np.ndarray]:
+    """Score each class, and give the confusion matrix.
+
+    `truth` holds positions of classes, `probability` is (rows, classes).
+    """
+    confusion = class_metrics.confusion_matrix(truth, probability.argmax(axis=1), len(classes))
+    rows, own = confusion.sum(axis=1), class_metrics.of_each_class(confusion)
+    areas = class_metrics.areas(truth, probability)
+    each = tuple(
+        ClassScores(
+            label=label,
+            rows=int(rows[position]),
+            precision=float(own["precision"][position]),
+            recall=float(own["recall"][position]),
+            f1=float(own["f1"][position]),
+            roc_auc=None if np.isnan(areas[position]) else float(areas[position]),
+        )
+        for position, label in enumerate(classes)
+    )
+    return each, confusion

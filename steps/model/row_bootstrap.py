@@ -1,0 +1,88 @@
+"""95 % intervals of any score of held-out rows, and of the difference between two models.
+
+Rows are drawn again with replacement, within each class if there are classes. The time is bounded:
+a resample of a large table is one of fewer rows, and its distance from the score of all rows is
+then scaled down to what it would be with all of them (the m out of n bootstrap: Bickel, Götze and
+van Zwet 1997). With as many draws as rows, this is the plain percentile bootstrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from steps.model.bootstrap import NO_DIFFERENCE, Interval
+
+# How often rows are drawn, and how many numbers (rows x columns of predictions) are scored in all.
+RESAMPLES, FEWEST_RESAMPLES = 2000, 200
+NUMBERS = 20_000_000
+
+Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
+
+
+def intervals(
+    score: Score, truth: np.ndarray, predicted: np.ndarray, seed: int, *, by_class: bool
+) -> dict[str, Interval]:
+    """Score predictions, with the interval of each score.
+
+    `predicted` is (rows,) or (rows, classes). With `by_class`, `truth` is the position of each
+    row's class, and each class keeps its number of rows.
+    """
+    found = score(truth, predicted)
+    drawn: dict[str, list[float]] = {name: [] for name in found}
+    rows = 0
+    for chosen in _resamples(truth, predicted, seed, by_class=by_class):
+        rows = len(chosen)
+        for name, value in score(truth[chosen], predicted[chosen]).items():
+            drawn[name].append(value)
+    return {name: _interval(found[name], drawn[name], rows, len(truth)) for name in found}
+
+
+def difference(
+    score: Callable[[np.ndarray, np.ndarray], float],
+    truth: np.ndarray,
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    seed: int,
+    *,
+    by_class: bool,
+) -> Interval:
+    """Score of `ours` less that of `theirs`, both drawn on the same rows each time."""
+    found = score(truth, ours) - score(truth, theirs)
+    drawn, rows = [], 0
+    for chosen in _resamples(truth, ours, seed, by_class=by_class):
+        rows, actual = len(chosen), truth[chosen]
+        drawn.append(score(actual, ours[chosen]) - score(actual, theirs[chosen]))
+    return _interval(found, drawn, rows, len(truth))
+
+
+def _resamples(
+    truth: np.ndarray, predicted: np.ndarray, seed: int, *, by_class: bool
+) -> Iterator[np.ndarray]:
+    """Yield the positions of the rows of each resample; all are of one length."""
+    random = np.random.default_rng(seed)
+    rows, columns = len(truth), predicted.size // len(truth)
+    count = min(RESAMPLES, max(FEWEST_RESAMPLES, NUMBERS // predicted.size))
+    share = min(1.0, NUMBERS / columns / FEWEST_RESAMPLES / rows)
+    if by_class:
+        strata = [np.flatnonzero(truth == label) for label in np.unique(truth)]
+    else:
+        strata = [np.arange(rows)]
+    sizes = [max(1, round(share * len(members))) for members in strata]
+    for _ in range(count):
+        drawn = [
+            members[random.integers(len(members), size=size)]
+            for members, size in zip(strata, sizes, strict=True)
+        ]
+        yield np.concatenate(drawn)
+
+
+def _interval(value: float, drawn: list[float], rows: int, rows_in_all: int) -> Interval:
+    # The quantiles of a score that no resample has (one class only) are NaN, without a warning.
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    scale = np.sqrt(rows / rows_in_all)
+    ends = [value + scale * (end - value) if scale < 1 else end for end in (low, high)]
+    # Models that predict alike may sum in another order: a last bit is no difference.
+    low, high = (0.0 if abs(end) < NO_DIFFERENCE else float(end) for end in ends)
+    return Interval(value, low, high)

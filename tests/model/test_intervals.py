@@ -1,0 +1,84 @@
+"""Intervals of scores by resampled rows, and prediction intervals."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from steps.model import class_metrics, number_metrics, row_bootstrap
+from steps.model.conformal import Conformal, conformal
+
+
+def numbers(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    truth = random.normal(size=rows)
+    return truth, truth + random.normal(size=rows)
+
+
+def test_intervals_are_those_of_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, predicted = numbers(2_000)
+    error = np.abs(truth - predicted)
+    half = 1.96 * error.std() / np.sqrt(len(error))
+
+    def mae(seed: int) -> tuple[float, float]:
+        found = row_bootstrap.intervals(
+            number_metrics.scores, truth, predicted, seed, by_class=False
+        )["mae"]
+        assert found.value == error.mean()
+        return found.low, found.high
+
+    expected = pytest.approx((error.mean() - half, error.mean() + half), abs=half / 8)
+    assert mae(0) == expected
+    assert mae(0) == mae(0) != mae(1)
+    # Fewer rows in a resample: the interval is as wide as before.
+    monkeypatch.setattr(row_bootstrap, "NUMBERS", 2_000 * 50)
+    assert mae(0) == pytest.approx((error.mean() - half, error.mean() + half), abs=half / 3)
+
+
+def test_the_time_is_bounded_for_many_rows_and_classes() -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 50, 20_000)
+    probability = random.random((20_000, 50))
+    started = time.process_time()
+    found = row_bootstrap.intervals(class_metrics.scores, truth, probability, 0, by_class=True)
+    assert time.process_time() - started < 20
+    assert found["roc_auc"].low < 0.5 < found["roc_auc"].high
+    assert found["roc_auc"].high - found["roc_auc"].low < 0.02
+
+
+def test_a_difference_is_drawn_on_the_same_rows() -> None:
+    truth, predicted = numbers(300)
+
+    def score(actual: np.ndarray, given: np.ndarray) -> float:
+        return number_metrics.scores(actual, given)["r2"]
+
+    same = row_bootstrap.difference(score, truth, predicted, predicted, 0, by_class=False)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    better = (truth + predicted) / 2
+    found = row_bootstrap.difference(score, truth, better, predicted, 0, by_class=False)
+    assert found.low > 0
+
+
+def test_half_widths_take_the_new_row_into_account() -> None:
+    found = conformal(np.arange(1.0, 10.0), np.zeros(9))
+    # Nine rows: level 0.9 takes the ninth of ten places; 0.95 would take more rows.
+    assert found.half_width(0.9) == 9
+    assert found.half_width(0.5) == 5
+    assert found.half_width(0.95) is None
+    assert max(found.levels) == 0.9
+    assert conformal(np.zeros(0), np.zeros(0)).levels == ()
+    assert Conformal.from_json(found.to_json()) == found
+    # Between two levels the wider one.
+    assert found.half_width(0.495) == found.half_width(0.5)
+
+
+def test_new_values_are_in_their_interval_as_often_as_promised() -> None:
+    inside = []
+    for seed in range(300):
+        truth, predicted = numbers(60, seed)
+        width = conformal(truth[:-1], predicted[:-1]).half_width(0.8)
+        assert width is not None
+        inside.append(abs(truth[-1] - predicted[-1]) <= width)
+    assert np.mean(inside) == pytest.approx(0.8, abs=0.06)
