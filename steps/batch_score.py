@@ -42,7 +42,7 @@ OF_MLFLOW = ("runs", "mlflow-artifacts", "models")
 
 
 def output(value: str) -> str:
-    """Read the parameter `output`: a local path with a suffix that can be written."""
+    """Read the parameter `output`: a local path of a format that can be written."""
     if scheme(value):
         raise ValueError("a path on this machine")
     sinks.kind(Path(location(value)))
@@ -118,7 +118,7 @@ class BatchScoreParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource(Source):
-    """The model to score with, and the files to score; none for the holdout, which it names."""
+    """The model and the files to score; no files for the holdout, which comes with the model."""
 
     model: ScoringModel
     files: tuple[InputFile, ...]
