@@ -144,7 +144,7 @@ def _guess(start: _Start, target: str, rules: TextRules) -> dict[str, pa.DataTyp
     for name in start.columns:
         if start.sample is not None and name != target:
             texts = start.sample.column(name)
-            # For a small table, later code can still say which texts stood for missing values.
+            # In a small table, a column with codes such as NA stays text, to report the codes.
             codes = ("",) if start.is_whole else rules.missing
             if _is_all_numbers(texts, replace(rules, missing=codes)):
                 types[name] = pa.float64()
