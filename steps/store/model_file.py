@@ -2,7 +2,7 @@
 
 Every model (from a folder, `runs:/`, `models:/`, the champion, a comparison) passes through here.
 It is accepted only if `train` could have written it: skops reads the file with the project's own
-list of types, and ignores every path, module and code that the folder names.
+list of types, and every path, module and code that the folder names is ignored.
 """
 
 from __future__ import annotations
