@@ -132,7 +132,7 @@ class AzureMLSubmittedRun(SubmittedRun):
         return self._state() == COMPLETED
 
     def get_status(self) -> str:
-        """Give the job's status as mlflow names it."""
+        """Return the job's status as mlflow names it."""
         status = STATUSES.get(self._state(), RunStatus.RUNNING)
         name: str = RunStatus.to_string(status)
         return name

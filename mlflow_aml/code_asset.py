@@ -44,7 +44,7 @@ def content_hash(files: ProjectFiles) -> str:
 
 
 def code_id(azure: ResourceManager, files: ProjectFiles) -> str:
-    """Give the id of the code asset with these files; uploads them unless Azure has them."""
+    """Return the id of the code asset with these files; uploads them unless Azure has them."""
     digest = content_hash(files)
     # Any name will do: Azure looks for the hash among all code of the workspace.
     name = str(uuid.uuid4())

@@ -179,7 +179,7 @@ def plain(name: str) -> str:
 def environment_id(
     azure: ResourceManager, project: str, wanted: JobEnvironment | None, given: str | None
 ) -> str:
-    """Give the id of an environment of the workspace: the one that is `given`, or the `wanted`."""
+    """Return the id of an environment of the workspace: the one that is `given`, or the `wanted`."""
     if given is not None or wanted is None:
         return _registered(azure, given or "")
     name = environment_name(project, wanted.digest)

@@ -87,7 +87,7 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Make nothing: a blob's name is all there is of its folder."""
 
     def _place(self, path: str) -> tuple[Any, str]:
-        """Give the storage's own file system and path of a path in a datastore."""
+        """Return the storage's own file system and path of a path in a datastore."""
         path = self._strip_protocol(path)
         if asset := _ASSET.match(path):
             path = self._strip_protocol(self._address(asset["name"], asset["version"]))

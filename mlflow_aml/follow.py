@@ -113,7 +113,7 @@ def details_of(workspace: Workspace, job: str) -> dict[str, Any]:
 
 
 def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[str, Any]]:
-    """Give the job's details again and again, over times in which no answer comes."""
+    """Return the job's details again and again, over times in which no answer comes."""
     lost: float | None = None
     while True:
         try:

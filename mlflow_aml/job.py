@@ -65,7 +65,7 @@ def job_name(project: str, entry_point: str) -> str:
 
 
 def job_body(scope: str, job: Job, code: str, environment: str) -> dict[str, Any]:
-    """Give the body of the request that submits a job."""
+    """Return the body of the request that submits a job."""
     settings = job.settings
     variables = dict(job.environment.variables) if job.environment else {}
     if job.parameters.inputs:

@@ -92,7 +92,7 @@ class Login:
 
 @cache
 def login() -> Login:
-    """Give this process's login. Nothing is asked of Azure before the first token is needed."""
+    """Return this process's login. Nothing is asked of Azure before the first token is needed."""
     return Login(_connect)
 
 

@@ -23,7 +23,7 @@ SECONDS_TO_CLOSE = 60
 
 
 def source() -> bytes:
-    """Give the text of this file, to be uploaded as `FILE`."""
+    """Return the text of this file, to be uploaded as `FILE`."""
     return Path(__file__).read_bytes()
 
 
@@ -98,7 +98,7 @@ def _worker(rank: int, place: tuple[str, int]) -> subprocess.Popen[bytes]:
 
 
 def _own_address(place: tuple[str, int]) -> str:
-    """Give this node's address in the network of the first one."""
+    """Return this node's address in the network of the first one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(place)  # sends nothing
         return str(probe.getsockname()[0])

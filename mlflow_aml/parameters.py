@@ -41,7 +41,7 @@ class JobParameters:
 
 
 def is_azure_data(value: str) -> bool:
-    """Tell if a text is the address of data in Azure ML: in a datastore, or a data asset."""
+    """Return whether a text is the address of data in Azure ML: in a datastore, or a data asset."""
     return bool(_DATASTORE.match(value) or _ASSET.match(value))
 
 
@@ -81,7 +81,7 @@ def job_parameters(
 
 
 def _mounted(value: str) -> tuple[AzureData, str]:
-    """Give what is mounted for an address, and the rest of the path below it."""
+    """Return what is mounted for an address, and the rest of the path below it."""
     if asset(value):
         # Whether it is a folder is known to the workspace only.
         return AzureData(value, ""), ""
@@ -94,7 +94,7 @@ def _mounted(value: str) -> tuple[AzureData, str]:
 
 
 def _written(value: str) -> tuple[AzureData, str]:
-    """Give the folder that is mounted for an output, and the output's name in it.
+    """Return the folder that is mounted for an output, and the output's name in it.
 
     A program that writes beside an output's place, and renames at the end, stays in the mount.
     """

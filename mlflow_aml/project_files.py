@@ -99,11 +99,11 @@ class ProjectFiles:
         return sum(self.sizes.values()) + sum(map(len, self.added.values()))
 
     def read(self, name: PurePosixPath) -> bytes:
-        """Give the content of a file."""
+        """Return the content of a file."""
         return self.added[name] if name in self.added else (self.project / name).read_bytes()
 
     def __contains__(self, path: Path) -> bool:
-        """Tell if an absolute, resolved path is uploaded: a file, or a folder of files."""
+        """Return whether an absolute, resolved path is uploaded: a file, or a folder of files."""
         if not path.is_relative_to(self.project):
             return False
         name = PurePosixPath(path.relative_to(self.project).as_posix())

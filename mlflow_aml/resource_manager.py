@@ -128,7 +128,7 @@ class ResourceManager:
 
 
 def current_cloud() -> str:
-    """Give the name of the cloud that is in use, as azureml-core names it."""
+    """Return the name of the cloud that is in use, as azureml-core names it."""
     name = os.environ.get("AZUREML_CURRENT_CLOUD") or DEFAULT_CLOUD
     if name not in CLOUDS:
         raise AzureMLError(

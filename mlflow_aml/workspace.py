@@ -89,7 +89,7 @@ def hand_login_to_mlflow(tracking_uri: str) -> None:
 
 
 def studio_url(tracking_uri: str, run_id: str) -> str:
-    """Give the address of a run's page in Azure ML Studio."""
+    """Return the address of a run's page in Azure ML Studio."""
     config = config_from_uri(tracking_uri)
     host = urlsplit(tracking_uri).hostname or ""
     studio = next((page for end, page in STUDIOS.items() if host.endswith(end)), STUDIO)
