@@ -85,7 +85,7 @@ def read_config(path: Path) -> WorkspaceConfig:
 
 
 def check_config(content: Any, path: str) -> WorkspaceConfig:
-    """Check the content of a config file; `path` is what errors call it."""
+    """Check the content of a config file, which errors refer to as `path`."""
     if not isinstance(content, dict):
         raise AzureMLError(f"{path}: expected an object with the keys {', '.join(KEYS)}; {_IGNORE}")
     unknown = sorted(str(key) for key in content if key not in KEYS)

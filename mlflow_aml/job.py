@@ -114,7 +114,7 @@ def _command(job: Job) -> str:
 
 
 def literal(command: str, mounted: set[str]) -> str:
-    """Keep the service from reading `${{…}}` in a command, but for what it is to mount.
+    """Keep the service from expanding `${{…}}` in a command, except for what it mounts.
 
     Values are in single quotes, as mlflow quotes them: two quotes more change nothing for the
     shell, and part the characters for the service.
@@ -127,7 +127,7 @@ def literal(command: str, mounted: set[str]) -> str:
 
 
 def check_compute(azure: ResourceManager, settings: JobSettings) -> None:
-    """Check that the compute is there and has as many nodes as are asked for."""
+    """Check that the compute exists and has enough nodes."""
     found = azure.find(f"/computes/{settings.compute}")
     if found is None:
         names = sorted(str(item["name"]) for item in azure.get("/computes").get("value", []))

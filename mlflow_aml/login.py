@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Without a terminal nobody can help the login along: it must not take longer than this.
 SECONDS_WITHOUT_TERMINAL = 25.0
-# A token is asked for anew this long before it expires. Azure's own clients do the same.
+# Renew a token this long before it expires, as Azure's own clients do.
 SECONDS_BEFORE_EXPIRY = 300.0
 SERVICE_PRINCIPAL = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
 WAYS = (
@@ -63,7 +63,7 @@ _REASONS = {
 
 
 class Login:
-    """A credential that keeps its tokens and fails with one clear line.
+    """A credential that caches its tokens and fails with a one-line message.
 
     azureml-mlflow 1.62 asks for a token with every request; `az login`'s credential would start a
     process each time.
@@ -171,7 +171,7 @@ def _interactive() -> TokenCredential:
 
 @contextmanager
 def _settings_checked() -> Iterator[None]:
-    """Make one line of what azure-identity says of a variable that it cannot use."""
+    """Turn azure-identity's error about an unusable variable into one line."""
     try:
         yield
     # A key that is encrypted, without its password, is a TypeError.
@@ -180,7 +180,7 @@ def _settings_checked() -> Iterator[None]:
 
 
 def explain_setting(message: str, environment: Mapping[str, str]) -> AzureMLError:
-    """Name the variable that is not as azure-identity needs it, never its value."""
+    """Name the variable that azure-identity rejects, but never its value."""
     for word, text in _SETTINGS.items():
         if word in message:
             return AzureMLError(f"{text}; set it anew, or unset it")
@@ -201,8 +201,8 @@ def _ask_person(credential: TokenCredential, scopes: tuple[str, ...]) -> AccessT
 def explain(message: str, environment: Mapping[str, str]) -> AzureMLError:
     """Turn azure-identity's many lines into one, without anything that could be a secret.
 
-    The chain (azure-identity 1.27, `_credentials/chained.py`) hands on what its credentials
-    raised as text only: types and status codes are lost there, and its words are all there is.
+    The chain (azure-identity 1.27, `_credentials/chained.py`) passes on its credentials' errors
+    as text only: types and status codes are lost, so only the wording remains.
     """
     refusal = _REFUSAL.search(message)
     if refusal:

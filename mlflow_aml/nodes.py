@@ -1,8 +1,8 @@
 """Use all nodes of a job with Dask: this file is uploaded with the project and starts the command.
 
-On every node it starts Dask's own `dask worker`, on the first one `dask scheduler` and, when all
-nodes are there, the command, which finds the cluster by Dask's own DASK_SCHEDULER_ADDRESS. When
-the command ends, so does everything. It runs alone: it imports nothing of this package.
+It starts `dask worker` on every node and `dask scheduler` on the first. Once all nodes have joined,
+the first runs the command, which finds the cluster through Dask's own DASK_SCHEDULER_ADDRESS. When
+the command ends, everything ends. This file stands alone: it imports nothing from this package.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def source() -> bytes:
 
 
 def quoted(command: str) -> str:
-    """Make one word of a command."""
+    """Quote a command as one word of the shell."""
     return shlex.quote(command)
 
 

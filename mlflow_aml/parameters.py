@@ -83,7 +83,7 @@ def job_parameters(
 def _mounted(value: str) -> tuple[AzureData, str]:
     """Return what is mounted for an address, and the rest of the path below it."""
     if asset(value):
-        # Whether it is a folder is known to the workspace only.
+        # Only the workspace knows whether it is a folder.
         return AzureData(value, ""), ""
     pattern = _GLOB.search(value)
     if pattern:

@@ -79,8 +79,8 @@ STATE = (
 class ProjectFiles:
     """The files to upload, relative to the project, with their sizes in bytes.
 
-    `added` are files that the job brings and the project does not have. `left_out` names what may
-    be a secret, or leads out of the project.
+    `added` holds files that the job adds to the project's own. `left_out` names files that may be
+    secrets or link out of the project.
     """
 
     project: Path
@@ -112,7 +112,7 @@ class ProjectFiles:
 
 @dataclass
 class _Walk:
-    """One pass over a project; what it meets of secrets is kept for the second look at links."""
+    """One pass over a project; it remembers the files left out, to find hard links to them."""
 
     project: Path
     ignored: PathSpec
@@ -123,7 +123,7 @@ class _Walk:
     """Of the files that are left out: a hard link to one of them is left out too."""
 
     def files(self) -> Iterator[PurePosixPath]:
-        """List what no rule leaves out by its name or its target."""
+        """Yield the files that no rule leaves out by their name or their link's target."""
         for folder, folders, files in os.walk(self.project):
             here = PurePosixPath(Path(folder).relative_to(self.project).as_posix())
             folders[:] = sorted(name for name in folders if self._enters(here / name))

@@ -39,7 +39,7 @@ def tracking_uri(config: WorkspaceConfig) -> str:
         try:
             workspace = CoreWorkspace.get(
                 config.workspace_name,
-                # It asks the network for a cloud's addresses unless it is told the cloud's name.
+                # Without the cloud's name, it looks up the cloud's addresses over the network.
                 auth=ArmTokenAuthentication(token, cloud=current_cloud()),
                 subscription_id=config.subscription_id,
                 resource_group=config.resource_group,
@@ -62,7 +62,7 @@ def use_login(tracking_uri: str) -> None:
     Left alone, azureml-mlflow 1.62 makes a login of its own, which waits for a browser or a
     device code even where there is no terminal.
     """
-    # Ask once now: a login that fails must fail here, not after mlflow's retries.
+    # Ask once now, so that a login fails here and not after mlflow's retries.
     login().get_token("https://management.azure.com/.default")
     hand_login_to_mlflow(tracking_uri)
 
