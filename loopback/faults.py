@@ -63,7 +63,7 @@ class Faults:
         self._planned.append(Fault(where, 503, 1, late=True))
 
     def die(self, where: str | None = None, *, after: int = 0) -> None:
-        """Cut all connections and accept no more: now, or after `after` requests that match `where`."""
+        """Cut all connections and accept none: now, or after `after` requests that match `where`."""
         if where is None:
             self._set_dead(True)
         else:

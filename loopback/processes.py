@@ -66,7 +66,7 @@ def free_port() -> int:
 
 
 def plain_environment() -> dict[str, str]:
-    """Return this process's environment without variables that lead a child to a server or a proxy."""
+    """Return this process's environment without variables that point to a server or a proxy."""
     prefixes = ("AZURE", "MLFLOW", "_MLFLOW", "ARM_", "MSI_", "IDENTITY_")
     names = {
         "HTTP_PROXY",

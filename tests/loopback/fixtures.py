@@ -30,7 +30,7 @@ def loopback_session() -> Iterator[LoopbackWorkspace]:
 
 @pytest.fixture
 def loopback_workspace(loopback_session: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
-    """Return the workspace with no fault planned; fail a test whose client asked for another host."""
+    """Provide the workspace without faults; fail a test whose client asked for another host."""
     loopback_session.faults.clear()
     loopback_session.requests.clear()
     loopback_session.refused.clear()
