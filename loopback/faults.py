@@ -63,7 +63,7 @@ class Faults:
         self._planned.append(Fault(where, 503, 1, late=True))
 
     def die(self, where: str | None = None, *, after: int = 0) -> None:
-        """Cut all connections and accept none: now, or after `after` requests that match `where`."""
+        """Cut and refuse all connections: now, or after `after` requests that match `where`."""
         if where is None:
             self._set_dead(True)
         else:
