@@ -12,13 +12,14 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from steps.base.errors import StepError
+from steps.model.grid import listed
 from steps.model.pipeline import CLF
 from steps.store import models
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-    from steps.model.fitting import Work
+    from steps.model.fold_data import Work
     from steps.model.grid import Candidate, SearchSettings
 
 # Rows and trees (or iterations) that show which types a fitted pipeline is made of.
@@ -54,8 +55,10 @@ def _trials(settings: SearchSettings) -> Iterator[Candidate]:
     """
     grids = settings.grid if isinstance(settings.grid, list) else [settings.grid]
     for grid in grids:
-        ends = [{name: values[end] for name, values in grid.items()} for end in (0, -1)]
-        for name, values in grid.items():
+        # The ends of a range are numbers.
+        lists = {name: listed(values) for name, values in grid.items()}
+        ends = [{name: values[end] for name, values in lists.items()} for end in (0, -1)]
+        for name, values in lists.items():
             for value in values:
                 if name == CLF or isinstance(value, int | float | None):
                     continue

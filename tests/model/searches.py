@@ -11,7 +11,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from steps.data.schema import Schema
-from steps.model.fitting import CandidateResult, Work, plan_work
+from steps.model.fitting import CandidateResult, plan_work
+from steps.model.fold_data import Work
 from steps.model.grid import Grid, SearchSettings, common_prefix, forest_grid
 from steps.model.search_loop import Span
 from tests.conftest import DIABETES
