@@ -1,4 +1,4 @@
-"""The project's files as a code asset of the workspace: found by their hash, or uploaded."""
+"""The project's files as a code asset: reused if the workspace has their hash, else uploaded."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _say_what(files: ProjectFiles) -> None:
 
 
 def what_looks_like_a_key(files: ProjectFiles) -> Iterator[tuple[PurePosixPath, int, str]]:
-    """Find lines of text files that look like keys: file, line from 1, and what it looks like."""
+    """Yield the lines that look like keys: file, line number (from 1), and kind of key."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     from detect_secrets.core.scan import scan_file
     from detect_secrets.settings import default_settings, transient_settings

@@ -32,7 +32,7 @@ FOLLOWED = ("user_logs/", "azureml-logs/20_image_build_log")
 RETRY = "user_logs/retry_"
 LINES_KEPT = 20
 SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.3
-# A laptop that wakes up needs its network back; Azure's own outages are mostly shorter.
+# A laptop that wakes up needs time to reconnect; most of Azure's outages are shorter.
 SECONDS_OUT_OF_TOUCH = 600.0
 OK, PARTIAL, NOT_SATISFIABLE = 200, 206, 416
 

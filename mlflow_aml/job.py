@@ -116,8 +116,8 @@ def _command(job: Job) -> str:
 def literal(command: str, mounted: set[str]) -> str:
     """Keep the service from expanding `${{…}}` in a command, except for what it mounts.
 
-    Values are in single quotes, as mlflow quotes them: two quotes more change nothing for the
-    shell, and part the characters for the service.
+    mlflow puts values in single quotes: two more quotes change nothing for the shell, but hide
+    the sequence from the service.
     """
 
     def part(found: re.Match[str]) -> str:

@@ -31,7 +31,7 @@ class AzureData:
 
 @dataclass(frozen=True)
 class JobParameters:
-    """The text of each parameter in the command, and what of it is the job's input or output."""
+    """Each parameter's text in the command, and the data that the job reads and writes."""
 
     texts: Mapping[str, str]
     inputs: Mapping[str, AzureData] = field(default_factory=dict)
@@ -127,7 +127,7 @@ def _for_job(name: str, value: str, files: ProjectFiles, here: Path | None) -> s
 
 
 def local_path(value: str) -> Path | None:
-    """Read a text as a path of this machine, or None if it cannot be one."""
+    """Parse a text as a path on this machine; return None if it cannot be one."""
     if value.startswith("file:"):
         return Path(unquote(urlsplit(value).path))
     if not value or _SCHEME.match(value) or "\0" in value:

@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 LIMIT_BYTES = 100 * MEGABYTE
 # As Azure's own clients do: the second file counts only where the first is missing.
 IGNORE_FILES = (".amlignore", ".gitignore")
-# Left out whatever an ignore file says, in any case of the letters, and named to the user.
+# Never uploaded, whatever an ignore file says, in upper or lower case; the user is told.
 SECRETS = (
     "config.json",
     "config.json.*",
@@ -50,7 +50,7 @@ SECRETS = (
     "credentials.json",
     "client_secret*.json",
 )
-# Left out likewise, without a word: local runs, rows of tables, environments, caches.
+# Never uploaded either, but silently: local runs, rows of tables, environments, caches.
 STATE = (
     "mlruns/",
     "mlartifacts/",

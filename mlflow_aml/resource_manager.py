@@ -111,7 +111,7 @@ class ResourceManager:
         try:
             answer = self._client.send_request(request)
             if answer.status_code == UNAUTHORIZED:
-                # A token can be refused before its time; with a new one the request may pass.
+                # Azure may refuse a token before it expires; with a new one the request may pass.
                 self._login.forget()
                 answer = self._client.send_request(request)
             answer.raise_for_status()

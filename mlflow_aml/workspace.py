@@ -59,8 +59,8 @@ def tracking_uri(config: WorkspaceConfig) -> str:
 def use_login(tracking_uri: str) -> None:
     """Make mlflow use this process's login with an `azureml://` URI that came from elsewhere.
 
-    Left alone, azureml-mlflow 1.62 makes a login of its own, which waits for a browser or a
-    device code even where there is no terminal.
+    By itself, azureml-mlflow 1.62 creates its own login, which waits for a browser or a device
+    code even without a terminal.
     """
     # Ask once now, so that a login fails here and not after mlflow's retries.
     login().get_token("https://management.azure.com/.default")
@@ -73,7 +73,7 @@ def hand_login_to_mlflow(tracking_uri: str) -> None:
 
     from mlflow_aml.resource_manager import current_cloud
 
-    # Not told the cloud's name, azureml-mlflow 1.62 asks the network for all clouds' addresses.
+    # Without the cloud's name, azureml-mlflow 1.62 looks up all clouds' addresses online.
     os.environ.setdefault("AZUREML_CURRENT_CLOUD", current_cloud())
     config = config_from_uri(tracking_uri)
     get_mlflow_tracking_uri_v2(
