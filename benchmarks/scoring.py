@@ -65,7 +65,7 @@ print(time.perf_counter() - started, time.process_time() - cpu)
 
 @dataclass
 class Side:
-    """One way of doing the work, with what it took each time."""
+    """One way of doing the work, with the time and memory that each run took."""
 
     name: str
     command: list[str]
@@ -102,7 +102,7 @@ class Side:
         self.megabytes.append(megabytes)
 
     def row(self, base: Side, rows: int) -> str:
-        """Give a line of the table, with ratios to `base`."""
+        """Return a line of the table, with ratios to `base`."""
         wall, cpu = statistics.median(self.wall), statistics.median(self.cpu)
         return (
             f"| {self.name} | {wall:.1f} [{min(self.wall):.1f}-{max(self.wall):.1f}] | {cpu:.1f} | "
@@ -113,7 +113,7 @@ class Side:
 
 
 def show(title: str, sides: Sequence[Side], rows: int) -> None:
-    """Print the table of some sides; the first is the one the others are compared with."""
+    """Print a table that compares all sides with the first."""
     print(f"\n{title}\n")
     print("| | wall s [min-max] | cpu s | peak MB | rows/s | times as fast, wall | cpu |")
     print("|---|---|---|---|---|---|---|")
@@ -175,14 +175,14 @@ def profile_run(prepared: Prepared) -> str:
 
 
 def ours(name: str, model: Path, source: Path, target: Path) -> Side:
-    """Give batch_score as it is launched, run and all."""
+    """Return batch_score as users launch it, including its run."""
     arguments = [f"--model={model}", f"--input={source}", f"--output={target}"]
     arguments.append("--log_predictions_up_to=0")
     return Side(name, [sys.executable, "-m", "steps.batch_score", *arguments])
 
 
 def notebook(name: str, model: Path, source: Path, target: Path) -> Side:
-    """Give the notebook way as a script."""
+    """Return the notebook way as a script."""
     return Side(name, [sys.executable, "-c", NOTEBOOK, str(model), str(source), str(target)])
 
 
@@ -222,7 +222,7 @@ def small_forest(folder: Path, rows: int, repeat: int) -> None:
         ours("batch_score, Parquet to Parquet", model, parquet, folder / "ours.parquet"),
     ]
     if rows <= 1_000_000:
-        # It refuses whole numbers for a model of doubles, so it is given 148.0 for 148.
+        # It refuses whole numbers for a model of doubles, so give it 148.0 for 148.
         decimals = folder / "decimals.csv"
         pd.read_parquet(parquet).astype("float64").to_csv(decimals, index=False)
         command = ["-m", "mlflow", "models", "predict", "-m", str(model), "-i", str(decimals)]
@@ -264,7 +264,7 @@ def large_forest(folder: Path, rows: int, repeat: int) -> None:
 
 
 def newest_rate() -> float:
-    """Read the throughput that the newest scoring run has recorded."""
+    """Read the throughput that the newest scoring run recorded."""
     client = MlflowClient()
     experiments = [item.experiment_id for item in client.search_experiments()]
     newest = client.search_runs(experiments, "tags.step = 'batch_score'", max_results=1)[0]

@@ -102,7 +102,7 @@ def _asked(name: str, wanted: list[str]) -> bool:
 
 
 def _table(name: str, frame: pd.DataFrame, target: str) -> Table:
-    """Take numbers as they are, and everything else as categories."""
+    """Use numbers as they are, and everything else as categories."""
     frame = frame[frame[target].notna()]
     if len(frame) > MOST_ROWS:
         frame = frame.sample(MOST_ROWS, random_state=0)
@@ -155,7 +155,7 @@ def search_auto(schema: Schema, features: pd.DataFrame, labels: np.ndarray) -> A
 
 
 def boosting(schema: Schema) -> Pipeline:
-    """Make scikit-learn's boosting, categories as it has them."""
+    """Make scikit-learn's boosting with its native categories."""
     codes = OrdinalEncoder(
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,
