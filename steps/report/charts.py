@@ -63,7 +63,7 @@ _STYLE: dict[RcKeyType, Any] = {
     "figure.constrained_layout.use": True,
     # Text stays text: it can be searched, scales with the page and takes the page's font.
     "svg.fonttype": "none",
-    # A dollar in the name of a column is no formula.
+    # A dollar sign in a column's name does not start a formula.
     "text.parse_math": False,
     "svg.hashsalt": "report",
 }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from steps.model.task import Task
 
 NAME, PLOTS = "comparison.html", "plots"
-# Of these a task shows those that it has.
+# Each task shows those of these metrics that it has.
 SHOWN_IN_TERMINAL = ("roc_auc", "f1", "brier", "balanced_accuracy", "r2", "mae", "rmse")
 ID_LENGTH = 8
 

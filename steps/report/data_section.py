@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from steps.report.origin import Origin
 
 MOST_FEATURES, MOST_DECISIONS, MOST_CLASSES, MOST_VALUES = 40, 60, 6, 3
-# What is read first: what is not there any more.
+# Dropped columns come first.
 DROPPED = "dropped"
 
 
