@@ -1,4 +1,4 @@
-"""The part of a report about the table: what was decided about it, the split, the features."""
+"""The report's section about the data: decisions on columns, the split, the features."""
 
 from __future__ import annotations
 

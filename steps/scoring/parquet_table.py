@@ -140,7 +140,7 @@ class ParquetSection:
                 ) from error
 
     def _check_types(self, schema: Schema) -> list[str]:
-        """Check the features' types; name the text ones, each distinct text is read once."""
+        """Check the features' types; name the text columns, to be read as dictionaries."""
         with open_parquet(self.file) as opened:
             types = {name: opened.schema_arrow.field(name).type for name in schema.columns}
         for name, kind in types.items():
