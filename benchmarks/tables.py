@@ -107,8 +107,9 @@ def _table(name: str, frame: pd.DataFrame, target: str) -> Table:
         frame = frame.sample(MOST_ROWS, random_state=0)
     frame = frame.reset_index(drop=True)
     labels = frame.pop(target)
-    numbers = [c for c in frame if pd.api.types.is_numeric_dtype(frame[c])]
-    categories = tuple(c for c in frame if c not in numbers)
+    names = [str(c) for c in frame.columns]
+    numbers = [c for c in names if pd.api.types.is_numeric_dtype(frame[c])]
+    categories = tuple(c for c in names if c not in numbers)
     frame[numbers] = frame[numbers].astype("float64")
     for column in categories:
         frame[column] = frame[column].astype(str).where(frame[column].notna(), np.nan)
@@ -116,10 +117,10 @@ def _table(name: str, frame: pd.DataFrame, target: str) -> Table:
     values = labels.to_numpy() if pd.api.types.is_numeric_dtype(labels) else labels.astype(str)
     classes = () if is_number else tuple(sorted(set(np.asarray(values).tolist())))
     schema = Schema(
-        features=tuple(frame.columns),
+        features=tuple(names),
         target=target,
         classes=classes,
-        zero_as_missing=ZERO_AS_MISSING if set(ZERO_AS_MISSING) <= set(frame) else (),
+        zero_as_missing=ZERO_AS_MISSING if set(ZERO_AS_MISSING) <= set(names) else (),
         categories=categories,
         many_valued=tuple(c for c in categories if frame[c].nunique() > MANY_VALUES),
     )

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from steps.base.command_line import variable
-from steps.base.parameters import Parameter, declared
+from steps.base.parameters import Parameter, declared, variable
 from steps.store.chain import load
 
 ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")

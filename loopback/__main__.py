@@ -60,7 +60,7 @@ def _tell(workspace: LoopbackWorkspace) -> None:
         "A loopback Azure ML workspace is up. In another terminal, in the project folder:\n\n"
         f"{exports}"
         f"cp {config} config.json\n\n"
-        f"The exports are also in {script}; HOME is private: azureml-core keeps caches there.\n"
+        f"The exports are also in {script}; HOME is private: Azure's clients keep caches there.\n"
         f"Tracking URI: {workspace.names.tracking_uri}\n"
         f"Computes: {', '.join(workspace.names.computes)}\n\n{_HELP}"
     )

@@ -24,6 +24,10 @@ class Fault:
     times: int
     after: int = 0
     retry_after: float | None = None
+    code: str = "ServiceError"
+    message: str = "A planned fault."
+    late: bool = False
+    """The request is carried out, and its answer is lost."""
 
 
 class Faults:
@@ -48,9 +52,15 @@ class Faults:
         times: int = 1,
         after: int = 0,
         retry_after: float | None = 1,
+        code: str = "ServiceError",
+        message: str = "A planned fault.",
     ) -> None:
         """Let `after` requests that match `where` through, then answer `times` with `status`."""
-        self._planned.append(Fault(where, status, times, after, retry_after))
+        self._planned.append(Fault(where, status, times, after, retry_after, code, message))
+
+    def lose_answer(self, where: str) -> None:
+        """Carry out the next request that matches `where`, and cut the connection then."""
+        self._planned.append(Fault(where, 503, 1, late=True))
 
     def die(self, where: str | None = None, *, after: int = 0) -> None:
         """Cut all connections and take no more: now, or after `after` requests like `where`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 from aiohttp import ClientSession, web
 from yarl import URL
@@ -22,10 +23,15 @@ _SKIPPED = ("Accept-Encoding", "Content-Type", "User-Agent")
 
 
 async def forward(
-    session: ClientSession, request: web.Request, url: str, host: str | None = None
+    session: ClientSession,
+    request: web.Request,
+    url: str,
+    host: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
-    """Send the request to url, as host if given; return status, headers and content."""
+    """Send the request to url, as host and with more headers; return status, headers, content."""
     headers = {k: v for k, v in request.headers.items() if k.lower() not in _DROPPED}
+    headers |= more or {}
     if host:
         headers["Host"] = host
     # aiohttp 3.14 warns of large bytes, which a model of some trees is, but not of a file.

@@ -1,69 +1,27 @@
-"""The execution service: it really runs the submitted commands, in subprocesses of this machine."""
+"""The compute: it really runs the submitted commands, in subprocesses of this machine."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import sys
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from loopback.artifacts import RUN, Artifacts, container_of
+from loopback.job import Job, expand, now, seconds
+from loopback.mounts import Mounts
 from loopback.names import Names
-from loopback.snapshots import Snapshots
+from loopback.processes import free_port
+from loopback.storage import Storage
 from loopback.tokens import Tokens
 from loopback.tracking import Tracking
 
-LOG = "user_logs/std_log.txt"
-_LOG_INTERVAL = 0.5
+BUILD_LOG = "azureml-logs/20_image_build_log.txt"
+_LOG_INTERVAL = 0.2
 _MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
-
-
-@dataclass
-class Job:
-    """One submitted command; its run in the mlflow server has the same id."""
-
-    run: str
-    experiment: str
-    experiment_id: str
-    snapshot: str
-    configuration: dict[str, Any]
-    folder: Path
-    """Holds `code`, the assembled snapshot; `home`; and the log."""
-    status: str = "Preparing"
-    started: str | None = None
-    ended: str | None = None
-    error: str | None = None
-    canceled: bool = False
-    process: asyncio.subprocess.Process | None = None
-    properties: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def code(self) -> Path:
-        return self.folder / "code"
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "std_log.txt"
-        return path.read_text(errors="replace") if path.exists() else ""
-
-    @property
-    def command(self) -> str:
-        """The command line for a shell, of either form that a run configuration has."""
-        if command := self.configuration.get("command"):
-            return command if isinstance(command, str) else " ".join(command)
-        arguments = self.configuration.get("arguments") or []
-        return " ".join(["python", self.configuration["script"], *map(str, arguments)])
-
-    def kill(self) -> None:
-        """End the job's process group."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Runner:
@@ -75,15 +33,20 @@ class Runner:
         tokens: Tokens,
         tracking: Tracking,
         artifacts: Artifacts,
-        snapshots: Snapshots,
+        storage: Storage,
+        mounts: Mounts,
     ) -> None:
         self.names = names
         self.tokens = tokens
         self.tracking = tracking
         self.artifacts = artifacts
-        self.snapshots = snapshots
+        self.storage = storage
+        self.mounts = mounts
         self.network: dict[str, str] = {}
         self.jobs: dict[str, Job] = {}
+        self.cores_per_node: int | None = None
+        self.failing_build: str | None = None
+        """The log of an image build that fails, for the jobs to come; None for one that works."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, job: Job) -> None:
@@ -100,6 +63,16 @@ class Runner:
             job.canceled = True
             job.kill()
 
+    def preempt(self, run: str) -> None:
+        """Take a job's nodes away, as Azure does with low-priority ones, and start it again."""
+        self.jobs[run].preempted = True
+        self.jobs[run].kill()
+
+    def delete(self, run: str) -> None:
+        """Forget a job."""
+        self.cancel(run)
+        del self.jobs[run]
+
     async def stop(self) -> None:
         """Cancel what still runs and wait for it."""
         for run in self.jobs:
@@ -108,73 +81,114 @@ class Runner:
 
     async def _run(self, job: Job) -> None:
         try:
+            job.status = "Preparing"
             job.code.mkdir(parents=True)
-            await self.snapshots.assemble(self.tracking.session, job.snapshot, job.code)
-            if not job.canceled:
-                code = await self._execute(job)
-                if code != 0 and not job.canceled:
-                    job.error = (
-                        f"Execution failed. User process 'python' exited with status code {code}. "
-                        f"Please check log file '{LOG}' for error details."
-                    )
-            await self._keep_outputs(job)
+            (job.folder / "home").mkdir()
+            if self.failing_build is None:
+                await self._fetch_code(job)
+                texts = await self.mounts.mount(job.properties, job.run, job.folder)
+                while not job.canceled and await self._attempt(job, texts):
+                    job.attempt += 1
+                job.status = "Finalizing"
+                await self.mounts.keep_outputs(job.properties, job.run, job.folder)
+                await self._keep_artifacts(job)
+            else:
+                await self._publish(job, BUILD_LOG, self.failing_build.encode())
+                job.error = (
+                    "Image build failed. For more details, check log file "
+                    f"{BUILD_LOG}. Details: Environment build failed."
+                )
         except Exception as error:  # whatever went wrong here, a client must see the job end
             job.error = f"The loopback workspace could not run the job: {error!r}"
             raise
         finally:
-            job.ended = _now()
+            job.ended = now()
             status = "Canceled" if job.canceled else "Failed" if job.error else "Completed"
-            await self._report(job, _MLFLOW_STATUS[status])
+            if job.run in self.jobs:
+                await self._report(job, _MLFLOW_STATUS[status])
             job.status = status
 
-    async def _execute(self, job: Job) -> int:
-        log = job.folder / "std_log.txt"
-        (job.folder / "home").mkdir()
-        with log.open("wb") as out:
-            job.process = await asyncio.create_subprocess_exec(
-                "/bin/bash",
-                "-c",
-                job.command,
-                cwd=job.code,
-                env=self._environment(job),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        job.started, job.status = _now(), "Running"
+    async def _attempt(self, job: Job, texts: Mapping[str, str]) -> bool:
+        """Run the command on all nodes to its end; tell if it is to be started again."""
+        job.processes = []
+        job.preempted = False
+        command = expand(job.properties["command"], texts)
+        port = free_port()
+        for rank in range(job.nodes):
+            with job.log_file(rank).open("wb") as out:
+                process = await asyncio.create_subprocess_exec(
+                    *self._pinned(rank),
+                    *("/bin/bash", "-c", command),
+                    cwd=job.code,
+                    env=self._environment(job, rank, port),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
+            job.processes.append(process)
+        job.started, job.status = job.started or now(), "Running"
         if job.canceled:
             job.kill()
         await self._report(job, "RUNNING")
-        return await self._follow(job, log)
+        code = await self._follow(job)
+        if job.preempted and not job.canceled:
+            job.status = "Queued"
+            return True
+        if code != 0 and not job.canceled:
+            job.error = (
+                f"Execution failed. User process 'python' exited with status code {code}. "
+                f"Please check log file '{job.log_name(0)}' for error details."
+            )
+        return False
 
-    async def _follow(self, job: Job, log: Path) -> int:
-        """Publish the log while the job runs; return its exit code."""
-        assert job.process is not None
-        ended = asyncio.create_task(job.process.wait())
-        limit = job.configuration.get("maxRunDurationSeconds")
+    def _pinned(self, rank: int) -> list[str]:
+        """Return what gives a node its own cores, if nodes are to have some."""
+        if self.cores_per_node is None:
+            return []
+        cores = sorted(os.sched_getaffinity(0))
+        first = rank * self.cores_per_node
+        own = [cores[each % len(cores)] for each in range(first, first + self.cores_per_node)]
+        return ["taskset", "-c", ",".join(map(str, own))]
+
+    async def _follow(self, job: Job) -> int:
+        """Publish the logs while the job runs; return its exit code."""
+        ended = {asyncio.create_task(process.wait()) for process in job.processes}
+        limit = seconds((job.properties.get("limits") or {}).get("timeout"))
         deadline = asyncio.get_running_loop().time() + (limit or float("inf"))
-        published = -1
+        published: dict[int, int] = {}
+        code, open_tasks = 0, ended
         while True:
-            done, _ = await asyncio.wait({ended}, timeout=_LOG_INTERVAL)
-            if (size := log.stat().st_size) != published:
-                await self._publish(job, LOG, log.read_bytes())
-                published = size
-            if done:
-                job.kill()  # what the command left behind in its group
-                return ended.result()
+            done, open_tasks = await asyncio.wait(open_tasks, timeout=_LOG_INTERVAL)
+            code = code or next((task.result() for task in done if task.result()), 0)
+            for rank in range(job.nodes):
+                content = job.log_file(rank).read_bytes()
+                if published.get(rank) != len(content):
+                    await self._publish(job, job.log_name(rank), content)
+                    published[rank] = len(content)
+            if code or not open_tasks:
+                job.kill()  # other nodes, and what a command left behind in its group
+                if not open_tasks:
+                    return code
             if asyncio.get_running_loop().time() > deadline:
                 job.error = f"The run exceeded its limit of {limit} seconds."
                 self.cancel(job.run)
 
-    async def _keep_outputs(self, job: Job) -> None:
+    async def _fetch_code(self, job: Job) -> None:
+        code = job.code_asset
+        for path, blob in code.blobs.items():
+            target = job.code / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(await self.storage.get(self.tracking.session, blob, code.container))
+
+    async def _keep_artifacts(self, job: Job) -> None:
         outputs = job.code / "outputs"
         for path in sorted(p for p in outputs.rglob("*") if p.is_file()):
             await self._publish(job, path.relative_to(job.code).as_posix(), path.read_bytes())
 
     async def _publish(self, job: Job, path: str, content: bytes) -> None:
         blob = self.artifacts.add(RUN, container_of(job.run), path)
-        await self.snapshots.storage.put(self.tracking.session, blob, content)
+        await self.storage.put(self.tracking.session, blob, content)
 
     async def _report(self, job: Job, status: str) -> None:
         body: dict[str, Any] = {"run_id": job.run, "status": status}
@@ -182,15 +196,23 @@ class Runner:
             body["end_time"] = int(datetime.fromisoformat(job.ended).timestamp() * 1000)
         await self.tracking.call("POST", "runs/update", body)
 
-    def _environment(self, job: Job) -> dict[str, str]:
+    def _environment(self, job: Job, rank: int, port: int) -> dict[str, str]:
         names = self.names
         token, expires = self.tokens.issue("job", run=job.run)
-        environment = job.configuration.get("environment") or {}
+        place = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "WORLD_SIZE": str(job.nodes),
+            "NODE_RANK": str(rank),
+            "RANK": str(rank),
+            "LOCAL_RANK": "0",
+        }
         return {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(job.folder / "home"),
             "LANG": "C.UTF-8",
             **self.network,
+            **(place if job.properties.get("distribution") else {}),
             "AZUREML_ARM_SUBSCRIPTION": names.subscription,
             "AZUREML_ARM_RESOURCEGROUP": names.resource_group,
             "AZUREML_ARM_WORKSPACE_NAME": names.workspace,
@@ -207,10 +229,5 @@ class Runner:
             "MLFLOW_RUN_ID": job.run,
             "MLFLOW_EXPERIMENT_ID": job.experiment_id,
             "MLFLOW_EXPERIMENT_NAME": job.experiment,
-            **(environment.get("environmentVariables") or {}),
-            **(job.configuration.get("environmentVariables") or {}),
+            **(job.properties.get("environmentVariables") or {}),
         }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -21,6 +21,32 @@ SCOPE = (
 )
 
 
+# What azureml-core, azure-ai-ml and this project's backend ask for, and the stable ones between.
+_VERSIONS = (
+    "2022-05-01",
+    "2022-10-01",
+    "2023-04-01",
+    "2023-04-01-preview",
+    "2023-10-01",
+    "2024-01-01-preview",
+    "2024-04-01",
+    "2024-04-01-preview",
+    "2024-07-01-preview",
+    "2024-10-01",
+    "2024-10-01-preview",
+    "2025-01-01-preview",
+    "2025-04-01",
+    "2025-06-01",
+    "2025-09-01",
+)
+MOST_NODES = 4
+# What the role Reader may not do.
+_WRITES = re.compile(
+    r"^(PUT|PATCH|DELETE) |^POST \S+/(startPendingUpload|cancel|listSecrets|batch/metadata)$"
+    r"|^POST \S+/mlflow/\S+/(create|update|delete|restore|log-[a-z-]+|set-[a-z-]+|delete-[a-z-]+)$"
+)
+
+
 class Management:
     """Answer what azureml-core asks to find the workspace, its services and its computes."""
 
@@ -30,8 +56,13 @@ class Management:
     def problem(self, request: web.Request) -> web.Response | None:
         """Return the refusal of a request about another workspace than this one, or None."""
         names = self.names
-        if request.host == ARM_HOST and request.get(JOB):
-            return _forbidden(request)  # a job's token has no rights in Resource Manager
+        if request.host == ARM_HOST:
+            if request.get(JOB):
+                return _forbidden(request)  # a job's token has no rights in Resource Manager
+            if refusal := _wrong_version(request):
+                return refusal
+        if request.get(USER) == names.reader and _WRITES.search(f"{request.method} {request.path}"):
+            return _forbidden(request, "write")
         if (found := _SCOPE.search(request.path)) is None:
             return None
         subscription, group, workspace = found["subscription"], found["group"], found["workspace"]
@@ -61,6 +92,8 @@ class Management:
             web.get("/metadata/endpoints", self._clouds),
             web.get("/subscriptions", self._subscriptions),
             web.get(SCOPE, self._workspace),
+            web.get(SCOPE + "/computes", self._computes),
+            web.get(SCOPE + "/computes/{compute}", self._compute),
             web.get("/discovery", self._discovery),
             web.get("/rp/workspaces" + SCOPE, self._workspace),
             web.get("/rp/workspaces" + SCOPE + "/computes", self._computes),
@@ -100,6 +133,7 @@ class Management:
             "friendlyName": names.workspace,
             "workspaceId": names.workspace_id,
             "discoveryUrl": f"{names.api_url}/discovery",
+            "mlFlowTrackingUri": f"azureml://{names.api_host}/mlflow/v1.0{names.scope}",
             "storageAccount": f"{providers}/Microsoft.Storage/storageAccounts/{names.account}",
             "keyVault": f"{providers}/Microsoft.KeyVault/vaults/loopback",
             "applicationInsights": f"{providers}/Microsoft.Insights/components/loopback",
@@ -140,7 +174,7 @@ class Management:
         machine |= {"vmSize": "STANDARD_DS3_V2", "vmPriority": "Dedicated"}
         machine["scaleSettings"] = {
             "minNodeCount": 0,
-            "maxNodeCount": 4,
+            "maxNodeCount": MOST_NODES,
             "nodeIdleTimeBeforeScaleDown": "PT120S",
         }
         properties = dict.fromkeys(("description", "resourceId", "provisioningErrors"))
@@ -160,13 +194,31 @@ class Management:
         }
 
 
-def _forbidden(request: web.Request) -> web.Response:
+def _wrong_version(request: web.Request) -> web.Response | None:
+    version = request.query.get("api-version")
+    if version is None:
+        return azure_error(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if "/Microsoft.MachineLearningServices/" in request.path and version not in _VERSIONS:
+        return azure_error(
+            400,
+            "NoRegisteredProviderFound",
+            "No registered resource provider found for location 'westeurope' and API version "
+            f"'{version}'. The supported api-versions are '{', '.join(_VERSIONS)}'.",
+        )
+    return None
+
+
+def _forbidden(request: web.Request, action: str = "read") -> web.Response:
     user = request.get(USER)
     return azure_error(
         403,
         "AuthorizationFailed",
         f"The client '{user}' with object id '{user}' does not have authorization to perform "
-        "action 'Microsoft.MachineLearningServices/workspaces/read' over scope "
+        f"action 'Microsoft.MachineLearningServices/workspaces/{action}' over scope "
         f"'{request.path}' or the scope is invalid. If access was recently "
         "granted, please refresh your credentials.",
     )

@@ -10,25 +10,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from azure.storage.blob import ResourceTypes, generate_account_sas, generate_blob_sas
+from azure.storage.blob import (
+    ResourceTypes,
+    generate_account_sas,
+    generate_blob_sas,
+    generate_container_sas,
+)
 
 LOGIN_HOST = "login.microsoftonline.com"
 ARM_HOST = "management.azure.com"
-CONTAINER = "azureml"
+# Of artifacts and logs, and of the default datastore.
+CONTAINER, BLOBSTORE = "azureml", "azureml-blobstore"
 FORBIDDEN_WORKSPACE = "forbidden"
 
 
 def _users() -> dict[str, str]:
-    return {str(uuid.uuid4()): secrets.token_urlsafe(24) for _ in range(2)}
+    return {str(uuid.uuid4()): secrets.token_urlsafe(24) for _ in range(3)}
 
 
 @dataclass(frozen=True)
 class Names:
-    """What a client must know of the workspace; secrets and workspace id are new every start.
-
-    The id has to be: azureml-core keeps the latest snapshot's tree per workspace id in HOME and
-    would send a restarted workspace the difference to a snapshot that it never had.
-    """
+    """What a client must know of the workspace; secrets and workspace id are new every start."""
 
     tenant: str = "6f3a1c52-0d6b-4c1e-9a51-7f4f0c2c9b01"
     subscription: str = "2b8e4d17-5c39-4f0a-8d6e-3a9b7c1d2e02"
@@ -42,7 +44,12 @@ class Names:
         default_factory=lambda: base64.b64encode(secrets.token_bytes(64)).decode()
     )
     users: dict[str, str] = field(default_factory=_users)
-    """client id -> client secret; the first one is the default user."""
+    """client id -> client secret; the first one is the default user, the last may only read."""
+
+    @property
+    def reader(self) -> str:
+        """The client id of the user whose role is Reader."""
+        return list(self.users)[-1]
 
     @property
     def scope(self) -> str:
@@ -81,24 +88,36 @@ class Names:
         }
         return json.dumps(config, indent=4) + "\n"
 
-    def account_sas(self) -> str:
-        """Return a SAS to create containers with."""
+    def account_sas(self, permission: str = "rlc") -> str:
+        """Return a SAS to create containers and to list and read their blobs with."""
         return generate_account_sas(
             self.account,
             self.account_key,
-            ResourceTypes(container=True),
-            "c",
+            ResourceTypes(container=True, object=True),
+            permission,
             datetime.now(UTC) + timedelta(hours=1),
         )
 
-    def blob_url(self, blob: str, permission: str) -> str:
+    def container_url(self, container: str, permission: str) -> tuple[str, str]:
+        """Return the product-style address of a container, without and with a real SAS."""
+        sas = generate_container_sas(
+            self.account,
+            container,
+            account_key=self.account_key,
+            permission=permission,
+            expiry=datetime.now(UTC) + timedelta(hours=8),
+        )
+        address = f"https://{self.blob_host}/{container}"
+        return address, f"{address}?{sas}"
+
+    def blob_url(self, blob: str, permission: str, container: str = CONTAINER) -> str:
         """Return the product-style address of a blob with a real SAS for `r` or `rcw`."""
         sas = generate_blob_sas(
             self.account,
-            CONTAINER,
+            container,
             blob,
             account_key=self.account_key,
             permission=permission,
             expiry=datetime.now(UTC) + timedelta(hours=1),
         )
-        return f"https://{self.blob_host}/{CONTAINER}/{quote(blob)}?{sas}"
+        return f"https://{self.blob_host}/{container}/{quote(blob)}?{sas}"

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
+from xml.etree import ElementTree
 
 from aiohttp import ClientSession, web
 from yarl import URL
@@ -13,6 +15,7 @@ from yarl import URL
 from loopback.forward import forward
 from loopback.names import CONTAINER, Names
 from loopback.processes import Server, free_port, plain_environment
+from loopback.tokens import Tokens
 
 AZURITE_VERSION = "3.35.0"
 _VERSION = {"x-ms-version": "2021-08-06"}
@@ -61,8 +64,9 @@ def _install(npm: str, folder: Path) -> None:
 class Storage:
     """The blob service of one workspace, in memory, with the product's account and host name."""
 
-    def __init__(self, names: Names, folder: Path) -> None:
+    def __init__(self, names: Names, tokens: Tokens, folder: Path) -> None:
         self.names = names
+        self.tokens = tokens
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         options = ["--blobHost", "127.0.0.1", "--blobPort", str(port)]
@@ -77,32 +81,65 @@ class Storage:
             "azurite", [*find_azurite(), *options], env, folder / "azurite.log", port
         )
 
-    async def create_container(self, session: ClientSession) -> None:
-        """Create the one container of the workspace."""
-        sas = self.names.account_sas()
-        url = f"{self.url}/{self.names.account}/{CONTAINER}?restype=container&{sas}"
-        async with session.put(URL(url, encoded=True), headers=_VERSION) as answer:
+    async def create_container(self, session: ClientSession, container: str) -> None:
+        async with session.put(self._container(container), headers=_VERSION) as answer:
             answer.raise_for_status()
+
+    async def list(self, session: ClientSession, prefix: str, container: str) -> list[str]:
+        """Return the names of the blobs that begin with a prefix."""
+        names: list[str] = []
+        marker = ""
+        while True:
+            query = f"&comp=list&prefix={quote(prefix)}&marker={quote(marker)}"
+            url = URL(f"{self._container(container)}{query}", encoded=True)
+            async with session.get(url, headers=_VERSION) as answer:
+                answer.raise_for_status()
+                listed = ElementTree.fromstring(await answer.text())
+            names += [str(name.text) for name in listed.iterfind("Blobs/Blob/Name")]
+            marker = listed.findtext("NextMarker") or ""
+            if not marker:
+                return names
+
+    def _container(self, container: str) -> URL:
+        sas = self.names.account_sas()
+        url = f"{self.url}/{self.names.account}/{container}?restype=container&{sas}"
+        return URL(url, encoded=True)
 
     async def handle(self, request: web.Request, session: ClientSession) -> web.Response:
         """Answer a request for the account's host name."""
         host = f"{self.names.blob_host}:{self.server.port}"
-        status, headers, body = await forward(session, request, self.url + request.raw_path, host)
+        url = self.url + request.raw_path
+        more = {}
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind == "SharedKey":
+            # A client that has the account's key signs its requests itself.
+            more = {"Authorization": f"{kind} {token}"}
+        elif kind == "Bearer":
+            # Azurite takes logins over TLS only, which ends here: what it gets is a signature.
+            if not self.tokens.is_for_storage(token):
+                return web.Response(
+                    status=401, headers={"x-ms-error-code": "InvalidAuthenticationInfo"}
+                )
+            url += f"{'&' if '?' in url else '?'}{self.names.account_sas('rwdlac')}"
+        status, headers, body = await forward(session, request, url, host, more)
         return web.Response(status=status, headers=headers, body=body)
 
-    async def put(self, session: ClientSession, blob: str, content: bytes) -> None:
+    async def put(
+        self, session: ClientSession, blob: str, content: bytes, container: str = CONTAINER
+    ) -> None:
         """Write a blob, over what was there."""
         headers = _VERSION | {"x-ms-blob-type": "BlockBlob"}
-        async with session.put(self._local(blob, "rcw"), data=content, headers=headers) as answer:
+        url = self._local(blob, "rcw", container)
+        async with session.put(url, data=content, headers=headers) as answer:
             answer.raise_for_status()
 
-    async def get(self, session: ClientSession, blob: str) -> bytes:
+    async def get(self, session: ClientSession, blob: str, container: str = CONTAINER) -> bytes:
         """Read a blob."""
-        async with session.get(self._local(blob, "r")) as answer:
+        async with session.get(self._local(blob, "r", container)) as answer:
             answer.raise_for_status()
             return await answer.read()
 
-    def _local(self, blob: str, permission: str) -> URL:
-        address = self.names.blob_url(blob, permission)
+    def _local(self, blob: str, permission: str, container: str) -> URL:
+        address = self.names.blob_url(blob, permission, container)
         local = f"{self.url}/{self.names.account}"
         return URL(address.replace(f"https://{self.names.blob_host}", local), encoded=True)

@@ -9,11 +9,12 @@ import jwt
 from aiohttp import web
 
 from loopback.faults import Faults
-from loopback.names import LOGIN_HOST, Names
+from loopback.names import ARM_HOST, LOGIN_HOST, Names
 
 # Whose token a request carries: the login, and the run of a job (None for a person).
 USER = web.RequestKey("user", str)
 JOB = web.RequestKey("job", object)
+_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 _ANONYMOUS = ("/discovery", "/metadata/endpoints")
 
 
@@ -49,7 +50,12 @@ class Tokens:
                 "Authentication failed. The 'Authorization' header is missing.",
             )
         try:
-            claims = jwt.decode(token, self.names.account_key, algorithms=["HS256"])
+            claims = jwt.decode(
+                token,
+                self.names.account_key,
+                algorithms=["HS256"],
+                options={"verify_aud": False},
+            )
         except jwt.ExpiredSignatureError:
             return azure_error(
                 401,
@@ -62,9 +68,26 @@ class Tokens:
             return azure_error(
                 401, "ExpiredAuthenticationToken", "The access token has been revoked."
             )
+        audience = str(claims.get("aud", "")).rstrip("/")
+        if request.host == ARM_HOST and audience and audience not in _AUDIENCES:
+            return azure_error(
+                401,
+                "InvalidAuthenticationTokenAudience",
+                "The access token has been obtained for wrong audience or resource "
+                f"'{audience}'. It should exactly match with one of the allowed audiences.",
+            )
         request[USER] = claims["sub"]
         request[JOB] = claims.get("run")
         return None
+
+    def is_for_storage(self, token: str) -> bool:
+        """Tell if a token is good, of a user and for the storage."""
+        options: Any = {"verify_aud": False}
+        try:
+            claims = jwt.decode(token, self.names.account_key, ["HS256"], options)
+        except jwt.InvalidTokenError:
+            return False
+        return str(claims.get("aud")) == "https://storage.azure.com"
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -127,7 +150,8 @@ class Tokens:
                 "the request is the client secret value, not the client secret ID, for a secret "
                 f"added to app '{client}'.",
             )
-        token, expires = self.issue(client)
+        audience = str(form.get("scope", "")).split(" ")[0].removesuffix("/.default")
+        token, expires = self.issue(client, aud=audience)
         lifetime = int(expires - time.time())
         return web.json_response(
             {

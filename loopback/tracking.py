@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession, web
@@ -31,13 +36,14 @@ class TrackingError(Exception):
 class Tracking:
     """Forward MLflow calls to the server and give artifacts their Azure ML addresses."""
 
-    def __init__(self, names: Names, url: str) -> None:
+    def __init__(self, names: Names, url: str, database: Path) -> None:
         self.url = url
+        self.database = database
         self.session: ClientSession
         self._parameters: dict[str, set[str]] = {}
         self._experiments: dict[str, str] = {}
         root = re.escape(names.artifact_root)
-        self._address = re.compile(rf"({root}/[0-9]+)/([0-9a-f]{{32}})/artifacts")
+        self._address = re.compile(rf"({root}/[0-9]+)/([A-Za-z0-9][\w-]*)/artifacts")
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route("*", "/mlflow/v2.0" + SCOPE + "/{call:.*}", self._handle)]
@@ -51,6 +57,39 @@ class Tracking:
             if answer.status != 200:
                 raise TrackingError(answer.status, content)
             return dict(content)
+
+    async def create_run(self, run: str, experiment: str, user: str) -> str:
+        """Make a run with an id of the caller's choice; return its experiment's id.
+
+        An mlflow server draws the ids of its runs; Azure ML takes the name of the job. So the
+        run is given its name in the server's database, before anybody knows it by another.
+        """
+        experiment_id = await self._experiment_id(experiment)
+        tags = [{"key": "mlflow.user", "value": user}]
+        start = {"experiment_id": experiment_id, "tags": tags, "start_time": int(time.time() * 1e3)}
+        made = await self.call("POST", "runs/create", start)
+        drawn = made["run"]["info"]["run_id"]
+        await asyncio.to_thread(self._rename, drawn, run)
+        await self.call("POST", "runs/update", {"run_id": run, "status": "SCHEDULED"})
+        return experiment_id
+
+    async def _experiment_id(self, name: str) -> str:
+        try:
+            query = {"experiment_name": name}
+            found = await self.call("GET", "experiments/get-by-name", query)
+            return str(found["experiment"]["experiment_id"])
+        except TrackingError:
+            made = await self.call("POST", "experiments/create", {"name": name})
+            return str(made["experiment_id"])
+
+    def _rename(self, drawn: str, run: str) -> None:
+        with closing(sqlite3.connect(self.database, timeout=30)) as database, database:
+            database.execute("UPDATE tags SET run_uuid = ? WHERE run_uuid = ?", (run, drawn))
+            database.execute(
+                "UPDATE runs SET run_uuid = ?, artifact_uri = replace(artifact_uri, ?, ?) "
+                "WHERE run_uuid = ?",
+                (run, drawn, run, drawn),
+            )
 
     async def _handle(self, request: web.Request) -> web.Response:
         call = request.match_info["call"]

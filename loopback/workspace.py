@@ -17,13 +17,15 @@ from aiohttp import ClientSession, web
 
 from loopback.artifacts import Artifacts
 from loopback.faults import Faults
-from loopback.history import History
-from loopback.jobs import Job, Runner
+from loopback.job import Job
+from loopback.job_service import JobService
+from loopback.jobs import Runner
 from loopback.management import Management
-from loopback.names import ARM_HOST, LOGIN_HOST, Names
+from loopback.mounts import Mounts
+from loopback.names import ARM_HOST, BLOBSTORE, CONTAINER, LOGIN_HOST, Names
 from loopback.processes import Server, free_port, plain_environment
 from loopback.proxy import ConnectProxy
-from loopback.snapshots import Snapshots
+from loopback.resources import Resources
 from loopback.storage import Storage
 from loopback.tokens import Tokens, azure_error
 from loopback.tracking import Tracking
@@ -51,7 +53,7 @@ class LoopbackWorkspace:
         self.tokens = Tokens(self.names, self.faults)
         self.management = Management(self.names)
         self.artifacts = Artifacts(self.names)
-        self.snapshots = Snapshots(self.names)
+        self.resources = Resources(self.names)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loopback", daemon=True)
         self._servers: list[Server] = []
@@ -74,15 +76,10 @@ class LoopbackWorkspace:
         """The submitted jobs by run id, with what was uploaded for them and what they printed."""
         return self.runner.jobs
 
-    @property
-    def environments(self) -> dict[str, list[dict[str, Any]]]:
-        """The versions of the registered environments by name."""
-        return self.history.environments
-
     def env(self, home: Path, user: int = 0) -> dict[str, str]:
         """Return the whole environment of a client process that logs in as the given user.
 
-        The home folder is the client's own: azureml-core keeps caches there.
+        The home folder is the client's own: Azure's clients keep caches there.
         """
         home.mkdir(parents=True, exist_ok=True)
         return plain_environment() | self.variables(user) | {"HOME": str(home)}
@@ -139,7 +136,7 @@ class LoopbackWorkspace:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> None:
-        self.storage = Storage(self.names, self.folder)
+        self.storage = Storage(self.names, self.tokens, self.folder)
         self._servers.append(self.storage.server)
         port = free_port()
         command = [sys.executable, str(_MLFLOW_SERVER), str(port)]
@@ -147,20 +144,22 @@ class LoopbackWorkspace:
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         env = plain_environment() | quiet
         self._servers.append(Server("mlflow", command, env, self.folder / "mlflow.log", port))
-        self.tracking = Tracking(self.names, f"http://127.0.0.1:{port}")
-        self.snapshots.storage = self.storage
+        database = self.folder / "mlflow.db"
+        self.tracking = Tracking(self.names, f"http://127.0.0.1:{port}", database)
+        self.resources.storage = self.storage
         shared = (self.names, self.tokens, self.tracking, self.artifacts)
-        self.runner = Runner(*shared, self.snapshots)
-        self.history = History(*shared, self.runner, self.folder)
+        self.runner = Runner(*shared, self.storage, Mounts(self.names, self.resources))
+        self.job_service = JobService(*shared, self.runner, self.resources, self.folder)
         self._thread.start()
         self.run(self._start_services())
         for server in self._servers:
             server.wait()
-        self.run(self.storage.create_container(self._session))
+        for container in (CONTAINER, BLOBSTORE):
+            self.run(self.storage.create_container(self._session, container))
 
     async def _start_services(self) -> None:
         self._session = ClientSession(auto_decompress=False)
-        self.tracking.session = self._session
+        self.tracking.session = self.resources.session = self._session
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
         names = self.names
@@ -169,7 +168,7 @@ class LoopbackWorkspace:
         authority.issue_cert(*hosts).configure_cert(context)
         api = web.Application(client_max_size=_BODY_LIMIT, middlewares=[self._watch, self._guard])
         parts = (self.tokens, self.management, self.tracking, self.artifacts)
-        for part in (*parts, self.snapshots, self.history):
+        for part in (*parts, self.resources, self.job_service):
             api.add_routes(part.routes())
         blobs = web.Application(client_max_size=_BODY_LIMIT, middlewares=[self._watch])
         blobs.add_routes([web.route("*", "/{blob:.*}", self._blob)])
@@ -207,11 +206,14 @@ class LoopbackWorkspace:
     async def _watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         line = f"{request.method} {request.host}{request.path}"
         response: web.StreamResponse
-        if fault := self.faults.take(line):
+        fault = self.faults.take(line)
+        if fault and fault.late:
+            await handler(request)
+            if request.transport is not None:
+                request.transport.abort()
+        if fault:
             headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
-            response = azure_error(
-                fault.status or 503, "ServiceError", "A planned fault.", **headers
-            )
+            response = azure_error(fault.status or 503, fault.code, fault.message, **headers)
         else:
             try:
                 response = await handler(request)

@@ -1,20 +1,20 @@
 """MLflow project backend `aml`: run an entry point of an MLproject on Azure ML compute.
 
 `mlflow run . -e train -b aml -c '{"compute": "cpu-cluster"}'` submits the entry point's command
-as a job and waits for it. It serves any project whose MLproject has a `conda_env`.
+as a v2 command job and waits for it. It serves any MLproject.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 from mlflow.entities import RunStatus
 from mlflow.exceptions import ExecutionException, MlflowException
-from mlflow.projects import env_type
-from mlflow.projects._project_spec import Project, load_project
+from mlflow.projects._project_spec import EntryPoint, Project, load_project
 from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
 from mlflow.projects.utils import fetch_and_validate_project
@@ -22,17 +22,16 @@ from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_BACKEND
 
 from mlflow_aml.config import AUTO, WorkspaceConfig, choose_config, config_from_uri
 from mlflow_aml.console import say, warn
+from mlflow_aml.environment import declared_environment
 from mlflow_aml.errors import AzureMLError
-from mlflow_aml.follow import CANCELED, COMPLETED, FAILED, follow
+from mlflow_aml.follow import CANCELED, COMPLETED, FAILED, details_of, follow
 from mlflow_aml.job import Job, submit
-from mlflow_aml.parameters import parameters_for_job
+from mlflow_aml.parameters import job_parameters
+from mlflow_aml.project_files import check_size, list_files
 from mlflow_aml.project_record import ProjectRecord, project_record, write_record
+from mlflow_aml.resource_manager import Workspace, find_workspace
 from mlflow_aml.settings import JobSettings, read_settings
-from mlflow_aml.snapshot import MEGABYTE, check_size, take_snapshot
-from mlflow_aml.workspace import open_workspace, studio_url
-
-if TYPE_CHECKING:
-    from azureml.core import Run
+from mlflow_aml.workspace import hand_login_to_mlflow, studio_url
 
 NAME = "aml"
 AZURE = "azureml://"
@@ -66,20 +65,25 @@ class AzureMLBackend(AbstractBackend):
         try:
             settings = read_settings(backend_config)
             work_dir = Path(fetch_and_validate_project(project_uri, version, entry_point, params))
-            config = _workspace(tracking_uri, work_dir)
-            job, record = _prepare(
+            project = load_project(str(work_dir))
+            declared = project.get_entry_point(entry_point)
+            given = {name: str(value) for name, value in (params or {}).items()}
+            job = _job(
                 settings,
-                project_uri,
-                work_dir,
-                version,
-                entry_point,
-                {name: str(value) for name, value in (params or {}).items()},
+                project,
+                declared,
+                given,
                 _experiment(tracking_uri, experiment_id),
+                work_dir,
             )
-            workspace, uri = open_workspace(config)
+            tags = {MLFLOW_PROJECT_BACKEND: NAME}
+            recorded = {name: job.parameters.recorded[name] for name in given}
+            record = project_record(project_uri, work_dir, version, declared, recorded, tags)
+            workspace = open_workspace(tracking_uri, lambda: _config(work_dir))
             # When this method has returned, mlflow tags the run: it must look for it there.
-            mlflow.set_tracking_uri(uri)
-            submitted = AzureMLSubmittedRun(submit(workspace, job), uri)
+            hand_login_to_mlflow(workspace.tracking_uri)
+            mlflow.set_tracking_uri(workspace.tracking_uri)
+            submitted = AzureMLSubmittedRun(workspace, submit(workspace.azure, job))
             submitted.record(record)
             if settings.wait:
                 submitted.finish()
@@ -91,17 +95,17 @@ class AzureMLBackend(AbstractBackend):
 class AzureMLSubmittedRun(SubmittedRun):
     """A job on Azure ML compute, as mlflow sees a submitted project run."""
 
-    def __init__(self, run: Run, tracking_uri: str) -> None:
+    def __init__(self, workspace: Workspace, job: str) -> None:
         super().__init__()
-        self._run = run
-        self._address = studio_url(tracking_uri, run.id)
-        say(f"job {run.id} submitted: {self._address}")
+        self._workspace = workspace
+        self._job = job
+        self._address = studio_url(workspace.tracking_uri, job)
+        say(f"job {job} submitted: {self._address}")
 
     @property
     def run_id(self) -> str:
-        """Id of the job, and of its run."""
-        run_id: str = self._run.id
-        return run_id
+        """Name of the job, which is the id of its run."""
+        return self._job
 
     def record(self, record: ProjectRecord) -> None:
         """Write what a local run would carry on the job's run."""
@@ -111,45 +115,64 @@ class AzureMLSubmittedRun(SubmittedRun):
             warn(f"job {self.run_id}: its parameters and tags were not recorded ({error.message})")
 
     def finish(self) -> None:
-        """Follow the job to its end; raises a AzureMLError unless it has completed."""
+        """Follow the job to its end; raises an AzureMLError unless it has completed."""
         try:
-            state, log, message = follow(self._run)
+            finish(self._workspace, self._job)
         except KeyboardInterrupt:
             self.cancel()
             raise
-        if state != COMPLETED:
-            said = f": {message}" if message else ""
-            lines = "".join(f"\n    {line}" for line in log.last) or " (empty)"
-            raise AzureMLError(
-                f"job {self.run_id} {state.lower()}{said}; the end of its log:{lines}\n"
-                f"    the whole of it: {self._address}"
-            )
-        say(f"job {self.run_id} completed: {self._address}")
 
     def wait(self) -> bool:
         """Wait for the job's end; tells if it has completed."""
-        if self._run.get_status() not in STATUSES:
+        if self._state() not in STATUSES:
             try:
                 self.finish()
             except AzureMLError as error:
                 warn(str(error))
-        return bool(self._run.get_status() == COMPLETED)
+        return self._state() == COMPLETED
 
     def get_status(self) -> str:
         """Give the job's status as mlflow names it."""
-        status = STATUSES.get(self._run.get_status(), RunStatus.RUNNING)
+        status = STATUSES.get(self._state(), RunStatus.RUNNING)
         name: str = RunStatus.to_string(status)
         return name
 
     def cancel(self) -> None:
         """Ask Azure to cancel the job."""
-        self._run.cancel()
-        say(f"job {self.run_id}: asked Azure to cancel it: {self._address}")
+        cancel(self._workspace, self._job)
+
+    def _state(self) -> str:
+        return str(details_of(self._workspace, self._job).get("status"))
 
 
-def _workspace(tracking_uri: str, work_dir: Path) -> WorkspaceConfig:
+def finish(workspace: Workspace, job: str) -> None:
+    """Follow a job to its end; raises an AzureMLError unless it has completed."""
+    address = studio_url(workspace.tracking_uri, job)
+    end = follow(workspace, job)
+    if end.state != COMPLETED:
+        said = f": {end.message}" if end.message else ""
+        lines = "".join(f"\n    {line}" for line in end.last_lines) or " (empty)"
+        raise AzureMLError(
+            f"job {job} {end.state.lower()}{said}; the end of its log:{lines}\n"
+            f"    the whole of it: {address}"
+        )
+    say(f"job {job} completed: {address}")
+
+
+def cancel(workspace: Workspace, job: str) -> None:
+    """Ask Azure to cancel a job."""
+    workspace.azure.post(f"/jobs/{job}/cancel")
+    say(f"job {job}: asked Azure to cancel it: {studio_url(workspace.tracking_uri, job)}")
+
+
+def open_workspace(tracking_uri: str, config: Callable[[], WorkspaceConfig]) -> Workspace:
+    """Find the workspace of a tracking URI, if it is one of Azure ML, or that of a config file."""
     if tracking_uri.startswith(AZURE):
-        return config_from_uri(tracking_uri)
+        return find_workspace(config_from_uri(tracking_uri), tracking_uri.rstrip("?"))
+    return find_workspace(config())
+
+
+def _config(work_dir: Path) -> WorkspaceConfig:
     for folder in (work_dir, Path.cwd()):
         config = choose_config(AUTO, folder)
         if config is not None:
@@ -167,39 +190,43 @@ def _experiment(tracking_uri: str, experiment_id: str) -> str:
     return name
 
 
-def _prepare(
+def _job(
     settings: JobSettings,
-    project_uri: str,
-    work_dir: Path,
-    version: str | None,
-    entry_point: str,
-    parameters: Mapping[str, str],
+    project: Project,
+    declared: EntryPoint,
+    given: Mapping[str, str],
     experiment: str,
-) -> tuple[Job, ProjectRecord]:
-    project = load_project(str(work_dir))
-    declared = project.get_entry_point(entry_point)
-    snapshot = take_snapshot(work_dir)
-    paths = [name for name, item in declared.parameters.items() if item.type == "path"]
-    texts = parameters_for_job(parameters, snapshot, paths, Path.cwd())
-    check_size(snapshot)
-    say(f"to upload: {len(snapshot.sizes)} files, {snapshot.size / MEGABYTE:,.1f} MB")
-    job = Job(
+    work_dir: Path,
+) -> Job:
+    files = list_files(work_dir)
+    check_size(files)
+    kinds = {name: item.type for name, item in declared.parameters.items()}
+    defaults = {
+        name: str(item.default)
+        for name, item in declared.parameters.items()
+        if item.default is not None
+    }
+    # Defaults too may name what is here only, or data of Azure.
+    parameters = job_parameters(
+        {**defaults, **given},
+        files,
+        [name for name, kind in kinds.items() if kind == "path"],
+        Path.cwd(),
+        settings.outputs,
+    )
+    environment = None
+    if settings.environment is None:
+        environment = declared_environment(
+            project, settings.image, settings.nodes, dict(os.environ)
+        )
+    return Job(
         project=project.name or work_dir.name,
+        entry_point=declared.name,
         # mlflow quotes every value for the shell.
-        command=declared.compute_command(texts, storage_dir=None),
-        snapshot=snapshot,
-        conda_file=_conda_file(project),
+        command=declared.compute_command(dict(parameters.texts), storage_dir=None),
+        parameters=parameters,
+        files=files,
+        environment=environment,
         experiment=experiment,
         settings=settings,
     )
-    tags = {MLFLOW_PROJECT_BACKEND: NAME}
-    return job, project_record(project_uri, work_dir, version, declared, texts, tags)
-
-
-def _conda_file(project: Project) -> Path:
-    if project.env_type != env_type.CONDA or project.env_config_path is None:
-        raise AzureMLError(
-            f"MLproject: expected a conda_env, which backend {NAME} builds the job's environment "
-            f"from, found {project.env_type or 'none'}"
-        )
-    return Path(project.env_config_path)

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import requests
+from azure.core import PipelineClient
+from azure.core.exceptions import AzureError
+from azure.core.pipeline import policies
+from azure.core.rest import HttpRequest, HttpResponse
 
-from mlflow_aml.console import say
+from mlflow_aml.console import say, warn
 from mlflow_aml.errors import FAILURE, AzureMLError
-
-if TYPE_CHECKING:
-    from azureml.core import Run
+from mlflow_aml.mask import masked
+from mlflow_aml.resource_manager import (
+    BUSY,
+    NOT_FOUND,
+    RefusedError,
+    UnreachableError,
+    Workspace,
+)
 
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 ENDED = (COMPLETED, FAILED, CANCELED)
 # Image build, and what the command prints; the service's own logs would drown them.
-FOLLOWED = ("user_logs/", "azureml-logs/20_image_build_log", "azureml-logs/70_driver_log")
+FOLLOWED = ("user_logs/", "azureml-logs/20_image_build_log")
+# A lost node's successor writes there.
+RETRY = "user_logs/retry_"
 LINES_KEPT = 20
-SECONDS_FIRST, SECONDS_LAST, GROWTH = 1.0, 15.0, 1.3
-SECONDS_FOR_A_LOG = 60
+SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.3
+# A laptop that wakes up needs its network back; Azure's own outages are mostly shorter.
+SECONDS_OUT_OF_TOUCH = 600.0
+OK, PARTIAL, NOT_SATISFIABLE = 200, 206, 416
 
 
 @dataclass
@@ -29,81 +42,134 @@ class Log:
     """What has been read of the job's log files."""
 
     read: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    rest: dict[str, str] = field(default_factory=lambda: defaultdict(str))
+    rest: dict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
     last: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
 
     def add(self, name: str, content: bytes) -> list[str]:
         """Take what a file has grown by; returns the lines that are complete now."""
         self.read[name] += len(content)
-        *lines, self.rest[name] = (
-            self.rest[name] + content.decode("utf-8", errors="replace")
-        ).split("\n")
-        self.last.extend(lines)
-        return lines
+        *lines, self.rest[name] = (self.rest[name] + content).split(b"\n")
+        texts = [line.decode("utf-8", errors="replace") for line in lines]
+        self.last.extend(texts)
+        return texts
 
     def end(self) -> list[str]:
         """Return last lines that have no newline."""
-        lines = [line for line in self.rest.values() if line]
+        lines = [line.decode("utf-8", errors="replace") for line in self.rest.values() if line]
         self.rest.clear()
         self.last.extend(lines)
         return lines
 
 
-def follow(run: Run) -> tuple[str, Log, str]:
+@dataclass(frozen=True)
+class End:
+    """How a job ended: its state, the end of its log, and Azure's own word on a failure."""
+
+    state: str
+    last_lines: tuple[str, ...]
+    message: str
+
+
+def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUCH) -> End:
     """Print the job's states and log until it has ended.
 
-    Returns the last state, the log, and Azure's own word on a failure ("" if it has none).
+    Without an answer for `patience` seconds it gives up; the job goes on.
     """
     log, state, pause = Log(), "", SECONDS_FIRST
-    while True:
-        details = _details(run)
-        for name, address in sorted(details.get("logFiles", {}).items()):
-            if name.startswith(FOLLOWED):
-                for line in log.add(name, _grown(address, log.read[name])):
+    with _plain_client() as client:
+        for details in _polled(workspace, job, patience):
+            files = details.get("logFiles") or {}
+            if any(name.startswith(RETRY) and name not in log.read for name in files):
+                warn(f"job {job}: a node was taken away, Azure has started the job again")
+            for name, address in sorted(files.items()):
+                if name.startswith(FOLLOWED):
+                    for line in log.add(name, _grown(client, address, name, log)):
+                        say(line)
+            new = str(details.get("status") or "Unknown")
+            if new in ENDED:
+                for line in log.end():
                     say(line)
-        if details["status"] in ENDED:
-            for line in log.end():
-                say(line)
-        if details["status"] != state:
-            state, pause = details["status"], SECONDS_FIRST
-            say(f"job {run.id}: {state}")
-        if state in ENDED:
-            return state, log, _error(details)
-        time.sleep(pause)
-        pause = min(pause * GROWTH, SECONDS_LAST)
+            if new != state:
+                state, pause = new, SECONDS_FIRST
+                say(f"job {job}: {state}")
+            if state in ENDED:
+                return End(state, tuple(log.last), _error(details))
+            time.sleep(pause)
+            pause = min(pause * GROWTH, SECONDS_LAST)
+    raise AssertionError("a job is followed to its end")  # pragma: no cover
 
 
-def _details(run: Run) -> dict[str, Any]:
-    from azureml.exceptions import AzureMLException
-    from msrest.exceptions import ClientException
-
+def details_of(workspace: Workspace, job: str) -> dict[str, Any]:
+    """Ask for a job's state, log files and error."""
+    scope = workspace.azure.scope
     try:
-        details: dict[str, Any] = run.get_details()
-    except (AzureMLException, ClientException, requests.RequestException):
-        raise AzureMLError(
-            f"lost touch with the job {run.id}, which goes on; see it in Studio", exit_code=FAILURE
-        ) from None
-    return details
+        return workspace.azure.get_url(f"{workspace.api}/history/v1.0{scope}/runs/{job}/details")
+    except RefusedError as error:
+        if error.status == NOT_FOUND:
+            raise AzureMLError(
+                f"the workspace has no job {job}: it was deleted, or the name is another's"
+            ) from None
+        raise
 
 
-def _grown(address: str, start: int) -> bytes:
-    """Read a log file from byte `start`; nothing if it cannot be read now.
+def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[str, Any]]:
+    """Give the job's details again and again, over times in which no answer comes."""
+    lost: float | None = None
+    while True:
+        try:
+            details = details_of(workspace, job)
+        except (UnreachableError, RefusedError) as error:
+            if isinstance(error, RefusedError) and error.status != BUSY and error.status < 500:
+                raise
+            now = time.monotonic()
+            if lost is None:
+                lost = now
+                warn(f"{error}; the job {job} goes on, and is asked for again")
+            if now - lost >= patience:
+                raise AzureMLError(
+                    f"lost touch with the job {job}, which goes on; follow it again with: "
+                    f"python -m mlflow_aml follow {job}",
+                    exit_code=FAILURE,
+                ) from None
+            time.sleep(min(SECONDS_LAST, patience / 10))
+            continue
+        lost = None
+        yield details
 
-    The address holds a signature, so no error about it may be shown.
+
+def _plain_client() -> PipelineClient[HttpRequest, HttpResponse]:
+    # Addresses of log files hold a signature: no login goes there, and nothing of it is logged.
+    return PipelineClient("https://", policies=[policies.RetryPolicy(retry_total=1)])
+
+
+def _grown(
+    client: PipelineClient[HttpRequest, HttpResponse], address: str, name: str, log: Log
+) -> bytes:
+    """Read what a log file has grown by; nothing if it cannot be read now.
+
+    A file that has become shorter was begun anew, and is read from its start.
     """
+    start = log.read[name]
     try:
-        answer = requests.get(
-            address, headers={"Range": f"bytes={start}-"}, timeout=SECONDS_FOR_A_LOG
+        answer = client.send_request(
+            HttpRequest("GET", address, headers={"Range": f"bytes={start}-"})
         )
-    except requests.RequestException:
+        if answer.status_code == NOT_SATISFIABLE and start:
+            size = answer.headers.get("Content-Range", "").rpartition("/")[2]
+            if size.isdecimal() and int(size) < start:
+                log.read[name] = 0
+                log.rest.pop(name, None)
+            return b""
+        content: bytes = answer.content
+    except AzureError:
         return b""
-    if answer.status_code == requests.codes.partial_content:
-        return answer.content
-    return answer.content[start:] if answer.status_code == requests.codes.ok else b""
+    if answer.status_code == PARTIAL:
+        return content
+    return content[start:] if answer.status_code == OK else b""
 
 
 def _error(details: dict[str, Any]) -> str:
     error = details.get("error")
     inner = error.get("error") if isinstance(error, dict) else None
     message = inner.get("message") if isinstance(inner, dict) else None
-    return " ".join(str(message).split()) if message else ""
+    return " ".join(masked(str(message)).split()) if message else ""

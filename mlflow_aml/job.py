@@ -1,24 +1,26 @@
-"""A command job on Azure ML compute, submitted with azureml-core's public API."""
+"""A v2 command job on Azure ML compute: what is sent to Resource Manager for it."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import re
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
 
-from mlflow_aml.console import say, warn
-from mlflow_aml.errors import FAILURE, AzureMLError
-from mlflow_aml.settings import JobSettings
-from mlflow_aml.snapshot import Snapshot
+from mlflow_aml import nodes
+from mlflow_aml.code_asset import code_id
+from mlflow_aml.environment import JobEnvironment, environment_id, plain
+from mlflow_aml.errors import AzureMLError
+from mlflow_aml.parameters import AzureData, JobParameters, asset
+from mlflow_aml.project_files import ProjectFiles
+from mlflow_aml.resource_manager import CONFLICT, RefusedError, ResourceManager
+from mlflow_aml.settings import DASK, JobSettings
 
-if TYPE_CHECKING:
-    from azureml.core import Environment, Run, Workspace
-
-# mlflow reaches the workspace through this package: a job without it can log nothing.
-PLUGIN = "azureml-mlflow"
+# What the job's inputs were before the service mounted them: JSON, by parameter.
+INPUTS = "MLFLOW_AML_INPUTS"
 
 
 @dataclass(frozen=True)
@@ -26,104 +28,134 @@ class Job:
     """What is to run: a command in a copy of a project."""
 
     project: str
+    entry_point: str
     command: str
-    snapshot: Snapshot
-    conda_file: Path
+    parameters: JobParameters
+    files: ProjectFiles
+    environment: JobEnvironment | None
     experiment: str
     settings: JobSettings
 
 
-def submit(workspace: Workspace, job: Job) -> Run:
-    """Submit the job; returns azureml-core's run."""
-    from azureml.core import Experiment, ScriptRunConfig
-    from azureml.core.runconfig import DockerConfiguration
-    from azureml.exceptions import AzureMLException
-
+def submit(azure: ResourceManager, job: Job) -> str:
+    """Submit the job; returns its name, which is its run's id."""
     settings = job.settings
-    _check_compute(workspace, settings.compute)
-    options = {}
+    check_compute(azure, settings)
+    inputs = {name: _resolved(azure, data) for name, data in job.parameters.inputs.items()}
+    job = replace(job, parameters=replace(job.parameters, inputs=inputs))
+    if settings.nodes > 1 and settings.launcher == DASK:
+        launcher = {PurePosixPath(nodes.FILE): nodes.source()}
+        job = replace(job, files=replace(job.files, added=launcher))
+    environment = environment_id(azure, job.project, job.environment, settings.environment)
+    body = job_body(azure.scope, job, code_id(azure, job.files), environment)
+    name = job_name(job.project, job.entry_point)
+    try:
+        azure.put(f"/jobs/{name}", body)
+    except RefusedError as error:
+        # The name was drawn a moment ago: the job is there because the answer to the first
+        # attempt was lost, and the pipeline sent it again.
+        if error.status != CONFLICT or azure.find(f"/jobs/{name}") is None:
+            raise
+    return name
+
+
+def job_name(project: str, entry_point: str) -> str:
+    """Draw a name that is new in the workspace, and tells what runs."""
+    return f"{plain(project)[:40]}-{plain(entry_point)[:40]}-{secrets.token_hex(5)}"
+
+
+def job_body(scope: str, job: Job, code: str, environment: str) -> dict[str, Any]:
+    """Give the body of the request that submits a job."""
+    settings = job.settings
+    variables = dict(job.environment.variables) if job.environment else {}
+    if job.parameters.inputs:
+        known = {name: data.uri for name, data in job.parameters.inputs.items()}
+        variables[INPUTS] = json.dumps(known)
+    body: dict[str, Any] = {
+        "jobType": "Command",
+        "displayName": job.entry_point,
+        "experimentName": job.experiment,
+        "command": _command(job),
+        "codeId": code,
+        "environmentId": environment,
+        "computeId": f"{scope}/computes/{settings.compute}",
+        "environmentVariables": variables | dict(settings.environment_variables),
+        "tags": dict(settings.tags),
+        "properties": {},
+        "inputs": {
+            name: {"jobInputType": data.kind, "uri": data.uri, "mode": "ReadOnlyMount"}
+            for name, data in job.parameters.inputs.items()
+        },
+        "outputs": {
+            name: {"jobOutputType": data.kind, "uri": data.uri, "mode": "ReadWriteMount"}
+            for name, data in job.parameters.outputs.items()
+        },
+        "resources": {"instanceCount": settings.nodes, "properties": {}},
+    }
+    if settings.nodes > 1:
+        # One process on each node, which is told its rank and the first node's address.
+        body["distribution"] = {"distributionType": "PyTorch", "processCountPerInstance": 1}
     if settings.max_run_minutes is not None:
-        options["max_run_duration_seconds"] = max(1, round(settings.max_run_minutes * 60))
-    with TemporaryDirectory(prefix="aml-") as folder:
-        job.snapshot.copy_to(Path(folder))
-        config = ScriptRunConfig(
-            source_directory=folder,
-            command=[job.command],
-            compute_target=settings.compute,
-            environment=_environment(workspace, job),
-            docker_runtime_config=DockerConfiguration(use_docker=True),
-            **options,
+        seconds = max(1, round(settings.max_run_minutes * 60))
+        body["limits"] = {"jobLimitsType": "Command", "timeout": f"PT{seconds}S"}
+    return {"properties": body}
+
+
+def _command(job: Job) -> str:
+    mounted = {
+        f"{kind}.{name}"
+        for kind, data in (("inputs", job.parameters.inputs), ("outputs", job.parameters.outputs))
+        for name in data
+    }
+    command = literal(job.command, mounted)
+    if job.settings.nodes > 1 and job.settings.launcher == DASK:
+        return f"python {nodes.FILE} {nodes.quoted(command)}"
+    return command
+
+
+def literal(command: str, mounted: set[str]) -> str:
+    """Keep the service from reading `${{…}}` in a command, but for what it is to mount.
+
+    Values are in single quotes, as mlflow quotes them: two quotes more change nothing for the
+    shell, and part the characters for the service.
+    """
+
+    def part(found: re.Match[str]) -> str:
+        return found[0] if found["name"].strip() in mounted else "$''{{" + found[0][3:]
+
+    return re.sub(r"\$\{\{(?P<name>[^}]*)", part, command)
+
+
+def check_compute(azure: ResourceManager, settings: JobSettings) -> None:
+    """Check that the compute is there and has as many nodes as are asked for."""
+    found = azure.find(f"/computes/{settings.compute}")
+    if found is None:
+        names = sorted(str(item["name"]) for item in azure.get("/computes").get("value", []))
+        known = ", ".join(names) or "none yet: create one in Studio"
+        raise AzureMLError(
+            f"backend config: the workspace has no compute '{settings.compute}'; it has {known}"
         )
-        config.run_config.environment_variables = dict(settings.environment_variables)
-        try:
-            return Experiment(workspace, job.experiment).submit(config, tags=dict(settings.tags))
-        except AzureMLException as error:
-            raise AzureMLError(
-                f"Azure did not take the job: {_first_line(error)}", exit_code=FAILURE
-            ) from None
-
-
-def _check_compute(workspace: Workspace, name: str) -> None:
-    from azureml.core import ComputeTarget
-    from azureml.exceptions import ComputeTargetException
-
-    try:
-        ComputeTarget(workspace, name)
-    except ComputeTargetException as error:
-        if "NotFound" not in error.message:
-            raise AzureMLError(
-                f"compute '{name}': {_first_line(error)}", exit_code=FAILURE
-            ) from None
-        known = ", ".join(sorted(workspace.compute_targets)) or "none yet: create one in Studio"
+    machine: Mapping[str, Any] = found.get("properties", {}).get("properties") or {}
+    most = (machine.get("scaleSettings") or {}).get("maxNodeCount")
+    if isinstance(most, int) and settings.nodes > most:
         raise AzureMLError(
-            f"backend config: the workspace has no compute '{name}'; it has {known}"
-        ) from None
+            f"backend config: expected at most {most} nodes, which is what compute "
+            f"'{settings.compute}' has, found {settings.nodes}"
+        )
 
 
-def _environment(workspace: Workspace, job: Job) -> Environment:
-    from azureml.core import Environment
-
-    if job.settings.environment is not None:
-        found = _registered(workspace, job.settings.environment)
-        if found is None:
-            raise AzureMLError(
-                f"backend config: the workspace has no environment '{job.settings.environment}'; "
-                "leave the key out to build one from the project's conda file"
-            )
-        return found
-    name = environment_name(job.project, job.conda_file.read_bytes())
-    found = _registered(workspace, name)
-    if found is not None:
-        say(f"environment {name}: already in the workspace")
-        return found
-    say(f"environment {name}: new, Azure builds it before the job starts (minutes)")
-    made = Environment.from_conda_specification(name, str(job.conda_file))
-    packages = made.python.conda_dependencies
-    if not any(package.startswith(PLUGIN) for package in packages.pip_packages):
-        warn(f"{job.conda_file.name} does not name {PLUGIN}, which the job needs to log: added")
-        packages.add_pip_package(PLUGIN)
-    return made.register(workspace)
-
-
-def _registered(workspace: Workspace, name: str) -> Environment | None:
-    from azureml.core import Environment
-
-    try:
-        return Environment.get(workspace, name)
-    # azureml-core 1.61 raises a bare Exception with the service's answer in its text.
-    except Exception as error:  # noqa: BLE001
-        if "Code: 404" in str(error):
-            return None
+def _resolved(azure: ResourceManager, data: AzureData) -> AzureData:
+    """Ask for a data asset's id and kind; an address in a datastore says both."""
+    named = asset(data.uri)
+    if named is None:
+        return data
+    name, version = named
+    if version is None:
+        container = azure.find(f"/data/{name}") or {}
+        version = str(container.get("properties", {}).get("latestVersion") or "")
+    found = azure.find(f"/data/{name}/versions/{version}") if version else None
+    if found is None:
         raise AzureMLError(
-            f"cannot read the environment '{name}' of the workspace", exit_code=FAILURE
-        ) from None
-
-
-def environment_name(project: str, conda_file: bytes) -> str:
-    """Name an environment after its project and the content of its conda file."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", project).strip("-.") or "project"
-    return f"{plain[:40]}-{hashlib.sha256(conda_file).hexdigest()[:12]}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "message", error)).strip().partition("\n")[0]
+            f"the workspace has no data asset '{data.uri}'; az ml data list tells what it has"
+        )
+    return AzureData(str(found["id"]), str(found["properties"]["dataType"]))

@@ -69,8 +69,9 @@ class Login:
     process each time.
     """
 
-    def __init__(self, ask: Callable[..., AccessToken]) -> None:
-        self._ask = ask
+    def __init__(self, connect: Callable[[], Callable[..., AccessToken]]) -> None:
+        self._connect = connect
+        self._ask = connect()
         self._tokens: dict[tuple[str, ...], AccessToken] = {}
         self._lock = threading.Lock()
 
@@ -82,10 +83,20 @@ class Login:
                 token = self._tokens[scopes] = self._ask(*scopes)
             return token
 
+    def forget(self) -> None:
+        """Drop the kept tokens, Azure's own libraries' too: one was refused before its time."""
+        with self._lock:
+            self._tokens.clear()
+            self._ask = self._connect()
+
 
 @cache
 def login() -> Login:
     """Give this process's login. Nothing is asked of Azure before the first token is needed."""
+    return Login(_connect)
+
+
+def _connect() -> Callable[..., AccessToken]:
     with quiet("azure.identity"), _settings_checked():
         from azure.identity import DefaultAzureCredential
 
@@ -103,7 +114,7 @@ def login() -> Login:
         person.append(_interactive())
         return _ask_person(person[0], scopes)
 
-    return Login(ask)
+    return ask
 
 
 class NoLoginError(AzureMLError):
@@ -188,7 +199,11 @@ def _ask_person(credential: TokenCredential, scopes: tuple[str, ...]) -> AccessT
 
 
 def explain(message: str, environment: Mapping[str, str]) -> AzureMLError:
-    """Turn azure-identity 1.27's many lines into one, without anything that could be a secret."""
+    """Turn azure-identity's many lines into one, without anything that could be a secret.
+
+    The chain (azure-identity 1.27, `_credentials/chained.py`) hands on what its credentials
+    raised as text only: types and status codes are lost there, and its words are all there is.
+    """
     refusal = _REFUSAL.search(message)
     if refusal:
         credential, code = refusal.group(1) or "the credential", refusal.group(2)

@@ -17,6 +17,8 @@ FROM_MLFLOW = {
     "build_image",
     "docker_auth",
 }
+DASK, PLAIN = "dask", "none"
+LAUNCHERS = (DASK, PLAIN)
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,13 @@ class JobSettings:
     """How and where a project runs on Azure ML compute."""
 
     compute: str
+    nodes: int = 1
+    launcher: str = DASK
     wait: bool = True
     environment: str | None = None
+    image: str | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("output",)
     max_run_minutes: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -34,9 +40,13 @@ class JobSettings:
 KEYS = tuple(item.name for item in fields(JobSettings))
 _EXPECTED: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "compute": ("the name of a compute of the workspace", str),
+    "nodes": ("a whole number above 0", int),
+    "launcher": (f"one of {', '.join(LAUNCHERS)}", str),
     "wait": ("true or false", bool),
-    "environment": ("the name of an environment of the workspace", str),
+    "environment": ("the name of an environment of the workspace, or name:version", str),
+    "image": ("the name of a Docker image", str),
     "environment_variables": ("an object of texts", dict),
+    "outputs": ("a list of names of parameters", list),
     "max_run_minutes": ("a number above 0", (int, float)),
     "tags": ("an object of texts", dict),
 }
@@ -60,12 +70,16 @@ def read_settings(backend_config: Mapping[str, Any]) -> JobSettings:
 def _checked(key: str, value: Any) -> Any:
     words, kind = _EXPECTED[key]
     good = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if good and kind is dict:
-        good = all(isinstance(text, str) for text in value.values())
-    elif good and key == "max_run_minutes":
+    if good and isinstance(value, dict | list):
+        good = all(
+            isinstance(text, str) for text in (value.values() if isinstance(value, dict) else value)
+        )
+    elif good and key in ("max_run_minutes", "nodes"):
         good = value > 0
+    elif good and key == "launcher":
+        good = value in LAUNCHERS
     elif good and kind is str:
         good = bool(value.strip())
     if not good:
         raise AzureMLError(f"backend config: expected {key} to be {words}, found {value!r}")
-    return value
+    return tuple(value) if kind is list else value

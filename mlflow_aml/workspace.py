@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlflow_aml.config import WorkspaceConfig, config_from_uri
 from mlflow_aml.errors import FAILURE, AzureMLError
 from mlflow_aml.login import login, quiet
-
-if TYPE_CHECKING:
-    from azureml.core import Workspace
 
 # Studio's address by the ending of the tracking host: one for each of Azure's clouds.
 STUDIOS = {
@@ -21,61 +18,42 @@ STUDIOS = {
 STUDIO = "https://ml.azure.com"
 
 
-def open_workspace(config: WorkspaceConfig) -> tuple[Workspace, str]:
-    """Open the workspace with this process's login; gives it and its MLflow tracking URI.
+def tracking_uri(config: WorkspaceConfig) -> str:
+    """Open the workspace with azureml-core, and give its MLflow tracking URI.
 
-    mlflow uses the same login with that URI from then on. Each failure has its own message.
+    mlflow uses this process's login with that URI from then on. If azureml-core fails, Resource
+    Manager is asked for the reason.
     """
     import requests
     from azure.core.exceptions import AzureError
-    from azureml.core import Workspace
-    from azureml.exceptions import AzureMLException, UserErrorException
+    from azureml.core import Workspace as CoreWorkspace
+    from azureml.core.authentication import ArmTokenAuthentication
+    from azureml.exceptions import AzureMLException
     from msrest.exceptions import ClientException
 
-    from mlflow_aml.authentication import LoginAuthentication
+    from mlflow_aml.resource_manager import ResourceManager, current_cloud, properties_of
 
+    token = login().get_token("https://management.azure.com/.default").token
     # azureml-core 1.61 logs and raises: the exception is enough.
     with quiet("azureml._project._commands"):
         try:
-            workspace = Workspace.get(
+            workspace = CoreWorkspace.get(
                 config.workspace_name,
-                auth=LoginAuthentication(login()),
+                # It asks the network for a cloud's addresses unless it is told the cloud's name.
+                auth=ArmTokenAuthentication(token, cloud=current_cloud()),
                 subscription_id=config.subscription_id,
                 resource_group=config.resource_group,
             )
-            return workspace, workspace.get_mlflow_tracking_uri().rstrip("?")
-        except UserErrorException:
-            raise AzureMLError(
-                f"this login has no access to the subscription {config.subscription_id} of the "
-                "workspace: check subscription_id, the tenant you logged in to, and that you have "
-                "a role (AzureML Data Scientist, say) there"
-            ) from None
+            uri: str = workspace.get_mlflow_tracking_uri().rstrip("?")
         except (AzureMLException, AzureError, ClientException, requests.RequestException) as error:
-            status = getattr(error, "status_code", "")
-            raise explain_workspace(config, f"{status} {error}") from None
-
-
-def explain_workspace(config: WorkspaceConfig, message: str) -> AzureMLError:
-    """Say in one line why the workspace cannot be opened."""
-    name = f"the workspace '{config.workspace_name}' of resource group '{config.resource_group}'"
-    if "Workspace not found" in message:
-        return AzureMLError(f"Azure knows no {name[4:]}: check config.json")
-    if any(word in message for word in ("403", "Forbidden", "AuthorizationFailed")):
-        return AzureMLError(
-            f"Azure forbids this login {name}: ask its owner for the role AzureML Data Scientist"
-        )
-    if any(word in message for word in ("401", "Unauthorized", "ExpiredAuthentication")):
-        return AzureMLError(f"Azure did not accept this login's token for {name}: log in again")
-    return AzureMLError(
-        f"could not reach Azure (management.azure.com) to open {name}, or it failed; check the "
-        "network and HTTPS_PROXY, or try again later",
-        exit_code=FAILURE,
-    )
-
-
-def tracking_uri(config: WorkspaceConfig) -> str:
-    """Ask the workspace for its MLflow tracking URI, and make mlflow use this login with it."""
-    return open_workspace(config)[1]
+            properties_of(ResourceManager(config, login()), config)
+            raise AzureMLError(
+                f"azureml-core could not open the workspace ({type(error).__name__}); try again "
+                "later",
+                exit_code=FAILURE,
+            ) from None
+    hand_login_to_mlflow(uri)
+    return uri
 
 
 def use_login(tracking_uri: str) -> None:
@@ -84,19 +62,27 @@ def use_login(tracking_uri: str) -> None:
     Left alone, azureml-mlflow 1.62 makes a login of its own, which waits for a browser or a
     device code even where there is no terminal.
     """
+    # Ask once now: a login that fails must fail here, not after mlflow's retries.
+    login().get_token("https://management.azure.com/.default")
+    hand_login_to_mlflow(tracking_uri)
+
+
+def hand_login_to_mlflow(tracking_uri: str) -> None:
+    """Make mlflow use this process's login with a tracking URI, whenever it will need it."""
     from azureml.mlflow import get_mlflow_tracking_uri_v2
 
+    from mlflow_aml.resource_manager import current_cloud
+
+    # Not told the cloud's name, azureml-mlflow 1.62 asks the network for all clouds' addresses.
+    os.environ.setdefault("AZUREML_CURRENT_CLOUD", current_cloud())
     config = config_from_uri(tracking_uri)
-    credential = login()
-    # Ask once now: a login that fails must fail here, not after mlflow's retries.
-    credential.get_token("https://management.azure.com/.default")
     get_mlflow_tracking_uri_v2(
         SimpleNamespace(ml_flow_tracking_uri=tracking_uri),
         {
             "subscription_id": config.subscription_id,
             "resource_group_name": config.resource_group,
             "workspace_name": config.workspace_name,
-            "auth": credential,
+            "auth": login(),
             "host_url": f"https://{urlsplit(tracking_uri).netloc}",
         },
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from mlflow_aml.errors import AzureMLError
-from steps.base import console, process
+from steps.base import console, process, secrets
 from steps.base.command_line import read_command_line
 from steps.base.errors import FAILURE, INTERRUPTED, StepError
 from steps.base.temporary import temporary_folder
@@ -18,12 +17,14 @@ from steps.store import chain, destination, runs
 def run_script(step: chain.Step[Any, Any]) -> NoReturn:
     """Run a step as the script of this process, and end the process with the exit code."""
     process.end_imports()
+    secrets.guard_process()
     sys.exit(launch(step))
 
 
 def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int:
     """Run a step from its command line; give the exit code (see steps.base.errors)."""
     destination.quieten()
+    console.any_encoding()
     process.end_on_signals()
     line = read_command_line(step.name, step.parameters, step.description, argv)
     try:
@@ -34,7 +35,7 @@ def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int
     # requests' exceptions are OSErrors: the tracking server or the network has gone.
     except (StepError, AzureMLError, *destination.FAILURES, OSError) as error:
         if line.debug:
-            traceback.print_exc()
+            sys.stderr.write(secrets.masked_traceback(error))
         console.complain(f"error: {_one_line(error)}")
         return error.exit_code if isinstance(error, StepError | AzureMLError) else FAILURE
 

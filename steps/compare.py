@@ -17,6 +17,8 @@ from steps.base.errors import StepError
 from steps.base.parameters import names, parameter
 from steps.base.parsers import LATEST, integer
 from steps.cli import run_script
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.model.task import task_of
 from steps.report import comparison
 from steps.report.comparison import Entry, digest, group
 from steps.store import artifacts, datasets, models, runs
@@ -98,16 +100,20 @@ def execute(
             artifacts.download(session.client, run_id, models.BEST_ESTIMATOR, folder)
         )
         data = dataset(model.metadata["preprocess_run_id"])
+        seed = int(runs.recorded_parameters(trained, ["seed"])["seed"])
+        task = task_of(data.schema, seed)
         entries.append(
             Entry(
                 run_id=run_id,
                 name=trained.info.run_name or "",
                 params=_params(trained),
-                truth=data.labels(data.test) == data.schema.positive,
-                probability=model.estimator.predict_proba(data.features(data.test))[:, 1],
-                threshold=float(model.metadata["threshold"]),
+                task=task,
+                target=data.schema.target,
+                truth=task.truth(data.labels(data.test)),
+                predicted=task.predict(model.estimator, data.features(data.test)),
+                threshold=float(model.metadata.get("threshold", DEFAULT_THRESHOLD)),
                 rows=digest(data.test),
-                seed=int(runs.recorded_parameters(trained, ["seed"])["seed"]),
+                seed=seed,
             )
         )
     groups = group(entries)

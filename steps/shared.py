@@ -34,7 +34,8 @@ def scheduler() -> str | None:
     return parameter(
         dask_cluster.scheduler,
         NONE,
-        "Dask scheduler to work on: `none`, `local`, or `tcp://host:port`",
+        "Dask scheduler to work on: `none`, `auto` (that of a job of several nodes), `local`, or "
+        "`tls://host:port` (`tcp://` only in a network that you trust)",
         in_key=False,
     )
 

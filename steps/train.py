@@ -8,8 +8,8 @@ if __name__ == "__main__":
     begin_imports()
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steps import shared
@@ -18,6 +18,7 @@ from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.base.record import Record
 from steps.cli import run_script
+from steps.data import sources
 from steps.model import gate
 from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
@@ -32,6 +33,7 @@ from steps.model.threshold import Rule, parse_threshold
 from steps.store import datasets, models, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
+from steps.store.model_file import MODEL_FILE
 from steps.store.recorded_search import Execution, search
 from steps.store.registry import CHAMPION, model_name
 from steps.store.runs import Run, StepRun
@@ -168,6 +170,7 @@ def execute(
         metric=task.scorer(chosen.metric),
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
+        groups=data.groups(data.train),
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
@@ -182,8 +185,7 @@ def execute(
         evaluation, trained, source.run, chosen.required, run, session
     )
     if chosen.report:
-        origin = {"train run": run.id, "preprocess run": preprocess_id}
-        run.log(_report(evaluation, decision, data, chosen.seed, origin, session.folder))
+        run.log(_report(evaluation, decision, data, chosen.seed, source.run, run, session))
     return result
 
 
@@ -209,14 +211,30 @@ def _report(
     decision: Decision,
     data: Dataset,
     seed: int,
-    origin: dict[str, str],
-    folder: Path,
+    prepared: Run,
+    run: StepRun,
+    session: Session,
 ) -> Record:
     # Its templates and figures cost a train without a report half a second of imports.
     from steps.report import train_report
+    from steps.report.origin import Origin, run_page
 
-    about = train_report.Origin(data.schema, data.profile, seed, origin)
-    return train_report.write(folder / "report", evaluation, decision, about)
+    shown = {"train run": run.id, "preprocess run": prepared.info.run_id}
+    experiments = run.experiment_id, prepared.info.experiment_id
+    pages = {
+        name: run_page(session.client.tracking_uri, experiment_id, run_id)
+        for (name, run_id), experiment_id in zip(shown.items(), experiments, strict=True)
+    }
+    location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
+    facts = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "data": sources.without_query(location),
+        "experiment": session.client.get_experiment(run.experiment_id).name,
+    }
+    about = Origin(
+        data.schema, data.profile, seed, shown, facts=facts, links=pages, decisions=data.decisions
+    )
+    return train_report.write(session.folder / "report", evaluation, decision, about)
 
 
 def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
@@ -232,8 +250,9 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
         folds=chosen.cv_folds,
         families=searched_families(chosen.estimator),
     )
-    features, labels = data.features(data.train), data.labels(data.train)
-    work = plan_work(settings, data.schema, features, labels)
+    train = data.train
+    features, labels, groups = data.features(train), data.labels(train), data.groups(train)
+    work = plan_work(settings, data.schema, features, labels, groups)
     savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder)
@@ -241,7 +260,7 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
 
 def artifacts(chosen: TrainParameters) -> tuple[str, ...]:
     """Name what a run with these parameters must still have to be reused."""
-    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{models.MODEL_FILE}"
+    model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{MODEL_FILE}"
     return (*model, "report.html") if chosen.report else model
 
 

@@ -144,7 +144,7 @@ def test_truncated_parquet(run_step: RunStep, tmp_path: Path) -> None:
         ({"cv_folds": "300"}, "expected at least cv_folds=300 training rows of each class"),
         (
             {"metric": "auc"},
-            "expected one of roc_auc, precision, recall, f1, accuracy, found 'auc'",
+            "expected auto, or one of roc_auc, precision, recall, f1, accuracy, log_loss",
         ),
     ],
 )

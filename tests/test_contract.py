@@ -78,7 +78,7 @@ def test_dependency_table() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    pinned = [*project["dependencies"], *extras["dask"], *extras["loopback"]]
+    pinned = [*project["dependencies"], *extras["dask"], *extras["loopback"], *extras["azure-data"]]
     for pin in pinned:
         name, _, version = pin.partition("==")
         assert re.search(
@@ -89,7 +89,7 @@ def test_dependency_table() -> None:
 # Each package, and the extras that it may import beside the dependencies.
 PACKAGES: dict[str, tuple[str, ...]] = {
     "steps": ("dask",),
-    "mlflow_aml": (),
+    "mlflow_aml": ("azure-data", "dask"),
     "loopback": ("loopback",),
     "docs": (),
     "tests": ("dask", "loopback", "test"),

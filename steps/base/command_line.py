@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from steps.base.errors import BAD_INPUT
-from steps.base.parameters import Dataclass, declared, defaults
+from steps.base.parameters import PREFIX, Dataclass, declared, defaults, variable
 
-# `--from_environment` reads the parameter `max_depth` from PARAMETER_MAX_DEPTH.
-PREFIX = "PARAMETER_"
 EPILOG = (
     "Names may be typed with - in place of _, as in --max-depth. Exit codes: 0 done, 1 something "
     "unexpected failed, 2 bad input, 3 drift, 4 gate missed, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, "
@@ -32,11 +30,6 @@ class CommandLine:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"error: {message} (see python -m {self.prog} --help)\n")
-
-
-def variable(name: str) -> str:
-    """Name the environment variable of a parameter."""
-    return f"{PREFIX}{name.upper()}"
 
 
 def read_command_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -12,9 +13,17 @@ from typing import TextIO
 from tqdm import tqdm
 
 from steps.base.errors import BROKEN_PIPE, FAILURE, StepError
+from steps.base.secrets import masked
 
 # Not a terminal (CI, a job's log): one line every so many seconds is enough.
 SECONDS_BETWEEN_LINES = 5.0
+
+
+def any_encoding() -> None:
+    """Write characters that the terminal's encoding lacks as their escapes, and do not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str) -> None:
@@ -30,7 +39,7 @@ def warn(line: str) -> None:
 def complain(line: str) -> None:
     """Write a step's last line to standard error, if that can still be written to."""
     with suppress(OSError):
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{masked(line)}\n")
 
 
 def _write(line: str, stream: TextIO | None, name: str) -> None:
@@ -38,7 +47,7 @@ def _write(line: str, stream: TextIO | None, name: str) -> None:
     if stream is None:
         raise _closed(name)
     try:
-        tqdm.write(line, file=stream)
+        tqdm.write(masked(line), file=stream)
         stream.flush()
     except OSError as error:
         # Whatever is still buffered, Python would try to write once more in the end.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import platform
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from steps.base import console
 from steps.base.errors import FAILURE, StepError
 from steps.base.parsers import NONE
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"
+AUTO = "auto"
+# Dask's own name for the scheduler that is meant where none is named.
+ADDRESS = "DASK_SCHEDULER_ADDRESS"
 SECONDS_TO_CONNECT = 10
 SECONDS_FOR_A_WORKER = 30
 # What must be the same everywhere for a model to give the same result everywhere.
@@ -30,12 +35,19 @@ SAME_EVERYWHERE = ("python", "sklearn", "numpy")
 
 
 def scheduler(value: str) -> str | None:
-    """Parse the parameter `scheduler`: none, `local`, or the address of a running scheduler."""
+    """Parse the parameter `scheduler`: none, `auto`, `local`, or the address of a scheduler.
+
+    `auto` is the cluster that was started around this process, as on the nodes of a job, or none.
+    """
     if value == NONE:
         return None
+    if value == AUTO:
+        return os.environ.get(ADDRESS) or None
     if value == LOCAL or _is_address(value):
         return value
-    raise ValueError("none, local or the address of a Dask scheduler such as tcp://10.0.0.4:8786")
+    raise ValueError(
+        "none, auto, local or the address of a Dask scheduler such as tcp://10.0.0.4:8786"
+    )
 
 
 def _is_address(value: str) -> bool:
@@ -72,16 +84,42 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
         ):
             yield client
         return
+    _warn_of_strangers(scheduler)
     with _connected(dask, scheduler) as client:
         _check_workers(client, scheduler)
-        if not _is_here(client):
+        # A job's nodes have the project already, each in the folder its worker was started in.
+        if scheduler != os.environ.get(ADDRESS) and not _is_here(client):
             _send_code(client)
         yield client
+
+
+def _warn_of_strangers(address: str) -> None:
+    """Say what Dask does not: `tcp://` has neither login nor encryption."""
+    parts = urlsplit(address)
+    if parts.scheme == "tcp" and not _is_this_machine(parts.hostname or ""):
+        console.warn(
+            f"{address} is not encrypted and asks for no login: who is on that network can read "
+            "the data and run code on its machines; tls:// keeps others out (see README)"
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _connected(dask: Any, address: str) -> Any:
     try:
         return dask.Client(address, timeout=SECONDS_TO_CONNECT)
+    except TypeError as error:
+        # distributed says so of a context that is None.
+        raise StepError(
+            f"scheduler={address} expects certificates in Dask's configuration, found none: set "
+            "distributed.comm.tls.ca-file, .client.cert and .client.key, or the variables "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
+        ) from error
     except (OSError, ValueError) as error:
         raise StepError(
             f"expected a Dask scheduler at {address}, found none that answers within "

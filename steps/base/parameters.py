@@ -6,12 +6,19 @@ Checks, the command line and what a run records follow from the declaration; `ML
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from steps.base.errors import StepError
+from steps.base.errors import StepError, Unreadable
+from steps.base.secrets import is_masked, masked
+
+# The variable PARAMETER_MAX_DEPTH holds the text of the parameter `max_depth`, if asked for: all
+# of them by `--from_environment`, one by this text in its place.
+PREFIX = "PARAMETER_"
+FROM_ENVIRONMENT = "from_environment"
 
 
 class Dataclass(Protocol):
@@ -83,13 +90,37 @@ def parse(kind: type[P], texts: Mapping[str, str]) -> P:
     """Check the text of each parameter and build the step's parameters from them."""
     values = {}
     for item in declared(kind):
-        text = texts[item.name]
+        text = _whole(item.name, texts[item.name])
         _check_recordable(item.name, text)
         try:
             values[item.name] = item.parse(text)
         except ValueError as error:
-            raise StepError(f"parameter {item.name}: expected {error}, found '{text}'") from None
+            found = masked(text)
+            raise StepError(f"parameter {item.name}: expected {error}, found '{found}'") from None
     return kind(**values)
+
+
+def variable(name: str) -> str:
+    """Name the environment variable of a parameter."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def _whole(name: str, text: str) -> str:
+    """Take a text with a secret from the environment, where no run records it."""
+    if is_masked(text):
+        raise Unreadable(
+            f"parameter {name}: expected its whole text, found {text} of an earlier run, which "
+            f"keeps no secret; give it again, or give it in {variable(name)} and "
+            f"{name}={FROM_ENVIRONMENT}"
+        )
+    if text != FROM_ENVIRONMENT:
+        return text
+    if variable(name) not in os.environ:
+        raise Unreadable(
+            f"parameter {name}: expected its text in the environment variable {variable(name)}, "
+            "found none"
+        )
+    return os.environ[variable(name)]
 
 
 def _check_recordable(name: str, text: str) -> None:

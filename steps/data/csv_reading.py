@@ -174,7 +174,7 @@ def _sniff_decimal(start: _Start) -> str:
         if len(texts) and _all_match(texts, r"^[+-]?\d*\.\d+$|^[+-]?\d+$"):
             if pc.any(pc.match_substring(texts, ".")).as_py():
                 return "."
-        elif len(texts) and _all_match(texts, r"^[+-]?\d+(,\d+)?$"):
+        elif len(texts) and _all_match(texts, r"^[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d+)?$"):
             commas = texts.filter(pc.match_substring(texts, ","))
             with_comma = with_comma or not _all_match(commas, r"^[+-]?[1-9]\d{0,2}(,\d{3})+$")
     return "," if with_comma else "."

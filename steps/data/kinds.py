@@ -1,9 +1,10 @@
 """What a column of a table is to a model: decided from its type and values alone.
 
-- A column of an Arrow or pandas categorical type is a category, one of booleans a boolean.
-- Text is what it spells: yes and no (see `features.PAIRS`), numbers, ISO dates. If at least nine
-  in ten values are numbers (dates), but not all, and the others are at most `MOST_ODD` different
-  texts, then these are a problem that the user is asked about. Any other text is a category.
+- A column of booleans is a boolean, a categorical one of numbers is a category.
+- Text, categorical or not, is what it spells: yes and no (see `features.PAIRS`), numbers, ISO
+  dates. If at least nine in ten values are numbers (dates), but not all, and the others are at
+  most `MOST_ODD` different texts, then these are a problem that the user is asked about. Any other
+  text is a category.
 - Nothing is learned from a column that is empty or always the same, from a category whose texts
   are nearly all different (identifiers, names, free text), and from a column without a name that
   numbers the rows. These are dropped.
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steps.data import dates, decisions, features, values
+from steps.data import dates, decisions, features, texts, values
 from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER
 from steps.data.texts import encode, is_text, short
 from steps.data.values import TextRules
@@ -29,7 +30,11 @@ MOST_ODD = 10
 MOST_CATEGORIES = 100_000
 # What pandas and R call the column that they number rows with.
 INDEX_NAMES = re.compile(r"|Unnamed: \d+|rownames|__index_level_\d+__|\.\.\.1|X\.?1?", re.ASCII)
-_NUMERIC = r"^[+-]?[.,]?\d|^[+-]?(?i:inf|nan)|^(?i:true|false)$"
+# What may be a number; reading it will tell.
+_NUMERIC = (
+    "^[+-]?[0-9.,][0-9.,'\u2019 \u00a0\u202f]*([eE][+-]?[0-9]+)?$"
+    "|^[+-]?(?i:inf|infinity|nan)$|^(?i:true|false)$"
+)
 # Fewer rows may be numbered by chance.
 COUNTED_ROWS = 20
 
@@ -54,9 +59,9 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return _of_times(column, name, rules, _missing(column.null_count))
     if is_text(kind):
-        return _TextColumn.of(column, name, rules).decide()
+        return _TextColumn.of(as_dictionary(column), name, rules).decide()
     if pa.types.is_dictionary(kind) and features.holds_categories(kind):
-        return _TextColumn.of(features.as_text(column), name, rules).as_category()
+        return _TextColumn.of(as_dictionary(features.as_text(column)), name, rules).as_category()
     if not values.holds_numbers(kind):
         return _dropped(name, f"{kind} is no number, text or date")
     floats, wrong = values.numbers(column, name, rules)
@@ -69,11 +74,9 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
 def as_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Encode text once: all that is decided and read is about its different texts."""
     kind = column.type
-    return column.dictionary_encode() if is_text(kind) and not _is_categorical(kind) else column
-
-
-def _is_categorical(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_dictionary(kind))
+    if pa.types.is_dictionary(kind) or not is_text(kind):
+        return column
+    return pa.chunked_array([texts.as_dictionary(column)])
 
 
 def _dropped(name: str, why: str) -> Kind:
@@ -163,9 +166,10 @@ class _TextColumn:
             )
             if count and code
         ]
-        if is_text(self.column.type) and pa.types.is_dictionary(self.column.type):
-            raw = self.column.chunk(0).dictionary if self.column.num_chunks else []
-            codes += [repr(text.as_py()) for text in raw if (text.as_py() or "x").isspace()][:1]
+        # Blank cells are trimmed away: the column still has them as they were.
+        raw = self.column.chunk(0).dictionary
+        blank = raw.filter(pc.match_substring_regex(raw, r"^\s+$"))
+        codes += [repr(text) for text in blank[:1].to_pylist()]
         shown = f" ({', '.join(codes[:5])})" if codes else ""
         return _missing(len(self.codes) - self.present, shown)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from steps.base import shapes
+from steps.base.errors import StepError, first_line
 from steps.data.values import TextRules
 
 Label = bool | int | str
@@ -81,8 +83,10 @@ class Schema:
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
         """Build a schema from what `dataclasses.asdict` or the JSON text gives.
 
-        What an earlier version of the project did not write has its default.
+        What an earlier version of the project did not write has its default. Raises StepError if
+        the content has another shape.
         """
+        shapes.check(cls, content, "schema")
         lists: dict[str, Any] = {name: tuple(content[name]) for name in _LISTS if name in content}
         plain: dict[str, Any] = {
             name: content[name]
@@ -93,9 +97,26 @@ class Schema:
             DateColumn(date["name"], tuple(date["parts"])) for date in content.get("dates", ())
         )
         rules = TextRules.from_dict(content["rules"]) if "rules" in content else TextRules()
-        return cls(**lists, **plain, dates=dates, rules=rules)
+        schema = cls(**lists, **plain, dates=dates, rules=rules)
+        _check(schema)
+        return schema
 
     @classmethod
     def from_json(cls, text: str) -> Schema:
         """Read what `to_json` wrote."""
-        return cls.from_dict(json.loads(text))
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StepError(
+                f"expected a schema in JSON, found none ({first_line(error)})"
+            ) from error
+        return cls.from_dict(content)
+
+
+def _check(schema: Schema) -> None:
+    if not schema.features or len(set(schema.features)) < len(schema.features):
+        raise StepError("expected different names as features of the schema, found others")
+    if len(schema.classes) == 1 or len(set(map(repr, schema.classes))) < len(schema.classes):
+        raise StepError("expected no class or different ones in the schema, found others")
+    if len(schema.delimiter) != 1:
+        raise StepError("expected one character as delimiter of the schema, found another text")

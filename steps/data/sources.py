@@ -13,6 +13,7 @@ import fsspec
 from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import whole_file
 from steps.base.parsers import text
+from steps.base.secrets import masked
 
 # Of Linux, and no less than those of other systems.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
@@ -81,8 +82,8 @@ def _download(location: str, folder: Path) -> Path:
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    # fsspec 2026.9 raises ImportError for a scheme whose library is missing, ValueError for an
-    # unknown one, and each file system its own OSError beyond that.
+    # fsspec raises ImportError for a scheme whose library is missing, ValueError for an unknown
+    # one, and the library of each file system errors of its own.
     try:
         with (
             fsspec.open(location, "rb") as source,
@@ -90,11 +91,32 @@ def _download(location: str, folder: Path) -> Path:
             copy.open("wb") as file,
         ):
             shutil.copyfileobj(source, file)
-    except (ImportError, ValueError, OSError) as error:
-        raise Unreadable(
-            f"could not read {without_query(location)}: {first_line(error)}"
-        ) from error
+    except Exception as error:
+        raise unreadable(location, error) from error
     return target
+
+
+def unreadable(location: str, error: BaseException) -> StepError:
+    """Say in one line why a URI cannot be read: not there, refused, or no connection."""
+    if isinstance(error, StepError):
+        return error
+    shown = masked(without_query(location))
+    # fsspec calls every failure of HTTP a missing file, and keeps what it was as the cause.
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    status = getattr(cause, "status", None)
+    reason = masked(first_line(error))
+    if isinstance(cause, PermissionError) or status in (401, 403):
+        why = f"HTTP {status}" if status else reason
+        reason = f"access is refused ({why}); check the login, it may have expired"
+    elif isinstance(cause, FileNotFoundError) or status == 404:
+        reason = "there is nothing at this address"
+    elif isinstance(cause, ConnectionError | TimeoutError) or hasattr(cause, "os_error"):
+        reason = f"no connection ({masked(first_line(cause))})"
+    elif status:
+        reason = f"the server answered HTTP {status}"
+    return Unreadable(f"could not read {shown}: {reason}")
 
 
 def without_query(location: str) -> str:

@@ -33,18 +33,29 @@ def encode(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 
     A null is position -1. The different texts are in the order in which they come first.
     """
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.large_string()).dictionary_encode()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.unify_dictionaries().combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        # An empty one has no chunk to combine.
-        column = pa.array([], column.type)
-    codes = pc.fill_null(column.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    column = as_dictionary(column)
+    codes = pc.fill_null(column.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
     trimmed = pc.utf8_trim_whitespace(column.dictionary.cast(pa.string())).dictionary_encode()
     # A text that stands for nothing is missing: the last position is that of a null.
     position = pc.fill_null(trimmed.indices, -1).to_numpy(zero_copy_only=False)
     return np.append(position, np.int32(-1))[codes], trimmed.dictionary
+
+
+def as_dictionary(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    """Give a column of text, or of a dictionary type, as one array with one dictionary."""
+    if pa.types.is_dictionary(column.type):
+        if isinstance(column, pa.Array):
+            return column
+        # To unify takes the time of all dictionaries, even if they are the same.
+        chunks = column.chunks if column.num_chunks < 2 else column.unify_dictionaries().chunks
+        return _as_one(chunks, column.type)
+    column = column.cast(pa.large_string())
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return _as_one(chunks, column.type).dictionary_encode()
+
+
+def _as_one(chunks: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    return pa.concat_arrays(chunks) if chunks else pa.array([], kind)
 
 
 def parse_numbers(

@@ -157,7 +157,9 @@ class BinaryTask(Task):
 
     def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
         """Predict the probability of the positive class."""
-        return np.asarray(estimator.predict_proba(features)[:, 1])
+        # An estimator sorts its classes; the positive one need not be its last.
+        position = list(estimator.classes_).index(self.classes[1])
+        return np.asarray(estimator.predict_proba(features)[:, position])
 
     def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         """Score every metric, with decisions at the default threshold."""

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from steps.model.metrics import decide
 from steps.report import charts
-from steps.report.charts import GREY, INK, LINE, MODEL, MUTED, SECOND, THIRD
+from steps.report.charts import GREY, INK, MODEL, MUTED, SECOND, THIRD
 from steps.report.page import COLOURS, METRIC_TITLES, with_interval
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from steps.data.schema import Label
@@ -35,7 +33,7 @@ def roc(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
     for position, model in enumerate(models):
         false_rate, true_rate, _ = roc_curve(truth, model.probability)
         axes.plot(false_rate, true_rate, **_line(position, model, "roc_auc"))
-    _unit_square(axes, "false positive rate", "true positive rate")
+    charts.unit_square(axes, "false positive rate", "true positive rate")
     if len(models) <= MOST_INSIDE and all(len(m.title) <= LONGEST_INSIDE for m in models):
         axes.legend(loc="lower right")
         return figure
@@ -55,7 +53,7 @@ def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
             continue
         precision, recall, _ = precision_recall_curve(truth, model.probability)
         axes.plot(recall, precision, **look, drawstyle="steps-post")
-    _unit_square(axes, "recall", "precision")
+    charts.unit_square(axes, "recall", "precision")
     # The curve of a good model goes through the upper right, and so does that of a rule of chance
     # where most rows are positive.
     high = max(truth.mean() + 0.25, models[0].scores["pr_auc"].value) > 0.75
@@ -90,32 +88,6 @@ def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, ...]) -> F
     return figure
 
 
-def calibration(truth: np.ndarray, model: Scored, bins: int = 8) -> Figure:
-    """Show the share of positives by predicted probability, in bins of about equally many rows.
-
-    Whiskers are 95 % Wilson intervals. The strip below shows where the predictions lie.
-    """
-    edges = np.unique(np.quantile(model.probability, np.linspace(0, 1, bins + 1)[1:-1]))
-    bin_of = np.searchsorted(edges, model.probability, side="left")
-    figure, axes = charts.canvas()
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (3, 3)))
-    points = []
-    for position in np.unique(bin_of):
-        members = bin_of == position
-        share, low, high = _wilson(int(truth[members].sum()), int(members.sum()))
-        predicted = float(model.probability[members].mean())
-        axes.plot([predicted, predicted], [low, high], color=MODEL, linewidth=1.2)
-        points.append((predicted, share))
-    axes.plot(*zip(*points, strict=True), color=MODEL, marker="o", markersize=4.5, linewidth=1)
-    heights, cuts = np.histogram(model.probability, bins=25, range=(0, 1))
-    axes.bar(
-        cuts[:-1], 0.1 * heights / heights.max(), width=0.04, align="edge", color=GREY, alpha=0.45
-    )
-    _unit_square(axes, "predicted probability", "share that is positive")
-    axes.text(0.03, 0.94, f"Brier score {with_interval(model.scores['brier'])}")
-    return figure
-
-
 def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> Figure:
     """Draw precision, recall and F1 of the decisions at each threshold."""
     figure, axes = charts.canvas(height=3.0)
@@ -134,34 +106,15 @@ def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> F
                 drawstyle="steps-mid",
             )
     axes.axvline(threshold, color=INK, linewidth=1)
-    _unit_square(axes, "threshold", "score", square=False)
+    charts.unit_square(axes, "threshold", "score", square=False)
     charts.legend_above(axes, 3)
     return figure
 
 
-def _wilson(positives: int, rows: int) -> tuple[float, float, float]:
-    z = 1.96
-    share = positives / rows
-    centre = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    half = z / (1 + z**2 / rows) * np.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
-    return share, float(centre - half), float(centre + half)
-
-
-def _unit_square(axes: Axes, x: str, y: str, *, square: bool = True) -> None:
-    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axis.set_ticks([0, 0.25, 0.5, 0.75, 1])
-    if square:
-        axes.spines[["left", "bottom"]].set_color(LINE)
-
-
 def _line(position: int, model: Scored, metric: str) -> dict[str, Any]:
-    # A label that begins with an underscore is left out of a legend.
-    name = f" {model.title}" if model.title.startswith("_") else model.title
     colour, dash = charts.series(position)
     look: dict[str, Any] = {
-        "label": f"{charts.shortened(name, 32)}  {with_interval(model.scores[metric])}",
+        "label": f"{charts.legend_name(model.title)}  {with_interval(model.scores[metric])}",
         "color": COLOURS[colour][0],
         "linestyle": charts.DASHES[dash],
         "zorder": 30 - position,

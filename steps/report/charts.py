@@ -18,6 +18,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from steps.report.page import COLOURS, SERIES, metric_title
 
@@ -100,7 +101,10 @@ def legend_above(axes: Axes, columns: int) -> None:
 
 
 def cross_validation(
-    metrics: Sequence[str], folds: Mapping[str, Spread], scores: Mapping[str, Interval]
+    metrics: Sequence[str],
+    folds: Mapping[str, Spread],
+    scores: Mapping[str, Interval],
+    unit: str = "score",
 ) -> Figure:
     """Show cross-validated scores (mean ± deviation of the folds) above held-out ones (95 %)."""
     figure, axes = canvas(height=0.46 * len(metrics) + 0.85)
@@ -110,11 +114,12 @@ def cross_validation(
         _whisker(axes, row - 0.14, (mean - std, mean, mean + std), GREY)
         _whisker(axes, row + 0.14, (held_out.low, held_out.value, held_out.high), MODEL)
     _name_rows(axes, [metric_title(name) for name in metrics])
-    axes.set_xlabel("score")
+    axes.set_xlabel(unit)
     key = (("cross-validation, ± deviation of folds", GREY), ("held-out, 95 %", MODEL))
     for label, colour in key:
         axes.plot([], [], "o-", color=colour, markersize=5, label=label)
-    legend_above(axes, len(key))
+    # Of the figure: beside long names of scores the axes are too narrow for it.
+    figure.legend(loc="outside upper left", ncols=len(key), borderpad=0.2)
     return figure
 
 
@@ -131,6 +136,32 @@ def importances(found: Importances, metric: str) -> Figure:
     return figure
 
 
+def unit_square(axes: Axes, x: str, y: str, *, square: bool = True) -> None:
+    """Make both axes go from 0 to 100 %."""
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axis.set_ticks([0, 0.25, 0.5, 0.75, 1])
+    if square:
+        axes.spines[["left", "bottom"]].set_color(LINE)
+
+
+def scores_of_runs(
+    titles: Sequence[str], scores: Sequence[Interval], metric: str, most: int = 32
+) -> Figure:
+    """Show one score of several models, with their intervals, in their colours."""
+    figure, axes = canvas(height=0.34 * len(titles) + 0.85)
+    for row, found in enumerate(scores):
+        colour, dash = series(row)
+        ink = COLOURS[colour][0]
+        ends = [found.low, found.high]
+        axes.plot(ends, [row, row], color=ink, linewidth=2.2, linestyle=DASHES[dash], alpha=0.55)
+        axes.plot([found.value], [row], "o", color=ink, markersize=6, markeredgecolor=PAPER)
+    _name_rows(axes, [shortened(title, most) for title in titles])
+    axes.set_xlabel(metric_title(metric))
+    return figure
+
+
 def _whisker(axes: Axes, row: float, ends: tuple[float, float, float], colour: str) -> None:
     low, value, high = ends
     axes.plot([low, high], [row, row], color=colour, linewidth=2.2, alpha=0.55)
@@ -141,6 +172,11 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
+
+
+def legend_name(text: str, most: int = 32) -> str:
+    """Keep a name short, and in the legend: a label that begins with an underscore is left out."""
+    return shortened(f" {text}" if text.startswith("_") else text, most)
 
 
 def shortened(text: str, most: int = 26) -> str:

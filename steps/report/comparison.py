@@ -1,4 +1,4 @@
-"""Compare trained models: a table for the terminal and `comparison.html`."""
+"""Compare trained models of any task: a table for the terminal and `comparison.html`."""
 
 from __future__ import annotations
 
@@ -13,33 +13,46 @@ import numpy as np
 import pandas as pd
 
 from steps.base.record import Record
-from steps.model import bootstrap
 from steps.model.evaluation import Scored
-from steps.model.metrics import LOWER_IS_BETTER, METRICS
+from steps.model.metrics import LOWER_IS_BETTER
 from steps.report import binary_figures, charts
-from steps.report.page import metric_title, signed, with_interval, write_page
+from steps.report.page import (
+    ERRORS,
+    metric_title,
+    signed_writer,
+    with_interval,
+    write_page,
+    writer,
+)
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from steps.model.bootstrap import Interval
+    from steps.model.task import Task
 
 NAME, PLOTS = "comparison.html", "plots"
-SHOWN_IN_TERMINAL = ("roc_auc", "f1", "brier")
+# Of these a task shows those that it has.
+SHOWN_IN_TERMINAL = ("roc_auc", "f1", "brier", "balanced_accuracy", "r2", "mae", "rmse")
 ID_LENGTH = 8
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run to be compared: its model's probabilities of its held-out rows.
+    """A run to be compared: its model's predictions of its held-out rows.
 
-    `rows` is `digest` of the held-out table: only models of the same rows can be compared. `seed`
-    is that of the run: with it the intervals are the ones that train has logged.
+    `truth` and `predicted` are as the task gives them. `rows` is `digest` of the held-out table:
+    only models of the same rows and target can be compared. `seed` is that of the run: with it
+    the intervals are the ones that train has logged.
     """
 
     run_id: str
     name: str
     params: Mapping[str, str]
+    task: Task
+    target: str
     truth: np.ndarray
-    probability: np.ndarray
+    predicted: np.ndarray
     threshold: float
     rows: str
     seed: int
@@ -63,16 +76,21 @@ class Group:
 
     entries: tuple[Entry, ...]
 
+    @property
+    def task(self) -> Task:
+        """What all of them predict."""
+        return self.entries[0].task
+
     @cached_property
     def scored(self) -> tuple[Scored, ...]:
         """Each run's scores with their intervals."""
         return tuple(
             Scored(
                 title=entry.title,
-                predicted=entry.probability,
+                predicted=entry.predicted,
                 threshold=entry.threshold,
-                scores=bootstrap.intervals(
-                    entry.truth, entry.probability, entry.threshold, entry.seed
+                scores=entry.task.intervals(
+                    entry.truth, entry.predicted, entry.threshold, entry.seed
                 ),
             )
             for entry in self.entries
@@ -89,14 +107,14 @@ class Group:
             {},
             *(
                 {
-                    metric: bootstrap.difference(
+                    metric: self.task.difference(
                         metric,
                         first.truth,
-                        (entry.probability, entry.threshold),
-                        (first.probability, first.threshold),
+                        (entry.predicted, entry.threshold),
+                        (first.predicted, first.threshold),
                         entry.seed,
                     )
-                    for metric in METRICS
+                    for metric in self.task.metrics
                 }
                 for entry in self.entries[1:]
             ),
@@ -110,18 +128,19 @@ class Group:
 
 
 def group(entries: Sequence[Entry]) -> list[Group]:
-    """Put runs with the same held-out rows together, in the order given."""
-    by_rows: dict[str, list[Entry]] = {}
+    """Put runs with the same held-out rows and target together, in the order given."""
+    alike: dict[object, list[Entry]] = {}
     for entry in entries:
-        by_rows.setdefault(entry.rows, []).append(entry)
-    return [Group(tuple(members)) for members in by_rows.values()]
+        same = (entry.rows, entry.target, entry.task.classes)
+        alike.setdefault(same, []).append(entry)
+    return [Group(tuple(members)) for members in alike.values()]
 
 
 def better(metric: str, found: Interval) -> bool | None:
     """Whether a difference is for the better; None if its interval holds zero."""
     if not found.excludes_zero:
         return None
-    return (found.value > 0) != (metric in LOWER_IS_BETTER)
+    return (found.value > 0) != (metric in LOWER_IS_BETTER or metric in ERRORS)
 
 
 def lines(groups: Sequence[Group]) -> list[str]:
@@ -143,24 +162,37 @@ def lines(groups: Sequence[Group]) -> list[str]:
 
 def write(folder: Path, groups: Sequence[Group]) -> Record:
     """Write `comparison.html` into `folder`; give what is to be logged."""
-    numbered = {f"roc_{number}": each for number, each in enumerate(groups, start=1)}
     with charts.style():
         figures = {
-            name: binary_figures.roc(each.entries[0].truth, each.scored)
-            for name, each in numbered.items()
+            f"{'roc' if _has_curves(each) else each.task.main}_{number}": _figure(each)
+            for number, each in enumerate(groups, start=1)
         }
         svg = charts.write_figures(figures, folder / PLOTS)
     content = {
         "title": f"Comparison of {sum(len(each.entries) for each in groups)} runs",
-        "groups": [_content(each, svg[name]) for name, each in numbered.items()],
+        "groups": [_content(each, drawn) for each, drawn in zip(groups, svg.values(), strict=True)],
     }
     page = folder / NAME
     write_page(page, "comparison.html.j2", content)
     return Record(files=((page, ""), (folder / PLOTS, PLOTS)))
 
 
+def _has_curves(members: Group) -> bool:
+    return len(members.task.classes) == 2
+
+
+def _figure(members: Group) -> Figure:
+    if _has_curves(members):
+        return binary_figures.roc(members.entries[0].truth, members.scored)
+    main = members.task.main
+    scores = [scored.scores[main] for scored in members.scored]
+    return charts.scores_of_runs([entry.title for entry in members.entries], scores, main)
+
+
 def _cells(members: Group) -> list[list[str]]:
-    rows = [["run", *members.varied, *SHOWN_IN_TERMINAL, "Δ roc_auc"]]
+    shown = [metric for metric in SHOWN_IN_TERMINAL if metric in members.task.metrics]
+    main = members.task.main
+    rows = [["run", *members.varied, *shown, f"Δ {main}"]]
     for entry, scored, gap in zip(
         members.entries, members.scored, members.differences, strict=True
     ):
@@ -168,15 +200,15 @@ def _cells(members: Group) -> list[list[str]]:
             [
                 entry.title,
                 *(entry.params.get(name, "") for name in members.varied),
-                *(with_interval(scored.scores[metric]) for metric in SHOWN_IN_TERMINAL),
-                _gap(gap["roc_auc"]) if gap else "",
+                *(with_interval(scored.scores[metric], writer(metric)) for metric in shown),
+                _gap(main, gap[main]) if gap else "",
             ]
         )
     return rows
 
 
-def _gap(found: Interval) -> str:
-    return with_interval(found, signed) + (" *" if found.excludes_zero else "")
+def _gap(metric: str, found: Interval) -> str:
+    return with_interval(found, signed_writer(metric)) + (" *" if found.excludes_zero else "")
 
 
 def _table(rows: list[list[str]]) -> list[str]:
@@ -188,13 +220,13 @@ def _table(rows: list[list[str]]) -> list[str]:
 
 
 def _content(members: Group, svg: str) -> dict[str, Any]:
-    truth = members.entries[0].truth
-    names = list(dict.fromkeys(name for entry in members.entries for name in entry.params))
-    same = [name for name in names if name not in members.varied]
+    entries, task = members.entries, members.task
+    names = list(dict.fromkeys(name for entry in entries for name in entry.params))
     return {
         "svg": svg,
-        "rows": f"{len(truth):,}",
-        "positives": f"{int(truth.sum()):,}",
+        "curves": _has_curves(members),
+        "main_title": metric_title(task.main),
+        "rows": _rows(members),
         "runs": [
             {
                 "title": entry.title,
@@ -202,25 +234,40 @@ def _content(members: Group, svg: str) -> dict[str, Any]:
                 "line": charts.series(position),
                 "threshold": f"{entry.threshold:.3g}",
             }
-            for position, entry in enumerate(members.entries)
+            for position, entry in enumerate(entries)
         ],
         "varied": [
-            (name, [entry.params.get(name, "") for entry in members.entries])
-            for name in members.varied
+            (name, [entry.params.get(name, "") for entry in entries]) for name in members.varied
         ],
-        "same": [(name, members.entries[0].params[name]) for name in same],
-        "metrics": [
+        "same": [(name, entries[0].params[name]) for name in names if name not in members.varied],
+        "metrics": [_metric(members, metric) for metric in task.metrics],
+        "lower_is_better": [
+            metric_title(metric)
+            for metric in task.metrics
+            if metric in LOWER_IS_BETTER or metric in ERRORS
+        ],
+    }
+
+
+def _rows(members: Group) -> str:
+    first, classes = members.entries[0], len(members.task.classes)
+    rows = f"{len(first.truth):,} held-out rows"
+    if classes == 2:
+        return f"{rows}, {int(first.truth.sum()):,} positive"
+    return f"{rows} of {first.target}" + (f", {classes:,} classes" if classes else "")
+
+
+def _metric(members: Group, metric: str) -> dict[str, Any]:
+    return {
+        "title": metric_title(metric),
+        "number": writer(metric),
+        "signed": signed_writer(metric),
+        "cells": [
             {
-                "title": metric_title(metric),
-                "cells": [
-                    {
-                        "score": scored.scores[metric],
-                        "gap": gap.get(metric),
-                        "better": better(metric, gap[metric]) if gap else None,
-                    }
-                    for scored, gap in zip(members.scored, members.differences, strict=True)
-                ],
+                "score": scored.scores[metric],
+                "gap": gap.get(metric),
+                "better": better(metric, gap[metric]) if gap else None,
             }
-            for metric in METRICS
+            for scored, gap in zip(members.scored, members.differences, strict=True)
         ],
     }

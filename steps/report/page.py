@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from steps.model.bootstrap import Interval
+    from steps.model.details import Spread
 
 # CSS variable: light, dark. Figures are drawn in the light colours. Blue, orange and purple stay
 # apart for the colour-blind; grey is for what is there to compare.
@@ -40,7 +42,15 @@ METRIC_TITLES = {
     "accuracy": "Accuracy",
     "brier": "Brier score",
     "log_loss": "Log loss",
+    "balanced_accuracy": "Balanced accuracy",
+    "r2": "R²",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "median_absolute_error": "Median error",
 }
+# Errors in the unit of the target, of any size.
+ERRORS = ("mae", "rmse", "median_absolute_error")
+NONE = "–"
 
 
 def metric_title(metric: str) -> str:
@@ -49,18 +59,48 @@ def metric_title(metric: str) -> str:
 
 
 def score(value: float) -> str:
-    """Write a score."""
-    return f"{value:.3f}"
+    """Write a score; one that cannot be computed is a dash."""
+    return NONE if math.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
 def signed(value: float) -> str:
     """Write a difference with its sign, as a typographer would."""
-    return f"{value:+.3f}".replace("-", "−")
+    return NONE if math.isnan(value) else f"{value:+.3f}".replace("-", "−")
+
+
+def amount(value: float) -> str:
+    """Write a number of any size with three digits at least: 0.0123, 12.3, 12,345."""
+    if math.isnan(value):
+        return NONE
+    size = math.floor(math.log10(abs(value))) if value else 0
+    if not -5 <= size < 15:
+        return f"{value:.3e}".replace("-", "−")
+    return f"{value:,.{max(0, 2 - size)}f}".replace("-", "−")
+
+
+def signed_amount(value: float) -> str:
+    """Write a difference of numbers of any size with its sign."""
+    return f"{'+' if value > 0 else ''}{amount(value)}"
+
+
+def writer(metric: str) -> Callable[[float], str]:
+    """Give what writes the values of a metric."""
+    return amount if metric in ERRORS else score
+
+
+def signed_writer(metric: str) -> Callable[[float], str]:
+    """Give what writes differences of a metric."""
+    return signed_amount if metric in ERRORS else signed
+
+
+def spread(found: Spread, number: Callable[[float], str] = score) -> str:
+    """Write mean and deviation of a score over the folds."""
+    return f"{number(found.mean)} ± {number(found.std)}"
 
 
 def brackets(interval: Interval, number: Callable[[float], str] = score) -> str:
     """Write the ends of an interval; a value that does not vary has none."""
-    if interval.low == interval.high:
+    if interval.low == interval.high or math.isnan(interval.low):
         return ""
     return f"[{number(interval.low)}, {number(interval.high)}]"
 
@@ -93,6 +133,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(colours=COLOURS, signed=signed)
-    environment.filters.update(score=score, signed=signed, brackets=brackets)
+    environment.globals.update(colours=COLOURS)
+    environment.filters.update(brackets=brackets)
     return environment

@@ -11,19 +11,22 @@ from matplotlib.patches import Rectangle
 
 from steps.report import charts
 from steps.report.charts import GREY, INK, MODEL, MUTED, PAPER, SECOND, shortened
-from steps.report.page import metric_title
 from steps.report.search_layout import (
     LONGEST,
     LONGEST_WIDE,
     MOST_CANDIDATES,
     MOST_LINES,
     MOST_VALUES,
+    axis_title,
     descriptions,
+    family,
     is_wide,
     kind,
     places,
     ranked,
+    score_text,
     short,
+    shown_score,
     value_text,
     values,
 )
@@ -59,7 +62,7 @@ def candidates(search: SearchSummary) -> Figure:
 
 def _named(axes: Axes, shown: Sequence[ScoredCandidate], search: SearchSummary) -> None:
     for row, candidate in enumerate(shown):
-        mean, std = candidate.mean[search.metric], candidate.std[search.metric]
+        mean, std = shown_score(search, candidate), candidate.std[search.metric]
         colour = SECOND if candidate is search.best else MODEL
         axes.plot([mean - std, mean + std], [row, row], color=colour, linewidth=2, alpha=0.45)
         axes.plot([mean], [row], "o", color=colour, markersize=5, markeredgecolor=PAPER)
@@ -68,18 +71,16 @@ def _named(axes: Axes, shown: Sequence[ScoredCandidate], search: SearchSummary) 
     axes.set_yticks(range(len(shown)), labels)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"{metric_title(search.metric)}, mean ± deviation of {search.folds} folds")
+    axes.set_xlabel(f"{axis_title(search)}, mean ± deviation of {search.folds} folds")
 
 
 def _by_rank(axes: Axes, ordered: Sequence[ScoredCandidate], search: SearchSummary) -> None:
     ranks = np.unique(np.linspace(0, len(ordered) - 1, MOST_RANKS).astype(int))
-    mean = np.array([ordered[rank].mean[search.metric] for rank in ranks])
+    mean = np.array([shown_score(search, ordered[rank]) for rank in ranks])
     std = np.array([ordered[rank].std[search.metric] for rank in ranks])
     axes.fill_between(ranks + 1, mean - std, mean + std, color=MODEL, alpha=0.15, linewidth=0)
     axes.plot(ranks + 1, mean, color=MODEL)
-    axes.set(
-        xlabel="candidates by rank", ylabel=metric_title(search.metric), xlim=(1, len(ordered))
-    )
+    axes.set(xlabel="candidates by rank", ylabel=axis_title(search), xlim=(1, len(ordered)))
 
 
 def hyper_parameters(search: SearchSummary) -> Figure | None:
@@ -92,8 +93,26 @@ def hyper_parameters(search: SearchSummary) -> Figure | None:
             return _heat_map(search, *varied)
         case "parallel":
             return _parallel(search, varied)
+        case "families":
+            return _families(search)
         case _:
             return None
+
+
+def _families(search: SearchSummary) -> Figure:
+    names = list(dict.fromkeys(family(one) for one in ranked(search)))
+    figure, axes = charts.canvas(_width(search), 0.42 * len(names) + 0.8)
+    for row, name in enumerate(names):
+        members = [one for one in ranked(search) if family(one) == name][:MOST_LINES]
+        scores = [shown_score(search, one) for one in members]
+        axes.plot(scores, [row] * len(scores), "o", color=MODEL, markersize=6, alpha=0.5)
+        if search.best in members:
+            axes.plot([shown_score(search, search.best)], [row], "o", color=SECOND, markersize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(axis_title(search))
+    return figure
 
 
 def _line(search: SearchSummary, name: str) -> Figure:
@@ -101,16 +120,16 @@ def _line(search: SearchSummary, name: str) -> Figure:
     figure, axes = charts.canvas(_width(search))
     ordered = sorted(search.candidates, key=place)
     x = np.array([place(c) for c in ordered])
-    mean = np.array([c.mean[search.metric] for c in ordered])
+    mean = np.array([shown_score(search, c) for c in ordered])
     std = np.array([c.std[search.metric] for c in ordered])
     axes.fill_between(x, mean - std, mean + std, color=MODEL, alpha=0.15, linewidth=0)
     axes.plot(x, mean, "o-" if len(x) <= MOST_LINES else "-", color=MODEL, markersize=5)
     axes.plot(
-        [place(search.best)], [search.best.mean[search.metric]], "o", color=SECOND, markersize=8
+        [place(search.best)], [shown_score(search, search.best)], "o", color=SECOND, markersize=8
     )
     step = 1 + (len(tried) - 1) // MOST_VALUES
     axes.set_xticks(range(0, len(tried), step), [_tick(v) for v in tried[::step]])
-    axes.set(xlabel=short(name), ylabel=metric_title(search.metric))
+    axes.set(xlabel=short(name), ylabel=axis_title(search))
     return figure
 
 
@@ -141,7 +160,8 @@ def _heat_map(search: SearchSummary, across: str, down: str) -> Figure:
             frame.set_linewidth(2)
             axes.add_patch(frame)
         weight = "bold" if best else "normal"
-        axes.text(x, y, f"{mean:.3f}", ha="center", va="center", fontsize=size, fontweight=weight)
+        text = score_text(search, shown_score(search, candidate))
+        axes.text(x, y, text, ha="center", va="center", fontsize=size, fontweight=weight)
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     axes.set_xticks(range(len(columns)), [_tick(value) for value in columns])
     axes.set_yticks(range(len(rows)), [_tick(value) for value in rows])
@@ -179,9 +199,12 @@ def _parallel(search: SearchSummary, varied: tuple[str, ...]) -> Figure:
         for place in range(0, len(found), step):
             _beside(axes, position, place / (len(found) - 1), _tick(found[place]), MUTED)
     axes.axvline(len(varied), color=INK, linewidth=0.8, zorder=2)
+    # An error is the other way round: the best is at the top.
+    worst, best_of_all = (shown_score(search, one) for one in (shown[-1], shown[0]))
     for share in (0, 0.5, 1):
-        _beside(axes, len(varied), share, f"{lowest + share * spread:.3f}", INK)
-    axes.set_xticks(range(len(varied) + 1), [*map(short, varied), metric_title(search.metric)])
+        text = score_text(search, worst + share * (best_of_all - worst))
+        _beside(axes, len(varied), share, text, INK)
+    axes.set_xticks(range(len(varied) + 1), [*map(short, varied), axis_title(search)])
     axes.set(xlim=(-0.3, len(varied) + 0.3), ylim=(-0.06, 1.06), yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from steps.model.estimators import AVERAGE, BOOSTING, EXTRA_TREES, FOREST, LINEAR
 from steps.model.fitted_search import UNSET
+from steps.model.pipeline import CLF
+from steps.model.task import NEGATIVE
+from steps.report.page import metric_title, writer
 
 if TYPE_CHECKING:
     from steps.model.fitted_search import ScoredCandidate, SearchSummary
@@ -19,12 +24,20 @@ MOST_LINES = 300
 MOST_VALUES = 12
 LONGEST, LONGEST_WIDE = 34, 90
 
-Kind = Literal["nothing", "line", "heat map", "parallel"]
+Kind = Literal["nothing", "line", "heat map", "parallel", "families"]
+FAMILY_NAMES = {
+    FOREST: "random forest",
+    EXTRA_TREES: "extra trees",
+    BOOSTING: "histogram boosting",
+    LINEAR: "linear",
+    AVERAGE: "average of all",
+}
 
 _CAPTIONS: dict[Kind, str] = {
     "nothing": "",
     "line": "Mean and spread over the folds; the chosen value is orange.",
     "heat map": "The stronger the shade the better; the chosen one is framed.",
+    "families": "Each dot is a candidate; the chosen one is orange.",
     "parallel": "Each line is a candidate, the stronger the better; the chosen one is orange.",
 }
 
@@ -32,10 +45,12 @@ _CAPTIONS: dict[Kind, str] = {
 def kind(search: SearchSummary) -> Kind:
     """Choose the figure by what was varied.
 
-    One parameter: its values against the score. Two: a heat map. More, or too many values for a
-    heat map: parallel coordinates.
+    Several families of estimators: each one's scores. One parameter: its values against the
+    score. Two: a heat map. More, or too many values for a heat map: parallel coordinates.
     """
     varied = search.varied
+    if CLF in varied:
+        return "families"
     if len(varied) < 2:
         return "line" if varied else "nothing"
     if len(varied) == 2 and all(len(values(search, name)) <= MOST_VALUES for name in varied):
@@ -63,13 +78,54 @@ def ranked(search: SearchSummary) -> list[ScoredCandidate]:
     return sorted(search.candidates, key=lambda c: -c.mean[search.metric])
 
 
+def family(candidate: ScoredCandidate) -> str:
+    """Name the family of a candidate of several; "" if there is only one."""
+    name = str(candidate.params.get(CLF, ""))
+    return FAMILY_NAMES.get(name, name)
+
+
 def descriptions(search: SearchSummary, shown: Sequence[ScoredCandidate]) -> list[str]:
-    """Name candidates by the values of what was varied."""
-    names = search.varied or tuple(search.best.params)
+    """Name candidates by the values of what was varied, within their family if there are more."""
+    if CLF not in search.varied:
+        names = search.varied or tuple(search.best.params)
+        return [_described(one, names) for one in shown]
+    varied = {name: _varied_in(search, name) for name in {family(one) for one in shown}}
     return [
-        ", ".join(f"{short(name)} {value_text(c.params.get(name, UNSET))}" for name in names)
-        for c in shown
+        ", ".join(filter(None, (family(one), _described(one, varied[family(one)]))))
+        for one in shown
     ]
+
+
+def _described(candidate: ScoredCandidate, names: Sequence[str]) -> str:
+    values_of = ((name, candidate.params.get(name, UNSET)) for name in names)
+    return ", ".join(f"{short(name)} {value_text(value)}" for name, value in values_of)
+
+
+def _varied_in(search: SearchSummary, name: str) -> tuple[str, ...]:
+    members = tuple(one for one in search.candidates if family(one) == name)
+    return tuple(each for each in replace(search, candidates=members).varied if each != CLF)
+
+
+def shown_score(search: SearchSummary, candidate: ScoredCandidate) -> float:
+    """Give a candidate's mean score; an error as such, and not with its sign changed."""
+    mean = candidate.mean[search.metric]
+    return -mean if search.metric.startswith(NEGATIVE) else mean
+
+
+def score_text(search: SearchSummary, value: float) -> str:
+    """Write a score of the search."""
+    return writer(metric_of(search))(value)
+
+
+def metric_of(search: SearchSummary) -> str:
+    """Name the metric that chose the best candidate."""
+    return search.metric.removeprefix(NEGATIVE)
+
+
+def axis_title(search: SearchSummary) -> str:
+    """Name the axis of the score."""
+    less = " (less is better)" if search.metric.startswith(NEGATIVE) else ""
+    return metric_title(metric_of(search)) + less
 
 
 def is_wide(search: SearchSummary) -> bool:
@@ -79,8 +135,8 @@ def is_wide(search: SearchSummary) -> bool:
 
 
 def short(name: str) -> str:
-    """`clf__max_depth` is read as `max_depth`."""
-    return name.rpartition("__")[2]
+    """`clf__max_depth` is read as `max_depth`, and `clf` itself is the estimator."""
+    return "estimator" if name == CLF else name.rpartition("__")[2]
 
 
 def value_text(value: object) -> str:

@@ -64,7 +64,8 @@ def score(
     progress: Callable[[int], None],
 ) -> Totals:
     """Score a table on the cluster of the request, into its output folder."""
-    assert request.scheduler is not None
+    if request.scheduler is None:
+        raise ValueError("expected a request with a scheduler")
     totals = stream.Totals()
     with (
         dask_client(request.scheduler) as client,

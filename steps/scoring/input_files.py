@@ -17,7 +17,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 from steps.base.errors import StepError, Unreadable, first_line
 from steps.base.files import file_digest, named_digest
-from steps.data.sources import local_path, scheme, start_of_relative, without_query
+from steps.data.sources import (
+    local_path,
+    scheme,
+    start_of_relative,
+    unreadable,
+    without_query,
+)
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
 MAGIC = {b"PAR1": PARQUET, b"\x1f\x8b": GZIP}
@@ -68,10 +74,9 @@ def find_files(location: str) -> tuple[InputFile, ...]:
     try:
         filesystem, path = _filesystem(location)
         files = [_describe(filesystem, each, location) for each in _paths(filesystem, path)]
-    except (ImportError, ValueError, OSError) as error:
-        raise Unreadable(
-            f"could not read {without_query(location)}: {first_line(error)}"
-        ) from error
+    # The library of each file system has errors of its own.
+    except Exception as error:
+        raise unreadable(location, error) from error
     if not files:
         raise Unreadable(
             f"expected a file, a folder of {', '.join(SUFFIXES)} files or a glob that matches "
@@ -107,7 +112,8 @@ def _of_arrow(location: str) -> tuple[Any, str]:
 
 
 def _paths(filesystem: Any, path: str) -> list[str]:
-    if filesystem.isfile(path):
+    # HTTP tells a refusal from a missing file only when the file is opened.
+    if filesystem.isfile(path) or (scheme(path) in ("http", "https") and not path.endswith("/")):
         return [path]
     if filesystem.isdir(path):
         return sorted(each for each in filesystem.find(path) if _is_data(each, path))

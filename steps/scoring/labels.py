@@ -65,7 +65,7 @@ def read_labels(column: pa.Array | pa.ChunkedArray, schema: Schema) -> Labels:
         return Labels(nothing, _unknown(column, np.isnan(nothing), schema))
     numbers, wrong = values.numbers(column, schema.target, schema.rules)
     if wrong:
-        # What Arrow gives may be its own memory, which is not to be written to.
+        # Arrow may lend out its own memory.
         numbers = numbers.copy()
         numbers[list(wrong)] = np.nan
     return Labels(numbers, _unknown(column, np.isnan(numbers), schema))

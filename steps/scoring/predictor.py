@@ -49,6 +49,9 @@ class Predictor:
         self._schema, self._threshold = schema, threshold
         self._direct = _direct(estimator, schema)
         self._estimator: _Direct | _Framed = self._direct or _Framed(estimator, schema)
+        # An estimator sorts its classes; the schema has the positive one last.
+        sorted_classes = list(estimator.classes_) if schema.classes else []
+        self._columns = [sorted_classes.index(label) for label in schema.classes]
 
     @property
     def is_direct(self) -> bool:
@@ -61,6 +64,8 @@ class Predictor:
         if not self._schema.classes:
             return Predicted(self._estimator.predict(features), None, unseen)
         probabilities = self._estimator.predict_proba(features)
+        if self._columns != sorted(self._columns):
+            probabilities = probabilities[:, self._columns]
         return Predicted(probabilities, self.classes(probabilities), unseen)
 
     def classes(self, probabilities: np.ndarray) -> np.ndarray:

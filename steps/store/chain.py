@@ -163,8 +163,8 @@ def latest(name: str, session: Session) -> Run:
         console.say(f"{name}: no run in this experiment yet, running it with its defaults")
         call = Call.of(step, default)
         return perform_nested(call, step.find_source(call.chosen, session), session)[0]
-    call = Call.of(step, default | runs.recorded_parameters(newest, default))
     try:
+        call = Call.of(step, default | runs.recorded_parameters(newest, default))
         source = step.find_source(call.chosen, session)
     except Unreadable as error:
         console.say(f"{name}: using run {newest.info.run_id} as it is ({error})")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST, TRAIN
+from steps.base.errors import StepError, first_line
+from steps.data.prepared_files import DATA, DECISIONS, PROFILE, SCHEMA, TEST, TRAIN
 from steps.data.schema import Schema
 from steps.store.artifacts import download
 
@@ -22,12 +23,13 @@ ARTIFACTS = tuple(f"{DATA}/{name}" for name in (TRAIN, TEST, SCHEMA, PROFILE))
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test rows with their schema and profile."""
+    """Training and test rows with their schema and profile, and what was decided about them."""
 
     train: pd.DataFrame
     test: pd.DataFrame
     schema: Schema
     profile: dict[str, Any]
+    decisions: dict[str, Any]
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Give the feature columns of some rows: float64, and categories as objects with NaN."""
@@ -38,17 +40,29 @@ class Dataset:
         labels: np.ndarray = rows[self.schema.target].to_numpy()
         return labels
 
+    def groups(self, rows: pd.DataFrame) -> np.ndarray | None:
+        """Give the group of each row, if the rows were split by group."""
+        return rows[self.schema.group].to_numpy() if self.schema.group else None
+
 
 def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
     """Download the data of a preprocess run."""
     data = download(client, run_id, DATA, folder)
-    schema = Schema.from_json((data / SCHEMA).read_text(encoding="utf-8"))
-    return Dataset(
-        train=_read(data / TRAIN, schema),
-        test=_read(data / TEST, schema),
-        schema=schema,
-        profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
-    )
+    try:
+        schema = Schema.from_json((data / SCHEMA).read_text(encoding="utf-8"))
+        return Dataset(
+            train=_read(data / TRAIN, schema),
+            test=_read(data / TEST, schema),
+            schema=schema,
+            profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
+            decisions=_decisions(data / DECISIONS),
+        )
+    # pyarrow's errors are ValueErrors and OSErrors.
+    except (StepError, KeyError, ValueError, OSError) as error:
+        raise StepError(
+            f"expected whole files in {DATA} of the preprocess run {run_id}, found a damaged one "
+            f"({first_line(error)}); run preprocess again (main: -P fresh=true)"
+        ) from error
 
 
 def _read(path: Path, schema: Schema) -> pd.DataFrame:
@@ -59,3 +73,11 @@ def _read(path: Path, schema: Schema) -> pd.DataFrame:
         texts = frame[name].astype(object)
         frame[name] = texts.where(texts.notna(), np.nan)
     return frame
+
+
+def _decisions(path: Path) -> dict[str, Any]:
+    # Runs of version 0.1 have none.
+    if not path.exists():
+        return {}
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read

@@ -1,7 +1,7 @@
 """Which tracking server a step uses: decided here, and nowhere else.
 
 1. Inside an Azure ML job: what the environment says, untouched.
-2. ``MLFLOW_TRACKING_URI`` names a remote server: that one.
+2. ``MLFLOW_TRACKING_URI`` names a remote server, or a database on one: that one.
 3. The parameter ``workspace`` finds a ``config.json``: the Azure ML workspace it names.
 4. Otherwise the local store.
 
@@ -26,6 +26,8 @@ from mlflow.tracking import MlflowClient
 
 from mlflow_aml.config import WorkspaceConfig, choose_config
 from mlflow_aml.workspace import studio_url, tracking_uri, use_login
+from steps.base.secrets import masked
+from steps.store import database
 from steps.store.local_database import check_writable
 
 AZURE = "azureml:"
@@ -69,7 +71,7 @@ def choose_destination(
     given = environ.get("MLFLOW_TRACKING_URI", "")
     if JOB in environ:
         return Destination(given, "Azure ML job")
-    if is_remote(given):
+    if is_remote(given) or database.is_server(given):
         return Destination(given, "MLFLOW_TRACKING_URI")
     return choose_config(workspace, here)
 
@@ -81,12 +83,16 @@ def connect(workspace: str) -> Destination:
     """
     chosen = choose_destination(workspace, os.environ, Path.cwd())
     if chosen is None:
-        check_writable(mlflow.get_tracking_uri())
-        return Destination(mlflow.get_tracking_uri(), "local store")
+        uri = mlflow.get_tracking_uri()
+        check_writable(uri)
+        database.open_or_create(uri)
+        return Destination(uri, "local store")
     if isinstance(chosen, WorkspaceConfig):
         uri = tracking_uri(chosen)
         enter(uri)
         return Destination(uri, f"workspace {chosen.workspace_name} of config.json")
+    if database.is_server(chosen.uri):
+        database.open_or_create(chosen.uri)
     if chosen.uri.startswith(AZURE) and JOB not in os.environ:
         use_login(chosen.uri)
         if RUN_ID not in os.environ:
@@ -165,13 +171,13 @@ def use_experiment(name: str | None, environ: MutableMapping[str, str] = os.envi
 
 
 def _copy(opened: Run, experiment_id: str) -> str:
-    """Make a run in the workspace with the parameters and tags of a local one."""
+    """Make a run in the workspace with the parameters and tags of a local one, but no secrets."""
     client = MlflowClient()
     run_id: str = client.create_run(experiment_id, run_name=opened.info.run_name).info.run_id
     tags = {**opened.data.tags, LOCAL_RUN: opened.info.run_id}
     client.log_batch(
         run_id,
-        params=[Param(name, value) for name, value in opened.data.params.items()],
-        tags=[RunTag(name, value) for name, value in tags.items()],
+        params=[Param(name, masked(value)) for name, value in opened.data.params.items()],
+        tags=[RunTag(name, masked(value)) for name, value in tags.items()],
     )
     return run_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,9 +14,12 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType
 from mlflow.types import Schema as ColumnSchema
 
+from steps.base import shapes
 from steps.base.errors import StepError
 from steps.base.record import Record
-from steps.data.schema import Schema
+from steps.data.schema import BINARY, Schema
+from steps.model import tree_nodes
+from steps.store import model_file
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
     from steps.store.runs import StepRun
 
 BEST_ESTIMATOR = "best_estimator"
-# The name that mlflow.sklearn gives to a model saved with skops.
-MODEL_FILE = "model.skops"
 
 # The reviewed classes of scikit-learn that a model may consist of, and what their files hold beside
 # them: an imputer's dtype, a tree's arrays, those of a histogram boosting's trees, the three
@@ -59,6 +61,17 @@ ESTIMATORS = (
 )
 TRUSTED_TYPES = [
     "numpy.dtype",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfMultinomialLoss",
+    "sklearn._loss._loss.CyHalfSquaredError",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn._loss.loss.HalfSquaredError",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.model_selection._split.KFold",
     "sklearn.tree._tree.Tree",
@@ -93,6 +106,14 @@ def log_best_estimator(
     have, and it infers in a child process the requirements that are known here.
     """
     target = folder / BEST_ESTIMATOR
+    save(pipeline, schema, metadata, run.id, target)
+    run.log(Record(files=((target, BEST_ESTIMATOR),)))
+
+
+def save(
+    pipeline: Pipeline, schema: Schema, metadata: dict[str, Any], run_id: str, target: Path
+) -> None:
+    """Save a fitted pipeline as an MLflow model in a new folder that `load` can read."""
     _import_skops()
     mlflow.sklearn.save_model(
         pipeline,
@@ -102,9 +123,9 @@ def log_best_estimator(
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         signature=signature(schema),
         metadata=metadata,
-        mlflow_model=Model(artifact_path=BEST_ESTIMATOR, run_id=run.id),
+        mlflow_model=Model(artifact_path=BEST_ESTIMATOR, run_id=run_id),
     )
-    run.log(Record(files=((target, BEST_ESTIMATOR),)))
+    model_file.check_written(target, (*ESTIMATORS, *TRUSTED_TYPES))
 
 
 @dataclass(frozen=True)
@@ -116,18 +137,48 @@ class LoadedModel:
     schema: Schema
 
 
+@dataclass(frozen=True)
+class _Metadata:
+    """What `train` writes of a model beside its schema."""
+
+    train_run_id: str
+    preprocess_run_id: str
+    threshold: float | None = None
+
+
 def load(folder: Path) -> LoadedModel:
-    """Load a model of this project from a local folder."""
-    described = Model.load(str(folder))
-    metadata: dict[str, Any] = described.metadata or {}
+    """Load a model of this project from a local folder, whoever wrote it (see `model_file`)."""
+    metadata = model_file.read_mlmodel(folder)
     if "schema" not in metadata:
-        raise StepError(
-            f"expected a model that train has logged, found one without its schema in {folder}; "
-            "score it with mlflow models predict"
-        )
-    schema = Schema.from_dict(metadata["schema"])
+        raise model_file.refused(folder, "one without its schema")
+    try:
+        schema = Schema.from_dict(metadata["schema"])
+        _check_metadata(metadata, schema)
+    except StepError as error:
+        raise model_file.refused(folder, f"metadata of another shape ({error})") from error
     _import_skops()
-    return LoadedModel(mlflow.sklearn.load_model(str(folder)), metadata, schema)
+    estimator = model_file.read_estimator(folder, (*ESTIMATORS, *TRUSTED_TYPES))
+    if f"{type(estimator).__module__}.{type(estimator).__name__}" not in ESTIMATORS:
+        raise model_file.refused(folder, f"a {type(estimator).__name__} where an estimator belongs")
+    if not tree_nodes.are_sound(estimator):
+        raise model_file.refused(folder, "trees whose nodes lead nowhere")
+    return LoadedModel(estimator, metadata, schema)
+
+
+def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
+    shapes.check(_Metadata, metadata, "metadata")
+    for name in ("train_run_id", "preprocess_run_id"):
+        # They become names of folders and parts of requests.
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,254}", metadata[name], re.ASCII):
+            raise StepError(f"expected the id of a run as {name}, found another text")
+    threshold = metadata.get("threshold")
+    if not 0 <= (0.0 if threshold is None else threshold) <= 1:
+        raise StepError(f"expected a threshold from 0 to 1, found {threshold}")
+    if threshold is None and schema.task == BINARY:
+        raise StepError("expected a threshold, found none")
+    versions = metadata.get("versions", {})
+    if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
+        raise StepError("expected a mapping of texts as versions, found another value")
 
 
 def untrusted_types(estimator: Any) -> list[str]:

@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from steps.base.errors import StepError
 from steps.base.parameters import as_recorded, from_recorded
 from steps.base.record import Record
+from steps.base.secrets import masked
 from steps.store.artifacts import NO_SUCH_RUN, upload
 
 STEP = "step"
@@ -37,13 +38,16 @@ class StepRun:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def log(self, record: Record) -> None:
-        """Log parameters, metrics and tags in one request, then the files."""
+        """Log parameters, metrics and tags in one request, then the files.
+
+        Secrets in addresses are not logged.
+        """
         now = int(time.time() * 1000)
         self.client.log_batch(
             self.id,
             metrics=[Metric(name, value, now, 0) for name, value in record.metrics.items()],
-            params=[Param(name, value) for name, value in record.params.items()],
-            tags=[RunTag(name, value) for name, value in record.tags.items()],
+            params=[Param(name, masked(value)) for name, value in record.params.items()],
+            tags=[RunTag(name, masked(value)) for name, value in record.tags.items()],
         )
         for path, folder in record.files:
             upload(self.client, self.id, path, folder)

@@ -29,8 +29,8 @@ SIZES = (f"{CLF}__n_estimators", f"{CLF}__max_iter")
 def check(settings: SearchSettings, work: Work) -> None:
     """Raise StepError for a value of the grid with which a model could not be saved.
 
-    Each value that is no plain number is tried once, on a few rows: only such a value can bring a
-    type of its own. What a fit on so few rows raises is not judged: the search tells.
+    Each value that is no number is tried on a few rows: only such a value can bring a type of its
+    own. What a fit on so few rows raises is not judged: the search tells.
     """
     for candidate in _trials(settings):
         try:
@@ -47,14 +47,22 @@ def check(settings: SearchSettings, work: Work) -> None:
 
 
 def _trials(settings: SearchSettings) -> Iterator[Candidate]:
-    """Yield a candidate for each value that is neither number nor known to be harmless."""
+    """Yield a candidate or two for each value that is no number.
+
+    Others have their first values, and then their last: `scoring` of a boosting is kept in the
+    model only with `early_stopping`.
+    """
     grids = settings.grid if isinstance(settings.grid, list) else [settings.grid]
     for grid in grids:
-        family = {CLF: grid[CLF][0]} if CLF in grid else {}
+        ends = [{name: values[end] for name, values in grid.items()} for end in (0, -1)]
         for name, values in grid.items():
             for value in values:
-                if name != CLF and not isinstance(value, int | float | None):
-                    yield {**family, name: value}
+                if name == CLF or isinstance(value, int | float | None):
+                    continue
+                first, last = ({**others, name: value} for others in ends)
+                yield first
+                if last != first:
+                    yield last
 
 
 def untrusted_types(pipeline: Pipeline, frame: pd.DataFrame, labels: np.ndarray) -> list[str]:

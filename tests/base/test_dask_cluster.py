@@ -8,12 +8,21 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
-from distributed import LocalCluster
+import trustme
+from distributed import LocalCluster, Security
 
 from steps.base import dask_cluster as cluster
 from steps.base.errors import StepError
 from steps.base.temporary import temporary_folder
+
+
+def test_auto_is_the_cluster_around_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    assert cluster.scheduler("auto") is None
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://10.0.0.4:8786")
+    assert cluster.scheduler("auto") == "tcp://10.0.0.4:8786"
 
 
 def test_scheduler_is_none_local_or_an_address() -> None:
@@ -26,7 +35,7 @@ def test_scheduler_is_none_local_or_an_address() -> None:
     "text", ["", "dask", "tcp://", "tcp://host", "http://host:80", "tcp://h:x"]
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="none, local or the address"):
+    with pytest.raises(ValueError, match="none, auto, local or the address"):
         cluster.scheduler(text)
 
 
@@ -103,3 +112,45 @@ def elsewhere(tmp_path: Path, unused_port: int) -> Iterator[str]:
     for process in reversed(started):
         process.terminate()
         process.wait(timeout=30)
+
+
+def test_tcp_beyond_this_machine_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    for address in ("tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://[::1]:1", "tls://10.0.0.4:1"):
+        cluster._warn_of_strangers(address)
+    assert capsys.readouterr().err == ""
+    for address in ("tcp://10.0.0.4:8786", "tcp://scheduler:8786"):
+        cluster._warn_of_strangers(address)
+        assert f"{address} is not encrypted and asks for no login" in capsys.readouterr().err
+
+
+def test_tls_without_certificates_is_said_in_one_line() -> None:
+    with (
+        pytest.raises(StepError, match="expects certificates in Dask's configuration"),
+        cluster.dask_client("tls://127.0.0.1:1"),
+    ):
+        raise AssertionError("connected to nobody")
+
+
+@pytest.mark.slow
+def test_tls_with_dasks_own_configuration(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    tls = {"distributed.comm.tls.ca-file": str(tmp_path / "ca.pem")}
+    for role in ("client", "scheduler", "worker"):
+        tls[f"distributed.comm.tls.{role}.cert"] = str(tmp_path / "own.pem")
+        tls[f"distributed.comm.tls.{role}.key"] = str(tmp_path / "own.pem")
+    with (
+        dask.config.set(tls),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            dashboard_address=None,
+            protocol="tls",
+            security=Security(require_encryption=True),
+        ) as own_cluster,
+        cluster.dask_client(own_cluster.scheduler_address) as client,
+    ):
+        assert own_cluster.scheduler_address.startswith("tls://")
+        assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"

@@ -15,7 +15,7 @@ from steps.base.errors import StepError
 from steps.data.preparation import split_table
 from steps.data.prepared_files import write_split
 from steps.data.schema import Schema
-from steps.data.values import LARGEST
+from steps.data.texts import LARGEST
 from tests.data.tables import prepared
 
 CELL = st.one_of(

@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -281,7 +282,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("a file system can be mounted by root only")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    # Lazily: the traceback of a failed download holds its file open for a while.
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.mark.parametrize("output", [OUTPUT, "p.csv.gz", "p.parquet", "folder"])
@@ -295,6 +297,18 @@ def test_full_disk(
     assert f"could not write {place}: No space left on device; nothing was left there" in ended.err
     assert ended.run.info.status == "FAILED"
     assert list(small_disk.iterdir()) == []
+
+
+def test_full_disk_under_temporary_files(
+    train_id: str, run_step: RunStep, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (small_disk / "others").write_bytes(bytes(1_020_000))
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    ended = run_step("batch_score")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "No space left on device" in ended.err
+    assert ended.run.info.status == "FAILED"
+    assert [path.name for path in small_disk.iterdir()] == ["others"]
 
 
 def test_file_size_limit(train_id: str, tmp_path: Path) -> None:

@@ -80,6 +80,13 @@ def test_bad_input_fails_the_run() -> None:
     assert run.info.status == "FAILED"
 
 
+def test_an_input_that_is_not_there_costs_no_training() -> None:
+    ended = mlflow_run("batch_score", input="new.parquet")
+    assert ended.returncode != 0
+    assert f"found nothing at new.parquet (relative paths start at {PROJECT})" in ended.stderr
+    assert [run.data.tags["step"] for run in all_runs()] == ["batch_score"]
+
+
 def test_a_bad_parameter_fails_the_run() -> None:
     ended = mlflow_run("train", cv_folds="many")
     assert "error: parameter cv_folds: expected a whole number" in ended.stderr

@@ -11,6 +11,7 @@ import pytest
 from loopback.storage import StorageUnavailableError
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.interpreter import LIBRARIES, Interpreter
+from tests.loopback.v2_client import V2_LIBRARIES, python_of_v2_client
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +65,21 @@ def interpreter(
 ) -> Interpreter:
     """Give the session's client process; importing the libraries takes longer than most tests."""
     return interpreter_session
+
+
+@pytest.fixture(scope="session")
+def v2_session(
+    loopback_session: LoopbackWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interpreter]:
+    folder = tmp_path_factory.mktemp("v2")
+    loopback_session.write_config(folder)
+    env = loopback_session.env(folder / "home")
+    with Interpreter(env, folder, python_of_v2_client()) as interpreter:
+        interpreter.run(V2_LIBRARIES)
+        yield interpreter
+
+
+@pytest.fixture
+def v2_client(v2_session: Interpreter, loopback_workspace: LoopbackWorkspace) -> Interpreter:
+    """Give the session's process with the unmodified azure-ai-ml."""
+    return v2_session

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 # What a test's first call can run: the libraries, a login, and a small run to look at.
 LIBRARIES = """import os
-from azureml.core import Environment, Experiment, Run, ScriptRunConfig, Workspace
+from azureml.core import Workspace
 from azureml.core.authentication import ServicePrincipalAuthentication
 
 def login():
@@ -44,9 +44,9 @@ class InterpreterError(Exception):
 class Interpreter:
     """Run pieces of Python in one process with an environment of its own."""
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path, python: str = sys.executable) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [python, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,21 +1,24 @@
-"""Jobs of the unmodified azureml-core on the loopback workspace."""
+"""Jobs of the unmodified azure-ai-ml on the loopback workspace, and what it refuses."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from loopback.job import seconds
+from loopback.names import BLOBSTORE
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.interpreter import Interpreter, InterpreterError
 
+pytestmark = pytest.mark.slow
 JOB = """
 import os, sys, time
 import mlflow
-from azureml.core import Run
-print("hello from the job", Run.get_context().id, flush=True)
+print("hello from the job", os.environ["AZUREML_RUN_ID"], *sys.argv[1:], flush=True)
 assert not [name for name in os.environ if name.startswith("AZURE_")]
 with mlflow.start_run():
     mlflow.log_metric("where", float(open("package/data.txt").read() == "one"))
@@ -29,115 +32,221 @@ if "wait" in sys.argv:
 if "fail" in sys.argv:
     sys.exit("it failed")
 """
-SUBMIT = """
-def submit(*arguments, target="cpu-cluster", seconds=None):
-    environment = Environment.from_conda_specification("project", "conda.yaml")
-    config = ScriptRunConfig(
-        source_directory=".",
-        command=["python job.py " + " ".join(arguments)],
-        compute_target=target,
-        environment=environment,
-        max_run_duration_seconds=seconds,
-    )
-    return Experiment(workspace, "jobs").submit(config, tags={"by": "hand"})
-"""
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "job.py").write_text(JOB)
-    (folder / "package").mkdir()
-    (folder / "package" / "data.txt").write_text("one")
+@pytest.fixture(scope="module", autouse=True)
+def project(v2_session: Interpreter) -> Path:
+    folder = Path(v2_session.run("import os; os.getcwd()"))
+    (folder / "project" / "package").mkdir(parents=True)
+    (folder / "project" / "job.py").write_text(JOB)
+    (folder / "project" / "package" / "data.txt").write_text("one")
+    (folder / "project" / ".amlignore").write_text("secret.env\n")
+    (folder / "project" / "secret.env").write_text("never")
     (folder / "conda.yaml").write_text("name: any\ndependencies:\n- python=3.11\n")
-    (folder / ".amlignore").write_text("secret.env\n")
-    (folder / "secret.env").write_text("never")
     return folder
 
 
-@pytest.fixture
-def submit(interpreter: Interpreter, project: Path) -> Iterator[Callable[[str], str]]:
-    """Submit the project with arguments of its job, written as in a call; return the run's id."""
-    interpreter.run(f"{SUBMIT}\nbefore = os.getcwd(); os.chdir({str(project)!r})")
-    yield lambda arguments: str(interpreter.run(f"job = submit({arguments}); job.id"))
-    interpreter.run("os.chdir(before)")
-
-
-@pytest.mark.slow
-def test_a_job_runs_its_snapshot_and_streams_its_log(
-    interpreter: Interpreter,
-    submit: Callable[[str], str],
-    loopback_workspace: LoopbackWorkspace,
-    project: Path,
+def test_submits_streams_shows_and_lists(
+    v2_client: Interpreter, interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> None:
     # azureml-mlflow 1.62 renews a job's token 95 s before its end.
     loopback_workspace.faults.token_lifetime = 94
-    run = submit("")
-    interpreter.run("job.wait_for_completion(show_output=True)")
-    assert f"hello from the job {run}" in interpreter.output
+    run = v2_client.run(
+        "job = submit('${{inputs.who}}', inputs={'who': 'you'}, tags={'by': 'hand'}); job.name"
+    )
+    loopback_workspace.faults.token_lifetime = 3600
+    v2_client.run("client.jobs.stream(job.name)")
+    assert f"hello from the job {run} you" in v2_client.output
     assert any(line.endswith(f"/runs/{run}/token 200") for line in loopback_workspace.requests)
-    assert interpreter.run("job.get_status()") == "Completed"
-    assert interpreter.run("job.get_details()['logFiles']").keys() == {"user_logs/std_log.txt"}
+    assert v2_client.run("str(client.jobs.get(job.name).status)") == "JobStatus.COMPLETED"
+    assert run in v2_client.run("[each.name for each in client.jobs.list()]")
     assert interpreter.run(f"MlflowClient().get_run('{run}').data.metrics") == {"where": 1.0}
     assert interpreter.run(f"MlflowClient().get_run('{run}').info.status") == "FINISHED"
     assert interpreter.run(f"MlflowClient().get_run('{run}').data.tags")["by"] == "hand"
     assert interpreter.run(f"mlflow.artifacts.load_text('runs:/{run}/out.txt')") == "from the job"
     assert interpreter.run(f"mlflow.artifacts.load_text('runs:/{run}/outputs/kept.txt')") == "kept"
     job = loopback_workspace.jobs[run]
-    uploaded = set(loopback_workspace.snapshots.all[job.snapshot].blobs)
-    assert uploaded == {"job.py", "package/data.txt", "conda.yaml", ".amlignore"}
+    assert set(job.code_asset.blobs) == {"job.py", "package/data.txt", ".amlignore"}
     assert (job.code / "package" / "data.txt").read_text() == "one"
-    _second_submission(interpreter, submit, loopback_workspace, project)
 
 
-def _second_submission(
-    interpreter: Interpreter,
-    submit: Callable[[str], str],
-    loopback_workspace: LoopbackWorkspace,
-    project: Path,
-) -> None:
-    """Submit once more with one file changed; only that file is uploaded, and the job sees all."""
-    (project / "package" / "data.txt").write_text("two")
-    run = submit("'fail'")
+def test_a_job_that_fails(v2_client: Interpreter, loopback_workspace: LoopbackWorkspace) -> None:
+    run = v2_client.run("job = submit('fail'); job.name")
     with pytest.raises(InterpreterError, match="exited with status code 1"):
-        interpreter.run("job.wait_for_completion()")
-    job = loopback_workspace.jobs[run]
-    assert loopback_workspace.snapshots.all[job.snapshot].uploaded == ("package/data.txt",)
-    assert (job.code / "job.py").exists()
-    assert job.log.endswith("it failed\n")
-    assert interpreter.run("job.get_status()") == "Failed"
-    assert interpreter.run(f"MlflowClient().get_run('{run}').info.status") == "FAILED"
-    assert interpreter.run(f"MlflowClient().get_run('{run}').data.metrics") == {"where": 0.0}
+        v2_client.run("client.jobs.stream(job.name)")
+    assert loopback_workspace.jobs[run].log.endswith("it failed\n")
+    assert loopback_workspace.jobs[run].status == "Failed"
 
 
-@pytest.mark.slow
 def test_a_job_can_be_canceled(
-    interpreter: Interpreter, submit: Callable[[str], str], loopback_workspace: LoopbackWorkspace
+    v2_client: Interpreter, interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    run = submit("'wait'")
+    run = v2_client.run("job = submit('wait'); job.name")
     job = loopback_workspace.jobs[run]
     deadline = time.monotonic() + 60
-    while "waiting" not in job.log and time.monotonic() < deadline:
+    while "waiting" not in job.log:
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    interpreter.run("job.cancel(); job.wait_for_completion()")
-    assert interpreter.run("job.get_status()") == "Canceled"
+    v2_client.run("client.jobs.begin_cancel(job.name).result()")
+    assert v2_client.run("str(client.jobs.get(job.name).status)") == "JobStatus.CANCELED"
     assert interpreter.run(f"MlflowClient().get_run('{run}').info.status") == "KILLED"
-    assert job.process is not None
-    assert job.process.returncode == -9
-    interpreter.run("job.cancel(); job._client.run.post_event_canceled()")  # once more does no harm
+    assert [process.returncode for process in job.processes] == [-9]
+    v2_client.run("client.jobs.begin_cancel(job.name).result()")  # once more does no harm
 
 
-@pytest.mark.slow
 def test_a_job_ends_at_its_time_limit(
-    interpreter: Interpreter, submit: Callable[[str], str], loopback_workspace: LoopbackWorkspace
+    v2_client: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    run = submit("'wait', seconds=1")
-    interpreter.run("job.wait_for_completion(raise_on_error=False)")
+    run = v2_client.run(
+        "builder = command(code='./project', command='sleep 60', compute='cpu-cluster',\n"
+        "    environment=Environment(image='an-image', conda_file='conda.yaml'))\n"
+        "builder.set_limits(timeout=1)\n"
+        "job = client.jobs.create_or_update(builder)\njob.name"
+    )
+    v2_client.run("client.jobs.stream(job.name)")  # a canceled job raises nothing there
     assert loopback_workspace.jobs[run].status == "Canceled"
 
 
-def test_an_unknown_compute_is_refused(
-    interpreter: Interpreter, submit: Callable[[str], str]
+def test_inputs_and_outputs_in_a_datastore(
+    v2_client: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    with pytest.raises(InterpreterError, match="not in the workspace"):
-        submit("target='no-cluster'")
+    storage, session = loopback_workspace.storage, loopback_workspace.tracking.session
+    for name in ("in/a.txt", "in/b.txt"):
+        loopback_workspace.run(storage.put(session, name, name.encode(), BLOBSTORE))
+    v2_client.run(
+        "from azure.ai.ml import Output\n"
+        "root = 'azureml://datastores/workspaceblobstore/paths/'\n"
+        "job = client.jobs.create_or_update(command(\n"
+        "    code='./project', compute='cpu-cluster',\n"
+        "    command='cat ${{inputs.all}}/*.txt ${{inputs.one}} > ${{outputs.out}}/c.txt',\n"
+        "    inputs={'all': Input(type='uri_folder', path=root + 'in/'),\n"
+        "            'one': Input(type='uri_file', path=root + 'in/a.txt')},\n"
+        "    outputs={'out': Output(type='uri_folder', path=root + 'made/')},\n"
+        "    environment=Environment(image='an-image', conda_file='conda.yaml')))\n"
+        "client.jobs.stream(job.name)"
+    )
+    made = loopback_workspace.run(storage.get(session, "made/c.txt", BLOBSTORE))
+    assert made == b"in/a.txtin/b.txtin/a.txt"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("compute='no-cluster'", "no-cluster is not in the workspace"),
+        ("name='twice'", "twice already exists"),
+        ("instance_count=9", "only has 4 maximum nodes"),
+        ("instance_count=2", "needs a distribution"),
+    ],
+)
+def test_what_the_service_refuses(v2_client: Interpreter, options: str, words: str) -> None:
+    if "twice" in options:
+        v2_client.run(f"submit({options}).name")
+    with pytest.raises(InterpreterError, match=words):
+        v2_client.run(f"submit({options}).name")
+
+
+BODY: dict[str, Any] = {"jobType": "Command", "command": "true"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "version", "body", "status", "words"),
+    [
+        ("GET", "/jobs", None, None, 400, "MissingApiVersionParameter"),
+        ("GET", "/jobs", "2020-08-01", None, 400, "NoRegisteredProviderFound"),
+        ("PUT", "/jobs/j", "2024-10-01", {**BODY, "computeId": "cpu-cluster"}, 400, "codeId"),
+        ("PUT", "/jobs/j", "2024-10-01", {**BODY, "what": 1}, 400, "Could not find member 'what'"),
+        ("GET", "/codes/no/versions/1", "2024-10-01", None, 404, "Not found"),
+        ("GET", "/environments/no/versions/1", "2024-10-01", None, 404, "Not found"),
+    ],
+)
+def test_what_resource_manager_refuses(
+    interpreter: Interpreter,
+    loopback_workspace: LoopbackWorkspace,
+    method: str,
+    path: str,
+    version: str | None,
+    body: dict[str, Any] | None,
+    status: int,
+    words: str,
+) -> None:
+    answer = ask(interpreter, loopback_workspace, method, path, version, body)
+    assert answer[0] == status
+    assert words in answer[1]
+
+
+def ask(
+    interpreter: Interpreter,
+    workspace: LoopbackWorkspace,
+    method: str,
+    path: str,
+    version: str | None,
+    body: dict[str, Any] | None,
+    audience: str = "https://management.azure.com",
+) -> list[Any]:
+    """Ask Resource Manager; returns status and text."""
+    query = f"?api-version={version}" if version else ""
+    url = f"https://management.azure.com{workspace.names.scope}{path}{query}"
+    content = json.dumps({"properties": body})
+    code = f"""
+import requests
+from azure.identity import DefaultAzureCredential
+token = DefaultAzureCredential().get_token("{audience}/.default").token
+answer = requests.request(
+    "{method}", {url!r}, data={content!r}, headers={{"Authorization": "Bearer " + token}}
+)
+[answer.status_code, answer.text]
+"""
+    answer: list[Any] = interpreter.run(code)
+    return answer
+
+
+def test_a_token_for_another_audience(
+    interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
+) -> None:
+    answer = ask(
+        *(interpreter, loopback_workspace, "GET", "/jobs", "2024-10-01", None),
+        audience="https://storage.azure.com",
+    )
+    assert answer[0] == 401
+    assert "InvalidAuthenticationTokenAudience" in answer[1]
+
+
+def test_an_upload_that_does_not_match_its_hash(
+    interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
+) -> None:
+    place = ask(
+        *(interpreter, loopback_workspace, "POST", "/codes/c/versions/1/startPendingUpload"),
+        *("2024-10-01", {}),
+    )
+    uri = json.loads(place[1])["blobReferenceForConsumption"]["blobUri"]
+    container = uri.rpartition("/")[2]
+    storage, session = loopback_workspace.storage, loopback_workspace.tracking.session
+    loopback_workspace.run(storage.put(session, "p/a.py", b"tampered", container))
+    body = {"codeUri": f"{uri}/p", "properties": {"hash_sha256": "0" * 64}}
+    path = "/codes/c/versions/1"
+    answer = ask(interpreter, loopback_workspace, "PUT", path, "2024-10-01", body)
+    assert answer[0] == 400
+    assert "does not match its content hash" in answer[1]
+
+
+def test_an_environment_does_not_change(
+    interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
+) -> None:
+    place = (interpreter, loopback_workspace, "PUT", "/environments/e/versions/1", "2024-10-01")
+    assert ask(*place, {"image": "one"})[0] == 201
+    assert ask(*place, {"image": "one"})[0] == 200
+    assert ask(*place, {"image": "two"})[0] == 409
+
+
+def test_a_reader_may_not_write(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> None:
+    with Interpreter(loopback_workspace.env(tmp_path / "home", user=2), tmp_path) as reader:
+        asked = (reader, loopback_workspace)
+        assert ask(*asked, "GET", "/jobs", "2024-10-01", None)[0] == 200
+        body = {"image": "one"}
+        answer = ask(*asked, "PUT", "/environments/r/versions/1", "2024-10-01", body)
+    assert answer[0] == 403
+    assert "AuthorizationFailed" in answer[1]
+
+
+def test_durations() -> None:
+    assert [seconds(text) for text in ("PT90S", "PT1H", "PT1H2M3S", None)] == [90, 3600, 3723, None]

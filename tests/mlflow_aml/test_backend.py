@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import time
@@ -12,75 +11,11 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
-from loopback.jobs import Job
 from loopback.workspace import LoopbackWorkspace
-from tests.loopback.laptop import SMALL, Done, Laptop, azure_runs, finish, new_laptop, server
+from tests.loopback.laptop import SMALL, Laptop, azure_runs, finish, server
+from tests.mlflow_aml.toy import last_job, sent, start_and_wait_for, submit, uploaded
 
 pytestmark = pytest.mark.slow
-COMPUTE = {"compute": "cpu-cluster"}
-# Another project than this one: nothing here knows of steps, tables or models.
-TOY = """
-name: toy
-conda_env: conda.yaml
-entry_points:
-  greet:
-    parameters:
-      name: {type: string, default: world}
-      code: {type: int, default: 0}
-      seconds: {type: float, default: 0}
-      table: {type: path, default: none}
-    command: >-
-      python greet.py {name} {code} {seconds} {table}
-"""
-GREET = """
-import os, sys, time
-name, code, seconds, table = sys.argv[1:]
-print("hello", name, "of", os.environ.get("PLACE"), "with", table, flush=True)
-time.sleep(float(seconds))
-print("ends with", code)
-sys.exit(int(code))
-"""
-
-
-@pytest.fixture
-def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Laptop:
-    return new_laptop(loopback_workspace, tmp_path / "laptop")
-
-
-@pytest.fixture
-def toy(laptop: Laptop, loopback_workspace: LoopbackWorkspace) -> Laptop:
-    folder = laptop.folder.with_name("toy")
-    folder.mkdir()
-    (folder / "MLproject").write_text(TOY)
-    (folder / "conda.yaml").write_text(
-        "dependencies: [python=3.11, pip, {pip: [azureml-mlflow]}]\n"
-    )
-    (folder / "greet.py").write_text(GREET)
-    loopback_workspace.write_config(folder)
-    return Laptop(loopback_workspace, folder, laptop.env)
-
-
-def submit(
-    laptop: Laptop, step: str, *parameters: str, config: dict[str, Any] | None = None, **env: str
-) -> Done:
-    return finish(start(laptop, step, *parameters, config=config, **env))
-
-
-def start(
-    laptop: Laptop, step: str, *parameters: str, config: dict[str, Any] | None = None, **env: str
-) -> subprocess.Popen[str]:
-    options = [part for given in parameters for part in ("-P", given.removeprefix("--"))]
-    given = json.dumps(COMPUTE | (config or {}))
-    return laptop.start("mlflow", "run", ".", "-e", step, "-b", "aml", "-c", given, *options, **env)
-
-
-def last_job(workspace: LoopbackWorkspace) -> Job:
-    return list(workspace.jobs.values())[-1]
-
-
-def uploaded(workspace: LoopbackWorkspace) -> set[str]:
-    """Names of the files that the last submission sent."""
-    return set(workspace.snapshots.all[last_job(workspace).snapshot].uploaded)
 
 
 def described(run: Run) -> dict[str, str]:
@@ -147,15 +82,23 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
     (toy.folder / "patients.csv").symlink_to("/etc/hostname")
     assert submit(toy, "greet").code == 0
     assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
-    # Only what changed, then nothing.
     (toy.folder / "new.txt").write_text("new")
-    assert submit(toy, "greet").code == 0
-    assert uploaded(loopback_workspace) == {"new.txt"}
-    first = last_job(loopback_workspace).snapshot
+    changed = submit(toy, "greet")
+    assert changed.code == 0
+    assert (
+        "not uploaded: .env, config.json, patients.csv (a link out of the project)" in changed.out
+    )
+    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.txt"}
+    assert len(sent(loopback_workspace)) == 3 + 4
     again = submit(toy, "greet", config={"tags": {"team": "x"}})
-    assert last_job(loopback_workspace).snapshot == first
-    assert "already in the workspace" in again.out
-    names = [name for name in loopback_workspace.environments if name.startswith("toy-")]
+    assert sent(loopback_workspace) == []
+    assert "code: already in the workspace" in again.out
+    assert again.out.count("already in the workspace") == 2
+    assert (
+        server(loopback_workspace).get_run(last_job(loopback_workspace).run).data.tags["team"]
+        == "x"
+    )
+    names = [name for name in loopback_workspace.resources.environments if name.startswith("toy-")]
     assert len(names) == 1
 
 
@@ -174,7 +117,7 @@ def test_parameters_reach_the_command_as_they_are(
     assert done.code == 0, done.err
     assert "hello it's; exit 7 $(id) of Azure with data/t.csv" in done.out
     job = last_job(loopback_workspace)
-    assert job.configuration["maxRunDurationSeconds"] == 120
+    assert job.properties["limits"] == {"jobLimitsType": "Command", "timeout": "PT120S"}
     run = server(loopback_workspace).get_run(job.run)
     assert run.data.tags["mlflow.project.entryPoint"] == "greet"
     assert run.data.params["name"] == "'it'\"'\"'s; exit 7 $(id)'"
@@ -188,26 +131,18 @@ def test_a_job_that_fails(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
     assert "Traceback" not in done.err
 
 
-def test_ctrl_c_cancels_the_job(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+def test_ctrl_c_cancels_the_job(toy: Laptop) -> None:
     # A shell's background jobs ignore Ctrl-C, and so would what this suite starts if it is one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = set(loopback_workspace.jobs)
-    process = start(toy, "greet", "seconds=120")
-    deadline = time.monotonic() + 60
-    while not any(
-        job.status == "Running" for run, job in loopback_workspace.jobs.items() if run not in before
-    ):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, finish(process).err
-        time.sleep(0.2)
-    time.sleep(2)
+    process, job = start_and_wait_for(toy, "hello", "seconds=120")
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     done = finish(process, 60)
     assert done.code != 0
-    job = last_job(loopback_workspace)
     assert f"job {job.run}: asked Azure to cancel it" in done.out
+    deadline = time.monotonic() + 30
     while job.ended is None:
-        assert time.monotonic() < deadline + 30
+        assert time.monotonic() < deadline
         time.sleep(0.2)
     assert job.canceled
 
@@ -225,7 +160,7 @@ def test_without_waiting(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> 
     ("config", "parameters", "words"),
     [
         ({"compute": "nope"}, (), "no compute 'nope'; it has cpu-cluster, gpu-cluster"),
-        ({"COMPUTE": "x"}, (), "unknown key COMPUTE; the keys are compute, wait,"),
+        ({"COMPUTE": "x"}, (), "unknown key COMPUTE; the keys are compute, nodes,"),
         ({"environment": "nope"}, (), "the workspace has no environment 'nope'"),
         ({}, ("name=/etc/hostname",), "parameter name: '/etc/hostname' is not on the cluster"),
     ],
@@ -245,10 +180,6 @@ def test_what_is_refused_before_submission(
     assert len(loopback_workspace.jobs) == before
 
 
-def test_a_project_without_conda_env_and_one_without_workspace(toy: Laptop) -> None:
+def test_a_project_without_workspace(toy: Laptop) -> None:
     (toy.folder / "config.json").unlink()
     assert "expected config.json of an Azure ML workspace" in submit(toy, "greet").err
-    (toy.folder / "MLproject").write_text(TOY.replace("conda_env: conda.yaml", ""))
-    (toy.folder / "conda.yaml").unlink()
-    toy.workspace.write_config(toy.folder)
-    assert "MLproject: expected a conda_env" in submit(toy, "greet").err

@@ -95,11 +95,13 @@ def test_a_token_is_kept_until_it_is_about_to_expire() -> None:
         return AccessToken(f"token {len(asked)}", int(time.time()) + lifetime)
 
     lifetime = 3600
-    login = Login(ask)
+    login = Login(lambda: ask)
     assert login.get_token("a").token == login.get_token("a").token == "token 1"
     assert login.get_token("b").token == "token 2"
+    login.forget()
+    assert login.get_token("a").token == "token 3"
     lifetime = 60
-    login = Login(ask)
+    login = Login(lambda: ask)
     assert login.get_token("a").token != login.get_token("a").token
 
 

@@ -97,12 +97,15 @@ def everything(
     for path in (*workspace.folder.glob("mlflow.db*"), workspace.folder / "mlflow.log"):
         yield str(path), path.read_bytes()
     for job in workspace.jobs.values():
-        yield f"job {job.run}", json.dumps(job.configuration).encode()
+        yield f"job {job.run}", json.dumps(job.properties).encode()
         for path in files(job.folder):
             yield str(path), path.read_bytes()
-    snapshots = {blob for each in workspace.snapshots.all.values() for blob in each.blobs.values()}
-    for blob in snapshots | workspace.artifacts.blobs():
-        yield f"blob {blob}", workspace.run(workspace.storage.get(workspace.tracking.session, blob))
+    get, session = workspace.storage.get, workspace.tracking.session
+    for blob in workspace.artifacts.blobs():
+        yield f"blob {blob}", workspace.run(get(session, blob))
+    for code in workspace.resources.codes.values():
+        for blob in code.blobs.values():
+            yield f"blob {blob}", workspace.run(get(session, blob, code.container))
 
 
 def files(folder: Path) -> list[Path]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
 from typing import Any
 
 import pytest
 
+from mlflow_aml.environment import environment_name
 from mlflow_aml.errors import AzureMLError
 from mlflow_aml.follow import LINES_KEPT, Log
-from mlflow_aml.job import environment_name
+from mlflow_aml.job import job_name, literal
 from mlflow_aml.settings import KEYS, JobSettings, read_settings
 
 FROM_MLFLOW: dict[str, object] = {
@@ -25,14 +29,20 @@ def test_smallest_and_largest_config() -> None:
     assert read_settings({"compute": "c", **FROM_MLFLOW}) == JobSettings("c")
     everything: dict[str, Any] = {
         "compute": "c",
+        "nodes": 3,
+        "launcher": "none",
         "wait": False,
         "environment": "e",
+        "image": "i",
+        "outputs": ["output", "report"],
         "environment_variables": {"A": "1"},
         "max_run_minutes": 2.5,
         "tags": {"team": "x"},
     }
     assert set(everything) == set(KEYS)
-    assert read_settings(everything) == JobSettings(**everything)
+    assert read_settings(everything) == JobSettings(
+        **{**everything, "outputs": ("output", "report")}
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,6 +53,10 @@ def test_smallest_and_largest_config() -> None:
         ({"compute": ""}, "compute to be the name of a compute"),
         ({"compute": 3}, "compute to be the name"),
         ({"compute": "c", "wait": "false"}, "wait to be true or false, found 'false'"),
+        ({"compute": "c", "nodes": 0}, "nodes to be a whole number above 0"),
+        ({"compute": "c", "nodes": 1.5}, "nodes to be a whole number above 0"),
+        ({"compute": "c", "launcher": "mpi"}, "launcher to be one of dask, none, found 'mpi'"),
+        ({"compute": "c", "outputs": "output"}, "outputs to be a list of names"),
         ({"compute": "c", "max_run_minutes": 0}, "a number above 0"),
         ({"compute": "c", "max_run_minutes": True}, "a number above 0"),
         ({"compute": "c", "tags": {"a": 1}}, "tags to be an object of texts"),
@@ -54,12 +68,21 @@ def test_bad_config(config: dict[str, object], words: str) -> None:
         read_settings(config)
 
 
-def test_an_environment_is_named_after_project_and_content() -> None:
-    name = environment_name("my project!", b"dependencies: []")
-    assert name == environment_name("my project!", b"dependencies: []")
-    assert name != environment_name("my project!", b"dependencies: [x]")
-    assert name.startswith("my-project-")
-    assert environment_name("é", b"").startswith("project-")
+def test_names_are_of_the_characters_that_azure_allows() -> None:
+    assert environment_name("my project!", "0123") == "my-project-0123"
+    assert environment_name("é", "0123") == "project-0123"
+    assert re.fullmatch(r"my-project-train-py-[0-9a-f]{10}", job_name("my project!", "train.py"))
+    assert job_name("a", "b") != job_name("a", "b")
+
+
+def test_the_service_reads_only_what_it_is_to_mount() -> None:
+    value = "${{inputs.data}} and ${{name}} 'quoted'"
+    command = f"printf %s {shlex.quote(value)} {shlex.quote('${{inputs.data}}/x')}"
+    sent = literal(command, set())
+    assert "${{" not in sent
+    done = subprocess.run(["/bin/bash", "-c", sent], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{value}${{{{inputs.data}}}}/x"
+    assert literal("run '${{inputs.data}}'", {"inputs.data"}) == "run '${{inputs.data}}'"
 
 
 def test_log_gives_whole_lines_once_and_keeps_the_last() -> None:

@@ -15,11 +15,6 @@ pytestmark = pytest.mark.slow
 STUDIO = "https://ml.azure.com/runs/"
 
 
-@pytest.fixture
-def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Laptop:
-    return new_laptop(loopback_workspace, tmp_path / "laptop")
-
-
 def newest(workspace: LoopbackWorkspace, step: str) -> str:
     return str(azure_runs(workspace, step=step)[0].info.run_id)
 

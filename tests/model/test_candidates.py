@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SCHEMA = small_tables.schema("binary")
 
 @pytest.mark.parametrize("labels", [("no", "yes"), (False, True), (3, 7)])
 @pytest.mark.parametrize("family", ["random_forest", "hist_gradient_boosting"])
-def test_class_weights_of_json(labels: tuple[object, object], family: str) -> None:
+def test_class_weights_of_json(labels: tuple[Any, Any], family: str) -> None:
     text = json.dumps({labels[1]: 5})
     grid: Candidate = {"clf__class_weight": json.loads(text), "clf__max_depth": 2}
     families = unfitted_pipelines([family], SCHEMA, 0)
@@ -40,7 +41,7 @@ def test_a_weight_of_what_is_no_class_is_an_error() -> None:
 
 
 def test_each_family_takes_the_parameters_that_it_has() -> None:
-    grid = {"clf__C": [0.1, 1.0], "clf__max_depth": [2]}
+    grid: dict[str, list[Any]] = {"clf__C": [0.1, 1.0], "clf__max_depth": [2]}
     assert search_grid(("linear", "extra_trees"), grid, SCHEMA, 0) == [
         {"clf": ["linear"], "clf__C": [0.1, 1.0]},
         {"clf": ["extra_trees"], "clf__max_depth": [2]},
@@ -65,7 +66,7 @@ def test_one_family_without_a_grid_is_searched_as_auto_does() -> None:
     ],
 )
 def test_what_is_no_grid_of_these_estimators(
-    estimators: tuple[str, ...], grid: dict[str, list[object]], message: str
+    estimators: tuple[str, ...], grid: dict[str, list[Any]], message: str
 ) -> None:
     with pytest.raises(StepError, match=message):
         search_grid(estimators, grid, SCHEMA, 0)

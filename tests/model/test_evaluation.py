@@ -16,7 +16,7 @@ from steps.model.importances import importances
 from steps.model.metrics import METRICS, SCORERS, scores
 from steps.model.pipeline import build_pipeline
 from steps.model.task import task_of
-from steps.report.sentences import key_findings
+from steps.report import sentences
 from tests.conftest import DIABETES
 from tests.model.trained import train
 
@@ -70,12 +70,12 @@ def test_labels_of_any_kind_give_the_same_scores(
 
 
 def test_findings_say_when_the_simpler_model_is_better(evaluation: Evaluation) -> None:
-    found = evaluation
-    assert found.details is not None
-    assert found.gain.high < 0
-    said = key_findings(found, found.details.folds)
+    assert evaluation.details is not None
+    assert evaluation.gain.high < 0
+    said = sentences.against_others(evaluation, evaluation.details.folds)
     assert any("the simpler model is better" in line for line in said)
-    assert said[0].startswith("On 192 held-out rows, 67 of them positive")
+    shown = sentences.how_positive(evaluation)
+    assert shown.startswith("On 192 held-out rows, 67 of them positive")
 
 
 def test_scores_over_the_folds_are_those_of_the_search(evaluation: Evaluation) -> None:

@@ -72,15 +72,17 @@ def test_several_families(task: str) -> None:
     grid = {"clf__max_iter": [3], "clf__max_leaf_nodes": [4], "clf__n_estimators": [2]}
     families = ("random_forest", "linear", "hist_gradient_boosting")
     settings, work = plan(task, families, grid)
+    grids = settings.grid
+    assert isinstance(grids, list)
     assert settings.candidates()[0] == {
         "clf": "random_forest", "clf__max_leaf_nodes": 4, "clf__n_estimators": 2
     }  # fmt: skip
     if task != "regression":
-        # Two iterations of the logistic regression would warn.
-        settings.grid[1]["clf__max_iter"] = [100]  # type: ignore[index]
+        # Three iterations of the logistic regression would warn.
+        grids[1]["clf__max_iter"] = [100]
     ours = run(settings, work)
     theirs = GridSearchCV(
-        work.estimator, as_scikit_learn(work, settings.grid), scoring=work.task.scoring,
+        work.estimator, as_scikit_learn(work, grids), scoring=work.task.scoring,
         refit=settings.metric, cv=work.task.cv(3),
     ).fit(work.features, work.labels)  # fmt: skip
     for name in work.task.scorers:

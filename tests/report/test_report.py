@@ -20,10 +20,11 @@ from steps.model.evaluation import Evaluation, Trained, evaluate
 from steps.model.fitted_search import summarize_search
 from steps.model.gate import Decision, Duel, Requirements
 from steps.model.grid import Grid
+from steps.model.task import BinaryTask
 from steps.report import charts, comparison, search_figures, search_layout
 from steps.report import train_report as report
 from steps.report.charts import shortened
-from steps.report.train_report import Origin
+from steps.report.origin import Origin
 from tests.model.trained import train
 
 FIGURES = {
@@ -211,7 +212,10 @@ def entry(run_id: str, seed: int, frame_digest: str = "a", noise: float = 0.2) -
     random = np.random.default_rng(seed)
     probability = np.clip(0.4 + 0.2 * truth + random.normal(0, noise, 200), 0, 1)
     params = {"best max_depth": str(seed), "metric": "roc_auc"}
-    return comparison.Entry(run_id, "run", params, truth, probability, 0.5, frame_digest, seed)
+    task = BinaryTask((0, 1), seed)
+    return comparison.Entry(
+        run_id, "run", params, task, "y", truth, probability, 0.5, frame_digest, seed
+    )
 
 
 def test_comparison_marks_differences_that_are_off_zero(tmp_path: Path) -> None:

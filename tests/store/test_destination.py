@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_aml.config import WorkspaceConfig
-from mlflow_aml.workspace import explain_workspace, studio_url
+from mlflow_aml.workspace import studio_url
 from steps.store.destination import Destination, choose_destination
 from tests.loopback.laptop import REPOSITORY
 from tests.mlflow_aml.test_config import GOOD
@@ -70,19 +69,3 @@ def test_a_local_step_imports_nothing_of_azure() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
-
-
-@pytest.mark.parametrize(
-    ("message", "words", "code"),
-    [
-        (" Workspace not found.", "Azure knows no workspace 'space' of", 2),
-        (" Response Code: 403\nAuthorizationFailed: …", "Azure forbids this login", 2),
-        ("401 (InvalidAuthenticationToken) …", "did not accept this login's token", 2),
-        ("500 Internal error", "could not reach Azure .*, or it failed", 1),
-        (" Discovery url not found", "could not reach Azure", 1),
-    ],
-)
-def test_a_workspace_that_cannot_be_opened(message: str, words: str, code: int) -> None:
-    error = explain_workspace(WorkspaceConfig(**GOOD), message)
-    assert re.search(words, str(error))
-    assert error.exit_code == code

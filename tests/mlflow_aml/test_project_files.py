@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mlflow_aml.code_asset import content_hash, what_looks_like_a_key
 from mlflow_aml.errors import AzureMLError
-from mlflow_aml.parameters import parameters_for_job
-from mlflow_aml.snapshot import check_size, take_snapshot
+from mlflow_aml.parameters import FILE, FOLDER, AzureData, job_parameters
+from mlflow_aml.project_files import check_size, list_files
 
 PROJECT = Path(__file__).parents[2]
 SECRETS_AND_STATE = (
@@ -33,6 +34,16 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+HASH = "afd5a3a26a423025795371f3afe96b47b016e6f6822020f897e2e692c3bc249d"
+LEFT_OUT_IN_ANY_CASE = (
+    "id_rsa", "keys/ID_ED25519.pub", ".ssh/known_hosts", "server.pem", "Cert.PFX", "private.key",
+    ".netrc", ".aws/credentials", ".azure/msal_token_cache.json", ".kube/config",
+    ".git-credentials", ".pypirc", ".npmrc", "credentials.json", "prod.env", ".envrc",
+    "config.json.bak", ".ENV", ".env.local",
+)  # fmt: skip
+STATE = ("mlflow.db-wal", "MLFLOW.DB", "runs.sqlite", "a.rejected.csv", "scored.csv.part")
+
+
 def make(project: Path, *names: str, size: int = 1) -> None:
     for name in names:
         path = project / name
@@ -41,7 +52,7 @@ def make(project: Path, *names: str, size: int = 1) -> None:
 
 
 def uploaded(project: Path) -> set[str]:
-    return {str(name) for name in take_snapshot(project).sizes}
+    return {str(name) for name in list_files(project).sizes}
 
 
 def test_secrets_and_local_state_stay_without_any_ignore_file(project: Path) -> None:
@@ -53,6 +64,72 @@ def test_secrets_stay_even_if_the_ignore_file_lets_them_in(project: Path) -> Non
     make(project, "MLproject", "config.json")
     (project / ".amlignore").write_text("!config.json\n")
     assert uploaded(project) == {"MLproject", ".amlignore"}
+
+
+def test_what_may_be_a_secret_is_left_out_and_named(project: Path) -> None:
+    make(project, "MLproject", *LEFT_OUT_IN_ANY_CASE, *STATE)
+    (project / ".amlignore").write_text("!*\n")
+    files = list_files(project)
+    assert {str(name) for name in files.sizes} == {"MLproject", ".amlignore"}
+    folders = {".ssh/", ".aws/", ".azure/", ".kube/"}
+    single = {name for name in LEFT_OUT_IN_ANY_CASE if not name.startswith(tuple(folders))}
+    assert set(files.left_out) == single | folders
+
+
+def test_links_to_what_is_left_out_stay_too(project: Path) -> None:
+    make(project, "MLproject", ".env", "secret/.netrc", ".ssh/key_of_mine")
+    (project / "innocent.txt").symlink_to(project / ".env")
+    (project / "notes").symlink_to(project / "secret" / ".netrc")
+    (project / "hard.txt").hardlink_to(project / ".env")
+    (project / "a_key.txt").hardlink_to(project / ".ssh" / "key_of_mine")
+    files = list_files(project)
+    assert {str(name) for name in files.sizes} == {"MLproject"}
+    assert "innocent.txt" in files.left_out
+    assert "hard.txt (a link to a file that is left out)" in files.left_out
+
+
+def test_what_looks_like_a_key_is_found_by_file_and_line(project: Path) -> None:
+    make(project, "plain.txt")
+    key = "AKIA" + "Z3MGDRIIEXAMPLE5"[:16]
+    (project / "settings.py").write_text(f"region = 'x'\naws = '{key}'\n")
+    (project / "model.bin").write_bytes(bytes(range(256)))
+    found = [(str(name), line) for name, line, _ in what_looks_like_a_key(list_files(project))]
+    assert found == [("settings.py", 2)]
+
+
+def test_the_hash_is_that_of_azure_s_own_client(project: Path) -> None:
+    # Of azure-ai-ml 1.35.2's get_content_hash, for this folder.
+    for name, content in {"b.txt": "two", "A/c.txt": "three", "a.py": "one"}.items():
+        make(project, name)
+        (project / name).write_text(content)
+    assert content_hash(list_files(project)) == HASH
+
+
+def test_data_of_azure_becomes_inputs_and_outputs(project: Path) -> None:
+    make(project, "MLproject")
+    root = "azureml://datastores/lake/paths/"
+    given = {
+        "data": f"{root}tables/all.parquet",
+        "input": f"{root}inbox/*.parquet",
+        "asset": "azureml:loans:3",
+        "output": f"{root}scored/",
+        "word": "azureml",
+    }
+    job = job_parameters(given, list_files(project), [], project, ["output"])
+    assert job.texts == {
+        "data": "${{inputs.data}}",
+        "input": "${{inputs.input}}/*.parquet",
+        "asset": "${{inputs.asset}}",
+        "output": "${{outputs.output}}/scored",
+        "word": "azureml",
+    }
+    assert job.inputs == {
+        "data": AzureData(given["data"], FILE),
+        "input": AzureData(f"{root}inbox/", FOLDER),
+        "asset": AzureData("azureml:loans:3", ""),
+    }
+    assert job.outputs == {"output": AzureData(root, FOLDER)}
+    assert job.recorded == given
 
 
 def test_amlignore_goes_before_gitignore(project: Path) -> None:
@@ -73,14 +150,6 @@ def test_links_out_of_the_project_stay(tmp_path: Path) -> None:
     assert uploaded(project) == {"inside.csv", "other.csv"}
 
 
-def test_the_copy_holds_the_listed_files_only(tmp_path: Path) -> None:
-    project, copy = tmp_path / "project", tmp_path / "copy"
-    make(project, "MLproject", "steps/a.py", "config.json")
-    take_snapshot(project).copy_to(copy)
-    found = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
-    assert found == {"MLproject", "steps/a.py"}
-
-
 def test_this_project_uploads_what_a_job_needs() -> None:
     names = uploaded(PROJECT)
     assert {"MLproject", "conda.yaml", "data/diabetes.csv", "steps/__init__.py"} <= names
@@ -90,17 +159,17 @@ def test_this_project_uploads_what_a_job_needs() -> None:
 def test_too_large_names_the_heaviest_folders(project: Path) -> None:
     make(project, "big/a", "big/b", size=400)
     make(project, "small/a", "c", size=100)
-    snapshot = take_snapshot(project)
-    check_size(snapshot, 1000)
+    files = list_files(project)
+    check_size(files, 1000)
     with pytest.raises(AzureMLError, match=r"most of it: big/ .*, .*; name in \.amlignore"):
-        check_size(snapshot, 999)
+        check_size(files, 999)
 
 
 def test_parameters_name_files_as_the_job_sees_them(tmp_path: Path) -> None:
     project, outside = tmp_path / "project", tmp_path / "outside.csv"
     make(project, "data/d.csv")
     outside.write_text("x")
-    snapshot = take_snapshot(project)
+    files = list_files(project)
     given = {
         "relative": "data/d.csv",
         "absolute": str(project / "data" / "d.csv"),
@@ -113,7 +182,7 @@ def test_parameters_name_files_as_the_job_sees_them(tmp_path: Path) -> None:
         "long": "1," * 5000,
         "missing": "/not/here.csv",
     }
-    texts = parameters_for_job(given, snapshot, [], project)
+    texts = job_parameters(given, files, [], project).texts
     changed = {name: text for name, text in texts.items() if text != given[name]}
     assert changed == {"absolute": "data/d.csv", "file_uri": "data/d.csv"}
 
@@ -123,23 +192,23 @@ def test_a_file_outside_the_project_fails(tmp_path: Path, form: str) -> None:
     outside = tmp_path / "outside.csv"
     outside.write_text("x")
     make(tmp_path / "project", "a")
-    snapshot = take_snapshot(tmp_path / "project")
+    files = list_files(tmp_path / "project")
     with pytest.raises(AzureMLError, match=r"parameter data: .* not on the cluster, it is outside"):
-        parameters_for_job({"data": form.format(path=outside)}, snapshot, [], tmp_path)
+        job_parameters({"data": form.format(path=outside)}, files, [], tmp_path)
 
 
 def test_a_file_that_is_left_out_fails(project: Path) -> None:
     make(project, "a", "new.csv")
     (project / ".amlignore").write_text("*.csv\n")
     with pytest.raises(AzureMLError, match="left out of the upload"):
-        parameters_for_job({"input": "new.csv"}, take_snapshot(project), [], project)
+        job_parameters({"input": "new.csv"}, list_files(project), [], project)
 
 
 def test_a_parameter_of_type_path_may_be_a_folder(tmp_path: Path) -> None:
     make(tmp_path / "project", "data/d.csv")
     make(tmp_path / "elsewhere", "d.csv")
-    snapshot = take_snapshot(tmp_path / "project")
+    files = list_files(tmp_path / "project")
     here = tmp_path / "project"
-    assert parameters_for_job({"p": "data"}, snapshot, ["p"], here) == {"p": "data"}
+    assert job_parameters({"p": "data"}, files, ["p"], here).texts == {"p": "data"}
     with pytest.raises(AzureMLError, match="outside the project"):
-        parameters_for_job({"p": "../elsewhere"}, snapshot, ["p"], here)
+        job_parameters({"p": "../elsewhere"}, files, ["p"], here)

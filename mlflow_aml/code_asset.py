@@ -1,0 +1,138 @@
+"""The project's files as a code asset of the workspace: found by their hash, or uploaded."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from mlflow_aml.console import say, warn
+from mlflow_aml.errors import FAILURE, AzureMLError
+from mlflow_aml.project_files import MEGABYTE, ProjectFiles
+from mlflow_aml.resource_manager import ResourceManager
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+# The way of hashing that `content_hash` follows, as Azure names it.
+HASH_VERSION = "202208"
+UPLOADS_AT_ONCE = 8
+LARGEST_TEXT = MEGABYTE
+WARNINGS_SHOWN = 10
+# What these look for are random characters and addresses: most of what they find is no secret.
+VAGUE_DETECTORS = {"Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector"}
+
+
+def content_hash(files: ProjectFiles) -> str:
+    """Hash names, sizes and contents as Azure's clients and service do.
+
+    azure-ai-ml, `_utils/_asset_utils.py:_get_file_list_content_hash`: the count of the files, then
+    `#name#size` of each in the order of the names in lower case, then all contents.
+    """
+    names = sorted(files.names, key=lambda name: str(name).lower())
+    result = hashlib.sha256(str(len(names)).encode())
+    for name in names:
+        result.update(f"#{name}#{len(files.read(name))}".encode())
+    for name in names:
+        result.update(files.read(name))
+    return result.hexdigest()
+
+
+def code_id(azure: ResourceManager, files: ProjectFiles) -> str:
+    """Give the id of the code asset with these files; uploads them unless Azure has them."""
+    digest = content_hash(files)
+    # Any name will do: Azure looks for the hash among all code of the workspace.
+    name = str(uuid.uuid4())
+    known = azure.find(f"/codes/{name}/versions", hash=digest, hashVersion=HASH_VERSION)
+    for asset in (known or {}).get("value", []):
+        say(f"code: already in the workspace ({len(files.names)} files)")
+        return str(asset["id"])
+    _say_what(files)
+    place = azure.post(
+        f"/codes/{name}/versions/1/startPendingUpload",
+        {"pendingUploadType": "TemporaryBlobReference"},
+    )["blobReferenceForConsumption"]
+    _upload(place["credential"]["sasUri"], name, files)
+    asset = azure.put(
+        f"/codes/{name}/versions/1",
+        {
+            "properties": {
+                "codeUri": f"{place['blobUri'].rstrip('/')}/{name}",
+                "isAnonymous": True,
+                "properties": {"hash_sha256": digest, "hash_version": HASH_VERSION},
+            }
+        },
+    )
+    return str(asset["id"])
+
+
+def _say_what(files: ProjectFiles) -> None:
+    if files.left_out:
+        more = len(files.left_out) - WARNINGS_SHOWN
+        names = ", ".join(files.left_out[:WARNINGS_SHOWN])
+        say(f"not uploaded: {names}{f' and {more} more' if more > 0 else ''}")
+    found = list(what_looks_like_a_key(files))
+    for name, line, kind in found[:WARNINGS_SHOWN]:
+        warn(
+            f"{name}, line {line} looks like a secret ({kind}) and is uploaded; Ctrl-C, and name "
+            "the file in .amlignore, if it is one"
+        )
+    if len(found) > WARNINGS_SHOWN:
+        warn(f"{len(found) - WARNINGS_SHOWN} more lines look like secrets")
+    say(f"to upload: {len(files.names)} files, {files.size / MEGABYTE:,.1f} MB")
+
+
+def what_looks_like_a_key(files: ProjectFiles) -> Iterator[tuple[PurePosixPath, int, str]]:
+    """Find lines of text files that look like keys: file, line from 1, and what it looks like."""
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    from detect_secrets.core.scan import scan_file
+    from detect_secrets.settings import default_settings, transient_settings
+
+    with default_settings():
+        # It has no type information.
+        mapping: dict[str, type] = get_mapping_from_secret_type_to_class()
+        known = {each.__name__ for each in mapping.values()}
+    plugins = [{"name": name} for name in sorted(known - VAGUE_DETECTORS)]
+    with transient_settings({"plugins_used": plugins}):
+        for name, size in files.sizes.items():
+            if size > LARGEST_TEXT:
+                continue
+            lines = {item.line_number: item.type for item in scan_file(str(files.project / name))}
+            for line, kind in sorted(lines.items()):
+                yield name, line, kind
+
+
+def _upload(container: str, folder: str, files: ProjectFiles) -> None:
+    from azure.core.exceptions import AzureError
+    from azure.storage.blob import ContainerClient, ExponentialRetry
+
+    # The library's own first wait is of 15 s.
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=6)
+    try:
+        with (
+            ContainerClient.from_container_url(container, retry_policy=retry) as client,
+            ThreadPoolExecutor(UPLOADS_AT_ONCE) as threads,
+        ):
+            for _ in threads.map(partial(_put, client, folder, files), files.names):
+                pass
+    except AzureError as error:
+        # Its text holds the signed address.
+        code = getattr(error, "error_code", None) or type(error).__name__
+        raise AzureMLError(
+            f"could not upload the project to the workspace's storage ({code}); check the network "
+            "and HTTPS_PROXY, or that the storage lets this machine in, and try again",
+            exit_code=FAILURE,
+        ) from None
+
+
+def _put(client: ContainerClient, folder: str, files: ProjectFiles, name: PurePosixPath) -> None:
+    from azure.core.exceptions import ResourceExistsError
+
+    # The folder is this upload's own: what is there came from an attempt whose answer was lost.
+    with suppress(ResourceExistsError):
+        client.upload_blob(f"{folder}/{name}", files.read(name), overwrite=False)

@@ -1,0 +1,163 @@
+"""Data of the workspace as fsspec opens them: `azureml://datastores/<store>/paths/<path>`.
+
+A data asset is `azureml://data/<name>/versions/<version>`. The datastore tells the storage
+account, the login is this process's own; adlfs does the rest (`pip install '.[azure-data]'`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fsspec.spec import AbstractFileSystem
+
+from mlflow_aml.config import AUTO, WorkspaceConfig, choose_config, config_from_uri
+from mlflow_aml.errors import AzureMLError
+from mlflow_aml.login import login
+from mlflow_aml.resource_manager import ResourceManager
+
+AZURE = "azureml://"
+_DATASTORE = re.compile(
+    r"(?:subscriptions/(?P<subscription_id>[^/]+)/resourcegroups/(?P<resource_group>[^/]+)/"
+    r"(?:providers/Microsoft\.MachineLearningServices/)?workspaces/(?P<workspace_name>[^/]+)/)?"
+    r"datastores/(?P<store>[^/]+)/paths/(?P<path>.*)$",
+    re.IGNORECASE,
+)
+_ASSET = re.compile(r"data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)(?P<rest>/.*)?$")
+BLOB_STORES = {"AzureBlob": "containerName", "AzureDataLakeGen2": "filesystem"}
+
+
+class Credential:
+    """The process's login, in the form that Azure's asynchronous clients ask for tokens in."""
+
+    async def get_token(self, *scopes: str, **options: Any) -> Any:
+        """Return a token for the scopes."""
+        return await asyncio.to_thread(login().get_token, *scopes, **options)
+
+    async def close(self) -> None:
+        """Close nothing: the login is the process's."""
+
+    async def __aenter__(self) -> Credential:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
+    """Read and write what datastores hold: each path is handed on to its storage account."""
+
+    protocol = "azureml"
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        filesystem, inner = self._place(path)
+        return filesystem.open(inner, mode, **options)
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        """Describe a file or folder; a file's etag is its version."""
+        filesystem, inner = self._place(path)
+        found: dict[str, Any] = filesystem.info(inner, **options)
+        return {**found, "name": self._strip_protocol(path)}
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
+        """List a folder."""
+        path = self._strip_protocol(path).rstrip("/")
+        filesystem, inner = self._place(path)
+        listed = [
+            {**each, "name": path + each["name"].rstrip("/").removeprefix(inner.rstrip("/"))}
+            for each in filesystem.ls(inner, detail=True, **options)
+        ]
+        return listed if detail else [each["name"] for each in listed]
+
+    def cp_file(self, path1: str, path2: str, **options: Any) -> None:
+        """Copy a file within one datastore."""
+        filesystem, source = self._place(path1)
+        filesystem.cp_file(source, self._place(path2)[1], **options)
+
+    def rm_file(self, path: str) -> None:
+        """Remove a file."""
+        filesystem, inner = self._place(path)
+        filesystem.rm_file(inner)
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Make nothing: a blob's name is all there is of its folder."""
+
+    def _place(self, path: str) -> tuple[Any, str]:
+        """Give the storage's own file system and path of a path in a datastore."""
+        path = self._strip_protocol(path)
+        if asset := _ASSET.match(path):
+            path = self._strip_protocol(self._address(asset["name"], asset["version"]))
+            path = path.rstrip("/") + (asset["rest"] or "")
+        found = _DATASTORE.match(path)
+        if found is None:
+            raise FileNotFoundError(
+                f"expected {AZURE}datastores/<store>/paths/<path> or "
+                f"{AZURE}data/<name>/versions/<version>, found {AZURE}{path}"
+            )
+        names = [found[key] for key in ("subscription_id", "resource_group", "workspace_name")]
+        azure = self._workspace if names[0] is None else _manager(WorkspaceConfig(*names))
+        filesystem, container = self._storage(azure, found["store"])
+        return filesystem, f"{container}/{found['path']}"
+
+    def _address(self, name: str, version: str) -> str:
+        found = self._workspace.find(f"/data/{name}/versions/{version}")
+        if found is None:
+            raise FileNotFoundError(f"the workspace has no data asset azureml:{name}:{version}")
+        return str(found["properties"]["dataUri"])
+
+    @cached_property
+    def _workspace(self) -> ResourceManager:
+        uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if uri.startswith(AZURE):
+            return _manager(config_from_uri(uri))
+        config = choose_config(AUTO, Path.cwd())
+        if config is None:
+            raise AzureMLError(
+                f"{AZURE}… names data of an Azure ML workspace, and there is no config.json that "
+                "says of which; download it from the workspace's page in the portal"
+            )
+        return _manager(config)
+
+    def _storage(self, azure: ResourceManager, store: str) -> tuple[Any, str]:
+        key = (azure.scope, store)
+        if key not in self._storages:
+            self._storages[key] = _open_storage(azure, store)
+        return self._storages[key]
+
+    @cached_property
+    def _storages(self) -> dict[tuple[str, str], tuple[Any, str]]:
+        return {}
+
+
+def _manager(config: WorkspaceConfig) -> ResourceManager:
+    return ResourceManager(config, login())
+
+
+def _open_storage(azure: ResourceManager, store: str) -> tuple[Any, str]:
+    try:
+        from adlfs import AzureBlobFileSystem
+    except ImportError:
+        raise AzureMLError(
+            f"{AZURE}… expects the package adlfs, found none: pip install adlfs"
+        ) from None
+    found = azure.find(f"/datastores/{store}")
+    if found is None:
+        names: Iterable[dict[str, Any]] = azure.get("/datastores").get("value", [])
+        known = ", ".join(sorted(str(item["name"]) for item in names))
+        raise FileNotFoundError(f"the workspace has no datastore '{store}'; it has {known}")
+    properties = found["properties"]
+    kind = str(properties["datastoreType"])
+    if kind not in BLOB_STORES:
+        raise AzureMLError(
+            f"datastore {store}: expected one of {', '.join(BLOB_STORES)}, found {kind}"
+        )
+    account = str(properties["accountName"])
+    # A listing that is kept would hide that a file has changed meanwhile.
+    filesystem = AzureBlobFileSystem(
+        account_name=account, credential=Credential(), use_listings_cache=False
+    )
+    return filesystem, str(properties[BLOB_STORES[kind]])

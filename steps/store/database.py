@@ -1,0 +1,130 @@
+"""Open MLflow's database, or make it: one process at a time, and in one piece."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from steps.base import console
+from steps.base.errors import FAILURE, StepError, first_line
+from steps.base.secrets import masked
+
+SERVERS = ("postgresql", "mysql", "mssql", "oracle")
+SQLITE = "sqlite:///"
+# A migration that is alive writes more often.
+SECONDS_OF_QUIET = 10.0
+LEFT_BY_A_MIGRATION = "_alembic_tmp_"
+
+
+def is_server(uri: str) -> bool:
+    """Tell whether a tracking URI names a database on a server."""
+    return uri.partition(":")[0].partition("+")[0].lower() in SERVERS
+
+
+def open_or_create(uri: str) -> None:
+    """Open the tracking store once, so that what is wrong with it shows in one line.
+
+    MLflow makes a new database in dozens of migrations without a lock: of several processes all
+    fail, and leave one that nobody can open (mlflow 3.15). So it is made under a lock, and one
+    that was left half-made without any run is taken away first.
+    """
+    path = _file(uri)
+    if path is None and not is_server(uri):
+        return
+    if path is None:
+        _open(uri)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(path):
+        _set_aside_half_made(path)
+        _open(uri)
+
+
+def _file(uri: str) -> Path | None:
+    if not uri.startswith(SQLITE):
+        return None
+    path = uri.removeprefix(SQLITE).partition("?")[0]
+    return Path(path) if path not in ("", ":memory:") else None
+
+
+def _open(uri: str) -> None:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = masked(uri)
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except ModuleNotFoundError as error:
+        raise StepError(
+            f"expected the driver of the database {shown}, found no package {error.name}: "
+            f"pip install {error.name}"
+        ) from error
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        hint = "is its disk full or read-only, or did a killed migration leave it so?"
+        if is_server(uri):
+            hint = "is the server there, and the login right?"
+        raise StepError(
+            f"could not open the database {shown}: {first_line(error)}; {hint}",
+            exit_code=FAILURE,
+        ) from error
+
+
+def _set_aside_half_made(path: Path) -> None:
+    while path.exists() and _is_half_made(path):
+        # `mlflow run` and `mlflow ui` know nothing of the lock: one may be making it just now.
+        if time.time() - path.stat().st_mtime < SECONDS_OF_QUIET:
+            time.sleep(0.2)
+            continue
+        aside = path.with_name(f"{path.name}.half-made")
+        path.replace(aside)
+        # The journal belongs to the old file; SQLite would roll it back into the new one.
+        for end in ("-journal", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        console.warn(f"{path} was left half-made and without a run, it is {aside.name} now")
+
+
+def _is_half_made(path: Path) -> bool:
+    """Tell whether a killed or crossed migration left a database in which nobody has a run yet."""
+    try:
+        with closing(sqlite3.connect(path, timeout=60)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            if not tables:
+                return True
+            if "experiments" not in tables:
+                # Another program's, or one whose first table has just been made.
+                return tables <= {"alembic_version"}
+            left = any(name.startswith(LEFT_BY_A_MIGRATION) for name in tables)
+            version = "alembic_version" in tables and database.execute(
+                "SELECT count(*) FROM alembic_version"
+            ).fetchone() == (1,)
+            used = "runs" in tables and database.execute("SELECT 1 FROM runs LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return False
+    return (left or not version) and not used
+
+
+if sys.platform == "win32":
+
+    @contextmanager
+    def _lock(path: Path) -> Iterator[None]:
+        # Folders cannot be locked there.
+        yield
+else:
+    import fcntl
+
+    @contextmanager
+    def _lock(path: Path) -> Iterator[None]:
+        # The folder itself: nothing is left behind, and a read-only one can be locked too.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)

@@ -1,0 +1,214 @@
+"""What goes wrong around a job: each is a line that says what to do, or does not matter at all."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from loopback.faults import ARM, BLOB_UPLOAD
+from loopback.workspace import LoopbackWorkspace
+from tests.loopback.interpreter import Interpreter
+from tests.loopback.laptop import Laptop, finish
+from tests.mlflow_aml.toy import last_job, start_and_wait_for, submit
+
+pytestmark = pytest.mark.slow
+DETAILS = r"GET \S+/runs/[\w-]+/details"
+JOB = r"PUT management\S+/jobs/"
+
+
+@pytest.fixture
+def build(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
+    yield loopback_workspace
+    loopback_workspace.runner.failing_build = None
+
+
+def test_a_busy_service_is_asked_again(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    for where in (ARM, JOB, DETAILS):
+        for status in (429, 503):
+            loopback_workspace.faults.answer(status, where, times=1, retry_after=0.1)
+    loopback_workspace.faults.answer(503, BLOB_UPLOAD, times=2, retry_after=0.1)
+    done = submit(toy, "greet")
+    assert done.code == 0, done.err
+    assert loopback_workspace.faults.answered == 8
+    assert done.out.count("hello world") == 1
+
+
+def test_a_submission_whose_answer_was_lost_is_one_job(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    before = len(loopback_workspace.jobs)
+    loopback_workspace.faults.lose_answer(JOB)
+    done = submit(toy, "greet")
+    assert done.code == 0, done.err
+    assert len(loopback_workspace.jobs) == before + 1
+
+
+def test_tokens_that_end_while_a_job_is_followed(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    loopback_workspace.faults.token_lifetime = 3
+    process, job = start_and_wait_for(toy, "hello", "seconds=7")
+    time.sleep(1)
+    loopback_workspace.faults.revoke_tokens()
+    done = finish(process)
+    assert done.code == 0, done.err
+    assert done.out.count("hello world") == 1
+    assert job.status == "Completed"
+
+
+def test_a_machine_that_was_asleep_goes_on(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    process, _ = start_and_wait_for(toy, "hello", "seconds=14")
+    time.sleep(1.5)
+    loopback_workspace.faults.die()
+    time.sleep(9)
+    loopback_workspace.faults.clear()
+    done = finish(process)
+    assert done.code == 0, done.err
+    assert "could not reach Azure" in done.err
+    assert "goes on, and is asked for again" in done.err
+    assert done.out.count("hello world") == done.out.count("ends with 0") == 1
+
+
+def test_a_job_that_is_out_of_touch_can_be_followed_again(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace, interpreter: Interpreter
+) -> None:
+    done = submit(toy, "greet", "seconds=25", config={"wait": False})
+    assert done.code == 0, done.err
+    job = last_job(loopback_workspace)
+    loopback_workspace.faults.die(DETAILS, after=1)
+    said = interpreter.run(
+        "from mlflow_aml.config import config_from_uri\n"
+        "from mlflow_aml.errors import AzureMLError\n"
+        "from mlflow_aml.follow import follow\n"
+        "from mlflow_aml.resource_manager import find_workspace\n"
+        f"uri = {loopback_workspace.names.tracking_uri!r}\n"
+        "own = find_workspace(config_from_uri(uri), uri)\n"
+        "try:\n"
+        f"    said = follow(own, {job.run!r}, patience=1).state\n"
+        "except AzureMLError as error:\n"
+        "    said = str(error)\n"
+        "said"
+    )
+    loopback_workspace.faults.clear()
+    command = f"python -m mlflow_aml follow {job.run}"
+    assert said.endswith(f"which goes on; follow it again with: {command}")
+    done = toy.run(*command.split()[2:])
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1].startswith(f"job {job.run} completed: https://ml.azure.com/")
+    assert done.out.count("hello world") == 1
+
+
+def test_follow_and_cancel_by_hand(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    assert submit(toy, "greet", "seconds=120", config={"wait": False}).code == 0
+    job = last_job(loopback_workspace)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    following = toy.start("mlflow_aml", "follow", job.run)
+    time.sleep(4)
+    following.send_signal(signal.SIGINT)
+    left = finish(following)
+    assert (left.code, left.err) == (130, "interrupted; the job goes on\n")
+    assert job.ended is None
+    done = toy.run("mlflow_aml", "cancel", job.run)
+    assert (done.code, done.err) == (0, "")
+    done = toy.run("mlflow_aml", "follow", job.run)
+    assert done.code == 2
+    assert f"job {job.run} canceled; the end of its log:" in done.err
+    done = toy.run("mlflow_aml", "follow", "no-such-job")
+    assert done.err == (
+        "error: the workspace has no job no-such-job: it was deleted, or the name is another's\n"
+    )
+
+
+def test_a_log_that_is_begun_anew(toy: Laptop) -> None:
+    (toy.folder / "greet.py").write_text(
+        "import os, time\n"
+        "print('old ' * 20, flush=True); time.sleep(4)\n"
+        "os.ftruncate(1, 0); os.lseek(1, 0, 0)\n"
+        "print('new', flush=True); time.sleep(2); print('newer', flush=True)\n"
+    )
+    done = submit(toy, "greet")
+    assert done.code == 0, done.err
+    printed = [line.strip() for line in done.out.splitlines() if line.startswith(("old", "new"))]
+    assert printed == [("old " * 20).strip(), "new", "newer"]
+
+
+def test_a_job_that_is_deleted_meanwhile(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace, interpreter: Interpreter
+) -> None:
+    process, job = start_and_wait_for(toy, "hello", "seconds=60")
+    scope = loopback_workspace.names.scope
+    url = f"https://management.azure.com{scope}/jobs/{job.run}?api-version=2024-10-01"
+    status = interpreter.run(
+        "import requests\n"
+        "from azure.identity import DefaultAzureCredential\n"
+        "token = DefaultAzureCredential().get_token('https://management.azure.com/.default')\n"
+        "login = {'Authorization': 'Bearer ' + token.token}\n"
+        f"requests.delete({url!r}, headers=login).status_code"
+    )
+    assert status == 200
+    done = finish(process)
+    assert done.code == 1
+    assert f"the workspace has no job {job.run}: it was deleted" in done.err
+
+
+def test_an_image_that_cannot_be_built(toy: Laptop, build: LoopbackWorkspace) -> None:
+    lines = [f"step {number}" for number in range(50)]
+    build.runner.failing_build = "\n".join([*lines, "ERROR: no matching distribution for nope"])
+    done = submit(toy, "greet")
+    assert done.code == 1
+    assert "Image build failed." in done.err
+    assert "    ERROR: no matching distribution for nope\n" in done.err
+    assert "step 30\n" not in done.err
+
+
+def test_a_node_that_is_taken_away(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    (toy.folder / "greet.py").write_text(
+        "import os, time\n"
+        "again = os.path.exists('begun'); open('begun', 'w').close()\n"
+        "print('again' if again else 'first', flush=True)\n"
+        "time.sleep(0 if again else 120)\n"
+    )
+    process, job = start_and_wait_for(toy, "first")
+    time.sleep(1)
+    loopback_workspace.runner.preempt(job.run)
+    done = finish(process)
+    assert done.code == 0, done.err
+    assert "a node was taken away, Azure has started the job again" in done.err
+    assert [line for line in done.out.splitlines() if line in ("first", "again")] == [
+        "first",
+        "again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "message"),
+    [
+        (ARM, "Forbidden", "The workspace is behind a private endpoint: use its network."),
+        (JOB, "QuotaExceeded", "The cores of this family are used up: 12 of 12."),
+    ],
+)
+def test_azure_s_own_words_are_passed_on(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace, where: str, code: str, message: str
+) -> None:
+    loopback_workspace.faults.answer(403, where, code=code, message=message, retry_after=None)
+    done = submit(toy, "greet")
+    assert done.code == 1
+    assert f"Azure refused (403 {code}): {message}" in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+
+
+def test_requests_of_a_submission_with_unchanged_code(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    assert submit(toy, "greet").code == 0
+    loopback_workspace.requests.clear()
+    assert submit(toy, "greet", config={"wait": False}).code == 0
+    # The last one is mlflow's own, when the backend has returned.
+    *asked, last = loopback_workspace.requests
+    assert last.endswith("/api/2.0/mlflow/runs/set-tag 200")
+    assert len(asked) <= 8, asked

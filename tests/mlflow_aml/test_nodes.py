@@ -1,0 +1,118 @@
+"""Jobs on several nodes: the launcher starts Dask, the command finds it, all ends together."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from loopback.workspace import LoopbackWorkspace
+from tests.loopback.laptop import SMALL, Laptop, azure_runs, finish, server
+from tests.mlflow_aml.toy import last_job, new_project, start_and_wait_for, submit
+
+pytestmark = pytest.mark.slow
+PROJECT = """
+name: spread
+conda_env: conda.yaml
+entry_points:
+  main:
+    parameters:
+      code: {type: int, default: 0}
+    command: python spread.py {code}
+"""
+# Each task waits a while: one worker alone could not end them so soon, nor be the only one.
+SPREAD = """
+import os, sys, time
+from distributed import Client
+def where(number):
+    time.sleep(0.2)
+    return os.environ["NODE_RANK"]
+if __name__ == "__main__":
+    with Client() as client:
+        print("ran on nodes", sorted(set(client.gather(client.map(where, range(20))))), flush=True)
+    sys.exit(int(sys.argv[1]))
+"""
+CONDA = "dependencies: [python=3.11, pip, {pip: [azureml-mlflow, distributed]}]\n"
+
+
+@pytest.fixture
+def spread(laptop: Laptop) -> Laptop:
+    files = {"MLproject": PROJECT, "conda.yaml": CONDA, "spread.py": SPREAD}
+    return new_project(laptop, "spread", files)
+
+
+def test_the_command_finds_dask_on_all_nodes(
+    spread: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    done = submit(spread, "main", config={"nodes": 3})
+    assert done.code == 0, done.err
+    assert "nodes: all 3 are here" in done.out
+    assert "ran on nodes ['0', '1', '2']" in done.out
+    job = last_job(loopback_workspace)
+    assert job.properties["resources"]["instanceCount"] == 3
+    assert [process.returncode for process in job.processes] == [0, 0, 0]
+
+
+def test_a_command_that_fails_ends_all_nodes(
+    spread: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    done = submit(spread, "main", "code=3", config={"nodes": 2})
+    assert done.code == 1
+    assert "exited with status code 3" in done.err
+    assert last_job(loopback_workspace).ended
+
+
+def test_a_node_that_fails_ends_the_job(
+    spread: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    (spread.folder / ".mlflow_aml_nodes.py").unlink(missing_ok=True)
+    (spread.folder / "spread.py").write_text(
+        "import time; print('hello', flush=True); time.sleep(120)"
+    )
+    process, job = start_and_wait_for(spread, "hello", step="main", config={"nodes": 2})
+    started = time.monotonic()
+    job.processes[1].kill()
+    done = finish(process)
+    assert done.code == 1
+    assert time.monotonic() - started < 30
+    assert job.status == "Failed"
+
+
+def test_a_search_on_two_nodes_is_that_of_one(
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    experiment: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "nodes"}
+    search = ("--n_estimators=1,2", *SMALL[1:], "--scheduler=auto")
+    found = []
+    for nodes in (1, 2):
+        done = submit(laptop, "train", *search, config={"nodes": nodes}, **experiment)
+        assert done.code == 0, done.err
+        job = last_job(loopback_workspace)
+        run = server(loopback_workspace).get_run(job.run)
+        children = azure_runs(loopback_workspace, **{"mlflow.parentRunId": job.run})
+        times = ("time", "seconds")
+        scores = [
+            {k: v for k, v in each.data.metrics.items() if not any(word in k for word in times)}
+            for each in (run, *sorted(children, key=lambda each: sorted(each.data.params.items())))
+        ]
+        found.append(scores)
+    assert len(found[0]) == 1 + 2 + 1  # itself, two candidates, and preprocess once
+    assert found[1] == found[0][: len(found[1])]
+
+
+def test_without_the_launcher_the_command_runs_on_each_node(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    (toy.folder / "greet.py").write_text(
+        "import os; print('rank', os.environ['RANK'], 'of', os.environ['WORLD_SIZE'])"
+    )
+    done = submit(toy, "greet", config={"nodes": 2, "launcher": "none"})
+    assert done.code == 0, done.err
+    assert "rank 0 of 2" in done.out
+    assert "rank 1 of 2" in done.out
+
+
+def test_more_nodes_than_there_are(toy: Laptop) -> None:
+    done = submit(toy, "greet", config={"nodes": 5})
+    assert "expected at most 4 nodes, which is what compute 'cpu-cluster' has, found 5" in done.err
