@@ -78,7 +78,10 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
     if scheduler == LOCAL:
         with (
             dask.LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
             ) as cluster,
             dask.Client(cluster) as client,
         ):

@@ -70,7 +70,7 @@ def test_cluster_elsewhere_gets_the_projects_code(elsewhere: str) -> None:
 @pytest.mark.slow
 def test_a_cluster_of_this_process_keeps_its_modules() -> None:
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as own,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as own,
         cluster.dask_client(own.scheduler_address) as client,
     ):
         assert client.submit(cluster.scheduler, "local").result(timeout=60) == "local"
@@ -146,7 +146,7 @@ def test_tls_with_dasks_own_configuration(tmp_path: Path) -> None:
         LocalCluster(
             n_workers=1,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             protocol="tls",
             security=Security(require_encryption=True),
         ) as own_cluster,

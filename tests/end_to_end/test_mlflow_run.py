@@ -63,7 +63,7 @@ def test_a_missed_gate_fails_the_command_and_tells_why() -> None:
 
 def test_the_same_run_however_launched(run_step: RunStep, tmp_path: Path) -> None:
     mlflow_run("preprocess", data=DIABETES, delimiter=",")
-    run_step("preprocess", data=DIABETES)
+    run_step("preprocess", data=DIABETES, delimiter=",")
     direct, launched = all_runs("preprocess")
     assert direct.data.params == launched.data.params
     assert direct.data.metrics == launched.data.metrics

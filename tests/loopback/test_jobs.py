@@ -26,6 +26,8 @@ with mlflow.start_run():
 os.mkdir("outputs")
 with open("outputs/kept.txt", "w") as file:
     file.write("kept")
+# azure-ai-ml 1.35 shows no log of a job that ended before it looked.
+time.sleep(3)
 if "wait" in sys.argv:
     print("waiting", flush=True)
     time.sleep(60)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 ARGUMENTS = (*SMALL, "--n_estimators=1,2")
 # They say when and where, not what.
 OWN = {"mlflow.parentRunId", "mlflow.runName", "step.upstream_run_id"}
-SECONDS = ("time", "seconds")
+SECONDS = ("time", "second")
 # Child runs have their ranks where that costs no request; cv_results.csv has them everywhere.
 FREE_ON_THIS_MACHINE = ("rank_test_",)
 

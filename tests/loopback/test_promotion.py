@@ -104,7 +104,7 @@ def test_gate_and_champion_of_each_kind_scored_and_compared(
 def test_where_aliases_are_not_known_the_tag_does(
     loopback_workspace: LoopbackWorkspace, start: Start, behind: MlflowClient
 ) -> None:
-    loopback_workspace.faults.answer(404, ALIASES, times=1000)
+    loopback_workspace.faults.answer(404, ALIASES, times=1000, code="NotFound")
     name = f"model-{time.time_ns()}"
     for parameters in (WEAK, STRONG):
         code, output = end(start("train", **parameters, registered_model=name))

@@ -12,7 +12,10 @@ from mlflow.tracking import MlflowClient
 
 from tests.conftest import DIABETES, SMALL, RunStep, all_runs, artifacts, children
 
-DATA = {"data/train.parquet", "data/test.parquet", "data/schema.json", "data/profile.json"}
+DATA = {
+    *("data/train.parquet", "data/test.parquet", "data/schema.json"),
+    *("data/profile.json", "data/decisions.json"),
+}
 
 
 @pytest.fixture
