@@ -28,12 +28,13 @@ from steps.store.children import (
     CANDIDATE,
     CANDIDATE_OF,
     FOLDS,
+    KILLED,
     PARENT,
     ChildRuns,
     ParentRun,
     candidate_id,
 )
-from steps.store.runs import FINISHED, KEY, StepRun, find_runs
+from steps.store.runs import FINISHED, KEY, RUNNING, StepRun, find_runs
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,10 @@ def search(
         ChildRuns(parent, candidates, bar) as children,
     ):
         for index, earlier in sorted(known.items()):
-            children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
+            if earlier.parent == run.id:
+                children.keep(index, earlier.outcome, earlier.run_id)
+            else:
+                children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
         with _executor(work, execution) as executor:
             taken = {index: earlier.outcome for index, earlier in known.items()}
             outcomes = fit_all(candidates, executor, children, taken)
@@ -106,6 +110,7 @@ class Earlier:
     """A candidate that has been fitted before: by which run, when, with which result."""
 
     run_id: str
+    parent: str
     outcome: CandidateResult
     span: Span
 
@@ -115,22 +120,21 @@ def finished_candidates(
 ) -> dict[int, Earlier]:
     """Find the candidates that interrupted runs with this step key have finished, by position.
 
-    Runs that ended FINISHED are left alone: fitting them again is what was asked for then.
+    Runs that ended FINISHED are left alone: fitting them again is what was asked for then. This
+    run may have been interrupted itself: a job whose node is taken away starts again as it was.
+    What it was fitting then ends as KILLED.
     """
     same_key = find_runs(run.client, run.experiment_id, f"tags.`{KEY}` = '{key}'")
-    interrupted = {
-        found.info.run_id
-        for found in same_key
-        if found.info.status != FINISHED and found.info.run_id != run.id
-    }
-    if not interrupted:
-        return {}
+    interrupted = {found.info.run_id for found in same_key if found.info.status != FINISHED}
     positions = {candidate_id(candidate): index for index, candidate in enumerate(candidates)}
-    earlier = {}
+    earlier: dict[int, Earlier] = {}
     for child in find_runs(run.client, run.experiment_id, f"tags.`{CANDIDATE_OF}` = '{key}'"):
+        parent = child.data.tags.get(PARENT)
+        if parent == run.id and child.info.status == RUNNING:
+            run.client.set_terminated(child.info.run_id, KILLED)
         index = positions.get(child.data.tags.get(CANDIDATE, ""))
-        wanted = child.info.status == FINISHED and child.data.tags.get(PARENT) in interrupted
-        if wanted and index is not None:
+        wanted = child.info.status == FINISHED and parent in interrupted
+        if wanted and index is not None and (index not in earlier or parent == run.id):
             earlier[index] = _read(child)
     return earlier
 
@@ -142,4 +146,5 @@ def _read(child: Run) -> Earlier:
         if name.startswith(FOLDS)
     }
     span = Span(child.info.start_time / 1000, child.info.end_time / 1000)
-    return Earlier(child.info.run_id, CandidateResult(scores), span)
+    parent = child.data.tags[PARENT]
+    return Earlier(child.info.run_id, parent, CandidateResult(scores), span)
