@@ -33,6 +33,7 @@ from mlflow.tracking import MlflowClient
 from steps.data import tables
 from steps.data.csv_reading import Asked
 from steps.data.training_table import Prepared, Wanted, prepare
+from steps.model.estimators import BOOSTING, FOREST
 from steps.model.pipeline import build_pipeline
 from steps.store.models import TRUSTED_TYPES, signature
 from steps.store.runs import StepRun
@@ -51,7 +52,18 @@ frame["probability"] = model.predict_proba(features)[:, 1]
 frame.to_csv(target, index=False) if target.endswith(".csv") else frame.to_parquet(target)
 """
 
-FOREST = """
+# The same for German credit, whose foreign_worker is yes or no.
+CATEGORIES_NOTEBOOK = """
+import sys, mlflow.sklearn, pandas as pd
+model = mlflow.sklearn.load_model(sys.argv[1])
+frame = pd.read_csv(sys.argv[2])
+features = frame.assign(foreign_worker=(frame["foreign_worker"] == "yes").astype("float64"))
+frame["prediction"] = model.predict(features)
+frame["probability"] = model.predict_proba(features)[:, 1]
+frame.to_csv(sys.argv[3], index=False)
+"""
+
+FOREST_ALONE = """
 import sys, time, mlflow.sklearn, numpy as np, pandas as pd
 model = mlflow.sklearn.load_model(sys.argv[1])
 features = pd.read_parquet(sys.argv[2]).astype("float64")
@@ -65,7 +77,7 @@ print(time.perf_counter() - started, time.process_time() - cpu)
 
 @dataclass
 class Side:
-    """One way of doing the work, with what it took each time."""
+    """One way of doing the work, with the time and memory that each run took."""
 
     name: str
     command: list[str]
@@ -102,7 +114,7 @@ class Side:
         self.megabytes.append(megabytes)
 
     def row(self, base: Side, rows: int) -> str:
-        """Give a line of the table, with ratios to `base`."""
+        """Return a line of the table, with ratios to `base`."""
         wall, cpu = statistics.median(self.wall), statistics.median(self.cpu)
         return (
             f"| {self.name} | {wall:.1f} [{min(self.wall):.1f}-{max(self.wall):.1f}] | {cpu:.1f} | "
@@ -113,7 +125,7 @@ class Side:
 
 
 def show(title: str, sides: Sequence[Side], rows: int) -> None:
-    """Print the table of some sides; the first is the one the others are compared with."""
+    """Print a table that compares all sides with the first."""
     print(f"\n{title}\n")
     print("| | wall s [min-max] | cpu s | peak MB | rows/s | times as fast, wall | cpu |")
     print("|---|---|---|---|---|---|---|")
@@ -136,13 +148,20 @@ def make_rows(count: int) -> pa.Table:
     return pa.Table.from_pandas(rows, preserve_index=False)
 
 
-def save_model(folder: Path, **parameters: Any) -> Path:
+def save_model(
+    folder: Path,
+    data: str = "diabetes.csv",
+    target: str = "Outcome",
+    family: str = FOREST,
+    **parameters: Any,
+) -> Path:
     """Fit and save a model as the train step does."""
-    table, text = tables.read_table(PROJECT / "data" / "diabetes.csv", Asked(), "Outcome")
-    prepared = prepare(table, Wanted("Outcome"), text)
+    table, text = tables.read_table(PROJECT / "data" / data, Asked(), target)
+    prepared = prepare(table, Wanted(target), text)
     frame, schema = prepared.table.to_pandas(), prepared.schema
-    pipeline = build_pipeline(schema, 42, **parameters)
-    pipeline.fit(frame[list(schema.features)], frame["Outcome"].to_numpy())
+    frame = frame.astype(dict.fromkeys(schema.categories, object))
+    pipeline = build_pipeline(schema, 42, family, **parameters)
+    pipeline.fit(frame[list(schema.features)], frame[target].to_numpy())
     mlflow.sklearn.save_model(
         pipeline,
         str(folder),
@@ -175,14 +194,14 @@ def profile_run(prepared: Prepared) -> str:
 
 
 def ours(name: str, model: Path, source: Path, target: Path) -> Side:
-    """Give batch_score as it is launched, run and all."""
+    """Return batch_score as users launch it, including its run."""
     arguments = [f"--model={model}", f"--input={source}", f"--output={target}"]
     arguments.append("--log_predictions_up_to=0")
     return Side(name, [sys.executable, "-m", "steps.batch_score", *arguments])
 
 
 def notebook(name: str, model: Path, source: Path, target: Path) -> Side:
-    """Give the notebook way as a script."""
+    """Return the notebook way as a script."""
     return Side(name, [sys.executable, "-c", NOTEBOOK, str(model), str(source), str(target)])
 
 
@@ -222,7 +241,7 @@ def small_forest(folder: Path, rows: int, repeat: int) -> None:
         ours("batch_score, Parquet to Parquet", model, parquet, folder / "ours.parquet"),
     ]
     if rows <= 1_000_000:
-        # It refuses whole numbers for a model of doubles, so it is given 148.0 for 148.
+        # It refuses whole numbers for a model of doubles, so give it 148.0 for 148.
         decimals = folder / "decimals.csv"
         pd.read_parquet(parquet).astype("float64").to_csv(decimals, index=False)
         command = ["-m", "mlflow", "models", "predict", "-m", str(model), "-i", str(decimals)]
@@ -234,6 +253,28 @@ def small_forest(folder: Path, rows: int, repeat: int) -> None:
     compare(folder / "notebook.csv", *(folder / name for name in names))
 
 
+def categories(folder: Path, rows: int, repeat: int) -> None:
+    """Compare on German credit's columns, of which 13 are text, for boosting and 100 trees."""
+    frame = pd.read_csv(PROJECT / "data" / "credit-g.csv").drop(columns="class")
+    random = np.random.default_rng(0)
+    drawn = frame.iloc[random.integers(0, len(frame), rows)].reset_index(drop=True)
+    drawn["credit_amount"] = drawn["credit_amount"] + random.integers(0, 100, rows)
+    csv = folder / "categories.csv"
+    pa.csv.write_csv(pa.Table.from_pandas(drawn, preserve_index=False), csv)
+    del drawn
+    for family, parameters in ((BOOSTING, {}), (FOREST, {"n_estimators": 100})):
+        model = save_model(folder / family, "credit-g.csv", "class", family, **parameters)
+        paths = [folder / "notebook.csv", folder / "ours.csv"]
+        arguments = [str(model), str(csv), str(paths[0])]
+        sides = [
+            Side("notebook way", [sys.executable, "-c", CATEGORIES_NOTEBOOK, *arguments]),
+            ours("batch_score", model, csv, paths[1]),
+        ]
+        take_turns(sides, repeat)
+        show(f"{family}, German credit's columns, {rows:,} rows, CSV to CSV", sides, rows)
+        compare(*paths)
+
+
 def large_forest(folder: Path, rows: int, repeat: int) -> None:
     """Compare on 200 unlimited trees, where the trees are most of the work."""
     model = save_model(folder / "large", n_estimators=200)
@@ -241,7 +282,7 @@ def large_forest(folder: Path, rows: int, repeat: int) -> None:
     cores = len(os.sched_getaffinity(0))
     forest = Side(
         f"the forest alone on an array in memory, {cores} threads",
-        [sys.executable, "-c", FOREST, str(model), str(parquet), str(cores)],
+        [sys.executable, "-c", FOREST_ALONE, str(model), str(parquet), str(cores)],
     )
     sides = [
         notebook("notebook way, CSV to CSV", model, csv, folder / "notebook.csv"),
@@ -264,7 +305,7 @@ def large_forest(folder: Path, rows: int, repeat: int) -> None:
 
 
 def newest_rate() -> float:
-    """Read the throughput that the newest scoring run has recorded."""
+    """Read the throughput that the newest scoring run recorded."""
     client = MlflowClient()
     experiments = [item.experiment_id for item in client.search_experiments()]
     newest = client.search_runs(experiments, "tags.step = 'batch_score'", max_results=1)[0]
@@ -321,7 +362,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--large-rows", type=int, default=1_000_000, help="for 200 trees")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", choices=("small", "large", "start"))
+    parser.add_argument("--only", choices=("small", "large", "start", "categories"))
     chosen = parser.parse_args()
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
     print(f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores, "
@@ -340,6 +381,8 @@ def main() -> None:
                 pa.parquet.write_table(table, folder / "rows.parquet")
                 del table
                 run(folder, rows, chosen.repeat)
+        if chosen.only in (None, "categories"):
+            categories(folder, chosen.rows, chosen.repeat)
         if chosen.only in (None, "start"):
             if not (folder / "small").exists():
                 save_model(folder / "small", n_estimators=3, max_depth=3)

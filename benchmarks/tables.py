@@ -37,12 +37,13 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from steps.base.parsers import AUTO
 from steps.data.schema import Schema
-from steps.model.executors import LocalExecutor
 from steps.model.fitted_search import refitted, unfitted_search
 from steps.model.fitting import CandidateResult, plan_work
 from steps.model.grid import SearchSettings
+from steps.model.local_executor import LocalExecutor
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.search_loop import Span, fit_all
+from steps.model.sources import Listed
 from steps.model.task import task_of
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -101,7 +102,7 @@ def _asked(name: str, wanted: list[str]) -> bool:
 
 
 def _table(name: str, frame: pd.DataFrame, target: str) -> Table:
-    """Take numbers as they are, and everything else as categories."""
+    """Use numbers as they are, and everything else as categories."""
     frame = frame[frame[target].notna()]
     if len(frame) > MOST_ROWS:
         frame = frame.sample(MOST_ROWS, random_state=0)
@@ -146,14 +147,15 @@ def search_auto(schema: Schema, features: pd.DataFrame, labels: np.ndarray) -> A
         folds=FOLDS,
         families=searched_families((AUTO,)),
     )
-    work, candidates = plan_work(settings, schema, features, labels), settings.candidates()
+    work = plan_work(settings, schema, features, labels)
+    source = Listed(work, settings.candidates())
     with LocalExecutor(work, -1) as executor:
-        results = fit_all(candidates, executor, Silence())
-    return refitted(unfitted_search(work, settings), work, candidates, results)
+        results = fit_all(source, executor, Silence(), metric=settings.metric)
+    return refitted(unfitted_search(work, settings), work, source, results, settings.metric)
 
 
 def boosting(schema: Schema) -> Pipeline:
-    """Make scikit-learn's boosting, categories as it has them."""
+    """Make scikit-learn's boosting with its native categories."""
     codes = OrdinalEncoder(
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,

@@ -1,6 +1,6 @@
-"""What is written from the parameters that the steps declare, for cog.
+"""Generate text for cog from the parameters that the steps declare.
 
-`python -m cogapp -r MLproject job.yml README.md` writes it where these files call it.
+`python -m cogapp -r MLproject job.yml README.md` writes it wherever these files call it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def table(parameters: Sequence[Parameter]) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A text of JSON is one of YAML.
+    # A JSON string is also a YAML string.
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -28,7 +28,7 @@ Type here to make things go wrong, Ctrl-C to end:
 
 def main() -> int:
     """Start the workspace, print what to type in another terminal, and stay until Ctrl-C."""
-    # Without a handler SIGTERM would end this process and leave the servers to their guards.
+    # Without a handler, SIGTERM would end this process and leave the servers to their guards.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with LoopbackWorkspace() as workspace:

@@ -59,22 +59,22 @@ class Faults:
         self._planned.append(Fault(where, status, times, after, retry_after, code, message))
 
     def lose_answer(self, where: str) -> None:
-        """Carry out the next request that matches `where`, and cut the connection then."""
+        """Carry out the next request that matches `where`, then cut the connection."""
         self._planned.append(Fault(where, 503, 1, late=True))
 
     def die(self, where: str | None = None, *, after: int = 0) -> None:
-        """Cut all connections and take no more: now, or after `after` requests like `where`."""
+        """Cut and refuse all connections: now, or after `after` requests that match `where`."""
         if where is None:
             self._set_dead(True)
         else:
             self._planned.append(Fault(where, 0, 1, after))
 
     def revoke_tokens(self) -> None:
-        """Make every token issued so far invalid; a client that logs in again goes on."""
+        """Invalidate every token issued so far; a client that logs in again can go on."""
         self.tokens_valid_from = time.time()
 
     def clear(self) -> None:
-        """Put everything right again."""
+        """Clear all faults."""
         self._planned.clear()
         self.answered = 0
         self.token_lifetime = 3600.0

@@ -1,4 +1,4 @@
-"""Hand a request on to a real server behind the workspace and its answer back."""
+"""Pass a request on to a real server behind the workspace, and return its answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def forward(
     headers |= more or {}
     if host:
         headers["Host"] = host
-    # aiohttp 3.14 warns of large bytes, which a model of some trees is, but not of a file.
+    # aiohttp 3.14 warns about large bytes, such as a model of a few trees, but not about files.
     content = io.BytesIO(await request.read())
     async with session.request(
         request.method,

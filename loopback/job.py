@@ -1,4 +1,4 @@
-"""One submitted job: what was sent, where it runs, and how it is."""
+"""One submitted job: what was sent, where it runs, and its state."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Job:
 
 
 def expand(command: str, texts: Mapping[str, str]) -> str:
-    """Put values in the place of `${{inputs.name}}` and `${{outputs.name}}`."""
+    """Replace `${{inputs.name}}` and `${{outputs.name}}` by their values."""
 
     def value(found: re.Match[str]) -> str:
         name = found[1].strip()
@@ -86,7 +86,7 @@ def expand(command: str, texts: Mapping[str, str]) -> str:
 
 
 def seconds(duration: str | None) -> int | None:
-    """Read a duration of ISO 8601 in hours, minutes and seconds."""
+    """Parse an ISO 8601 duration in hours, minutes and seconds."""
     found = _DURATION.match(duration or "")
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Jobs as Resource Manager and the run history have them: submitted, shown, listed, canceled."""
+"""Submit, show, list and cancel jobs, as Resource Manager and the run history do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MEMBERS = {
 
 
 class JobService:
-    """Take jobs, or say why not, and tell how they are."""
+    """Accept jobs, or say why not, and report their state."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class JobService:
         return web.json_response(shown, status=201)
 
     def _problem(self, name: str, properties: dict[str, Any]) -> web.Response | None:
-        """Return the refusal of a job that Azure would refuse."""
+        """Return a refusal if Azure would refuse the job, else None."""
         if unknown := sorted(set(properties) - _MEMBERS):
             return _bad(f"Could not find member '{unknown[0]}' on object of type 'JobBase'.")
         if not _NAME.match(name):

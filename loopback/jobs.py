@@ -57,7 +57,7 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
     def cancel(self, run: str) -> None:
-        """Ask a job to end; without effect if it has ended."""
+        """Ask a job to end; do nothing if it has already ended."""
         job = self.jobs[run]
         if job.ended is None:
             job.canceled = True
@@ -109,7 +109,7 @@ class Runner:
             job.status = status
 
     async def _attempt(self, job: Job, texts: Mapping[str, str]) -> bool:
-        """Run the command on all nodes to its end; tell if it is to be started again."""
+        """Run the command on all nodes to its end; return whether to start it again."""
         job.processes = []
         job.preempted = False
         command = expand(job.properties["command"], texts)
@@ -143,7 +143,7 @@ class Runner:
         return False
 
     def _pinned(self, rank: int) -> list[str]:
-        """Return what gives a node its own cores, if nodes are to have some."""
+        """Return the command prefix that pins a node to its own cores, if nodes have their own."""
         if self.cores_per_node is None:
             return []
         cores = sorted(os.sched_getaffinity(0))

@@ -21,7 +21,7 @@ SCOPE = (
 )
 
 
-# What azureml-core, azure-ai-ml and this project's backend ask for, and the stable ones between.
+# Versions that azureml-core, azure-ai-ml and our backend request, and the stable ones between.
 _VERSIONS = (
     "2022-05-01",
     "2022-10-01",
@@ -40,7 +40,7 @@ _VERSIONS = (
     "2025-09-01",
 )
 MOST_NODES = 4
-# What the role Reader may not do.
+# Requests that the role Reader may not make.
 _WRITES = re.compile(
     r"^(PUT|PATCH|DELETE) |^POST \S+/(startPendingUpload|cancel|listSecrets|batch/metadata)$"
     r"|^POST \S+/mlflow/\S+/(create|update|delete|restore|log-[a-z-]+|set-[a-z-]+|delete-[a-z-]+)$"
@@ -54,7 +54,7 @@ class Management:
         self.names = names
 
     def problem(self, request: web.Request) -> web.Response | None:
-        """Return the refusal of a request about another workspace than this one, or None."""
+        """Refuse a request about any other workspace; return None for this one."""
         names = self.names
         if request.host == ARM_HOST:
             if request.get(JOB):

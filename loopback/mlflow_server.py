@@ -1,7 +1,7 @@
 """A real mlflow server: `python mlflow_server.py PORT BACKEND_STORE_URI ARTIFACT_ROOT`.
 
-`mlflow server` serves the same application from a second process, and both import mlflow: twice
-the time to start and the memory.
+`mlflow server` serves the same application from a second process, and both import mlflow: that
+takes twice the start-up time and memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data of a job: inputs are brought to its folder, outputs are taken from there."""
+"""The data of a job: copy its inputs to its folder, and its outputs from there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Mounts:
         self.resources = resources
 
     async def mount(self, properties: dict[str, Any], job: str, folder: Path) -> dict[str, str]:
-        """Bring the inputs; return the text of each input and output in the command."""
+        """Copy the inputs in; return the text of each input and output in the command."""
         texts = {}
         for name, item in (properties.get("inputs") or {}).items():
             if item.get("jobInputType") == "literal":
@@ -36,7 +36,7 @@ class Mounts:
         return texts
 
     async def keep_outputs(self, properties: dict[str, Any], job: str, folder: Path) -> None:
-        """Take what the command has written to its outputs."""
+        """Copy out what the command has written to its outputs."""
         for _, (container, prefix), path in self._outputs(properties, job, folder):
             files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
             for file in files:

@@ -30,7 +30,7 @@ def _users() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Names:
-    """What a client must know of the workspace; secrets and workspace id are new every start."""
+    """What a client must know of the workspace; secrets and workspace id are new at every start."""
 
     tenant: str = "6f3a1c52-0d6b-4c1e-9a51-7f4f0c2c9b01"
     subscription: str = "2b8e4d17-5c39-4f0a-8d6e-3a9b7c1d2e02"

@@ -50,7 +50,7 @@ class Server:
         raise RuntimeError(f"{self.name} did not start:\n{tail}")
 
     def stop(self) -> None:
-        """End the process group, at once: nothing in it is worth saving."""
+        """Kill the process group at once: nothing in it is worth saving."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -66,7 +66,7 @@ def free_port() -> int:
 
 
 def plain_environment() -> dict[str, str]:
-    """Return this process's environment less what would lead a child to a server or a proxy."""
+    """Return this process's environment without variables that point to a server or a proxy."""
     prefixes = ("AZURE", "MLFLOW", "_MLFLOW", "ARM_", "MSI_", "IDENTITY_")
     names = {
         "HTTP_PROXY",

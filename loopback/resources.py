@@ -1,4 +1,4 @@
-"""What the workspace owns beside jobs: code, environments, data assets, datastores."""
+"""What the workspace owns besides jobs: code, environments, data assets, datastores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Code:
 
 @dataclass
 class Resources:
-    """What the workspace owns beside its jobs."""
+    """The assets and datastores of the workspace."""
 
     names: Names
     storage: Storage = field(init=False)
@@ -167,7 +167,7 @@ class Resources:
             if not (properties.get("image") or properties.get("build")):
                 return azure_error(400, "UserError", "An environment needs an image or a build.")
             if isinstance(properties.get("condaFile"), str):
-                # It comes back otherwise than it was sent: as the text of JSON.
+                # Azure does not return it as it was sent, but as JSON text.
                 properties["condaFile"] = json.dumps(yaml.safe_load(properties["condaFile"]))
         owned = getattr(self, kind)
         if key in owned and owned[key] != properties:

@@ -43,7 +43,7 @@ def find_azurite() -> list[str]:
 
 
 def _install(npm: str, folder: Path) -> None:
-    # Built beside its place and renamed: two test runs at once never see half of it.
+    # Build it next to its place and rename it, so that parallel test runs never see half of it.
     staging = folder.with_name(f"{folder.name}.{os.getpid()}")
     command = [npm, "install", "--prefix", str(staging), "--no-audit", "--no-fund", "--omit=dev"]
     staging.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ class Storage:
             answer.raise_for_status()
 
     async def list(self, session: ClientSession, prefix: str, container: str) -> list[str]:
-        """Return the names of the blobs that begin with a prefix."""
+        """Return the names of the blobs that start with a prefix."""
         names: list[str] = []
         marker = ""
         while True:
@@ -127,7 +127,7 @@ class Storage:
     async def put(
         self, session: ClientSession, blob: str, content: bytes, container: str = CONTAINER
     ) -> None:
-        """Write a blob, over what was there."""
+        """Write a blob, replacing any old one."""
         headers = _VERSION | {"x-ms-blob-type": "BlockBlob"}
         url = self._local(blob, "rcw", container)
         async with session.put(url, data=content, headers=headers) as answer:

@@ -1,4 +1,4 @@
-"""Logins and bearer tokens, and the check that every service of the workspace makes of them."""
+"""Logins and bearer tokens, and how every service of the workspace checks them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Tokens:
         self.faults = faults
 
     def issue(self, subject: str, **claims: str) -> tuple[str, float]:
-        """Return a token and the time it expires at, in seconds since 1970."""
+        """Return a token and its expiry time, in seconds since 1970."""
         now = time.time()
         expires = now + self.faults.token_lifetime
         payload = {
@@ -81,7 +81,7 @@ class Tokens:
         return None
 
     def is_for_storage(self, token: str) -> bool:
-        """Tell if a token is good, of a user and for the storage."""
+        """Return whether a token is valid, belongs to a user and is for the storage."""
         options: Any = {"verify_aud": False}
         try:
             claims = jwt.decode(token, self.names.account_key, ["HS256"], options)

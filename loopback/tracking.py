@@ -1,4 +1,4 @@
-"""The workspace's MLflow routes: a real mlflow server, less what Azure ML does not have."""
+"""The workspace's MLflow routes: a real mlflow server without what Azure ML lacks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Tracking:
             return dict(content)
 
     async def create_run(self, run: str, experiment: str, user: str) -> str:
-        """Make a run with an id of the caller's choice; return its experiment's id.
+        """Create a run with an id of the caller's choice; return its experiment's id.
 
         An mlflow server draws the ids of its runs; Azure ML takes the name of the job. So the
         run is given its name in the server's database, before anybody knows it by another.

@@ -1,4 +1,4 @@
-"""The loopback workspace: everything of `loopback` put together, started and stopped."""
+"""The loopback workspace: assembles, starts and stops all parts of `loopback`."""
 
 from __future__ import annotations
 

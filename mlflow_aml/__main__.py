@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
         _run(arguments)

@@ -35,7 +35,7 @@ from mlflow_aml.workspace import hand_login_to_mlflow, studio_url
 
 NAME = "aml"
 AZURE = "azureml://"
-# mlflow's store has this experiment from the start; a workspace need not.
+# mlflow's own stores always have this experiment; a workspace may not.
 DEFAULT_EXPERIMENT_ID, DEFAULT_EXPERIMENT = "0", "Default"
 STATUSES = {
     COMPLETED: RunStatus.FINISHED,
@@ -45,7 +45,7 @@ STATUSES = {
 
 
 class AzureMLBackend(AbstractBackend):
-    """Submits a project to Azure ML, and waits for it: mlflow's command line does not."""
+    """Submit a project to Azure ML and wait for it, which mlflow's command line does not do."""
 
     def run(
         self,
@@ -59,8 +59,8 @@ class AzureMLBackend(AbstractBackend):
     ) -> AzureMLSubmittedRun:
         """Submit the entry point, and wait for its end unless `wait` is false.
 
-        What fails becomes an ExecutionException with one clear line: mlflow's command line shows
-        it and exits with 1.
+        Every failure raises an ExecutionException with a one-line message, which mlflow's command
+        line shows before it exits with 1.
         """
         try:
             settings = read_settings(backend_config)
@@ -80,7 +80,7 @@ class AzureMLBackend(AbstractBackend):
             recorded = {name: job.parameters.recorded[name] for name in given}
             record = project_record(project_uri, work_dir, version, declared, recorded, tags)
             workspace = open_workspace(tracking_uri, lambda: _config(work_dir))
-            # When this method has returned, mlflow tags the run: it must look for it there.
+            # mlflow tags the run once this method has returned, and must look for it there.
             hand_login_to_mlflow(workspace.tracking_uri)
             mlflow.set_tracking_uri(workspace.tracking_uri)
             submitted = AzureMLSubmittedRun(workspace, submit(workspace.azure, job))
@@ -108,7 +108,7 @@ class AzureMLSubmittedRun(SubmittedRun):
         return self._job
 
     def record(self, record: ProjectRecord) -> None:
-        """Write what a local run would carry on the job's run."""
+        """Write to the job's run the parameters and tags that a local run would have."""
         try:
             write_record(mlflow.MlflowClient(), self.run_id, record)
         except MlflowException as error:
@@ -123,7 +123,7 @@ class AzureMLSubmittedRun(SubmittedRun):
             raise
 
     def wait(self) -> bool:
-        """Wait for the job's end; tells if it has completed."""
+        """Wait for the job to end; return whether it completed."""
         if self._state() not in STATUSES:
             try:
                 self.finish()
@@ -132,7 +132,7 @@ class AzureMLSubmittedRun(SubmittedRun):
         return self._state() == COMPLETED
 
     def get_status(self) -> str:
-        """Give the job's status as mlflow names it."""
+        """Return the job's status as mlflow names it."""
         status = STATUSES.get(self._state(), RunStatus.RUNNING)
         name: str = RunStatus.to_string(status)
         return name
@@ -166,7 +166,7 @@ def cancel(workspace: Workspace, job: str) -> None:
 
 
 def open_workspace(tracking_uri: str, config: Callable[[], WorkspaceConfig]) -> Workspace:
-    """Find the workspace of a tracking URI, if it is one of Azure ML, or that of a config file."""
+    """Find the workspace that an `azureml://` tracking URI names, or else the config's."""
     if tracking_uri.startswith(AZURE):
         return find_workspace(config_from_uri(tracking_uri), tracking_uri.rstrip("?"))
     return find_workspace(config())
@@ -206,7 +206,7 @@ def _job(
         for name, item in declared.parameters.items()
         if item.default is not None
     }
-    # Defaults too may name what is here only, or data of Azure.
+    # Defaults, too, may name local files or data in Azure.
     parameters = job_parameters(
         {**defaults, **given},
         files,

@@ -1,4 +1,4 @@
-"""The project's files as a code asset of the workspace: found by their hash, or uploaded."""
+"""The project's files as a code asset: reused if the workspace has their hash, else uploaded."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from mlflow_aml.resource_manager import ResourceManager
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-# The way of hashing that `content_hash` follows, as Azure names it.
+# Azure's name for the hash scheme that `content_hash` implements.
 HASH_VERSION = "202208"
 UPLOADS_AT_ONCE = 8
 LARGEST_TEXT = MEGABYTE
 WARNINGS_SHOWN = 10
-# What these look for are random characters and addresses: most of what they find is no secret.
+# These look for random characters and addresses, most of which are no secrets.
 VAGUE_DETECTORS = {"Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector"}
 
 
 def content_hash(files: ProjectFiles) -> str:
     """Hash names, sizes and contents as Azure's clients and service do.
 
-    azure-ai-ml, `_utils/_asset_utils.py:_get_file_list_content_hash`: the count of the files, then
-    `#name#size` of each in the order of the names in lower case, then all contents.
+    azure-ai-ml, `_utils/_asset_utils.py:_get_file_list_content_hash`: the number of files, then
+    `#name#size` of each, sorted by lower-case name, then all contents in the same order.
     """
     names = sorted(files.names, key=lambda name: str(name).lower())
     result = hashlib.sha256(str(len(names)).encode())
@@ -44,7 +44,7 @@ def content_hash(files: ProjectFiles) -> str:
 
 
 def code_id(azure: ResourceManager, files: ProjectFiles) -> str:
-    """Give the id of the code asset with these files; uploads them unless Azure has them."""
+    """Return the id of the code asset with these files; uploads them unless Azure has them."""
     digest = content_hash(files)
     # Any name will do: Azure looks for the hash among all code of the workspace.
     name = str(uuid.uuid4())
@@ -88,7 +88,7 @@ def _say_what(files: ProjectFiles) -> None:
 
 
 def what_looks_like_a_key(files: ProjectFiles) -> Iterator[tuple[PurePosixPath, int, str]]:
-    """Find lines of text files that look like keys: file, line from 1, and what it looks like."""
+    """Yield the lines that look like keys: file, line number (from 1), and kind of key."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     from detect_secrets.core.scan import scan_file
     from detect_secrets.settings import default_settings, transient_settings
@@ -111,7 +111,7 @@ def _upload(container: str, folder: str, files: ProjectFiles) -> None:
     from azure.core.exceptions import AzureError
     from azure.storage.blob import ContainerClient, ExponentialRetry
 
-    # The library's own first wait is of 15 s.
+    # By default, the library waits 15 s before its first retry.
     retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=6)
     try:
         with (
@@ -133,6 +133,6 @@ def _upload(container: str, folder: str, files: ProjectFiles) -> None:
 def _put(client: ContainerClient, folder: str, files: ProjectFiles, name: PurePosixPath) -> None:
     from azure.core.exceptions import ResourceExistsError
 
-    # The folder is this upload's own: what is there came from an attempt whose answer was lost.
+    # Only this upload writes here: an existing blob is from a request whose answer was lost.
     with suppress(ResourceExistsError):
         client.upload_blob(f"{folder}/{name}", files.read(name), overwrite=False)

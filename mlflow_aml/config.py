@@ -15,7 +15,7 @@ from mlflow_aml.errors import AzureMLError
 AUTO = "auto"
 NONE = "none"
 CONFIG_FILE = "config.json"
-# In this order, each of them in the start folder and then in its parents: what
+# Searched in this order, each in the start folder and then in its parents, as
 # `Workspace.from_config` of azureml-core 1.61 does.
 PLACES = (".azureml", "aml_config", "")
 
@@ -40,7 +40,7 @@ KEYS = tuple(item.name for item in fields(WorkspaceConfig))
 
 
 def choose_config(workspace: str, start: Path) -> WorkspaceConfig | None:
-    """Find the workspace that the parameter `workspace` allows, or None to stay local.
+    """Return the workspace that the parameter `workspace` selects, or None to stay local.
 
     `workspace` is `auto` (search from `start` upwards), `none`, or the path of a config file or
     of a folder to search from.
@@ -85,7 +85,7 @@ def read_config(path: Path) -> WorkspaceConfig:
 
 
 def check_config(content: Any, path: str) -> WorkspaceConfig:
-    """Check the content of a config file; `path` is what errors call it."""
+    """Check the content of a config file, which errors refer to as `path`."""
     if not isinstance(content, dict):
         raise AzureMLError(f"{path}: expected an object with the keys {', '.join(KEYS)}; {_IGNORE}")
     unknown = sorted(str(key) for key in content if key not in KEYS)

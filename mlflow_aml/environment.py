@@ -21,7 +21,7 @@ from mlflow_aml.resource_manager import ResourceManager
 # mlflow reaches the workspace through this package: a job without it can log nothing.
 PLUGIN = "azureml-mlflow"
 DASK = "distributed"
-# Has conda, no Python of its own.
+# This image has conda, but no Python of its own.
 BASE_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
 CHANNELS = ("conda-forge",)
 _REQUIREMENTS = re.compile(r"^(?:-r|--requirement)[\s=]*(?P<file>\S+)\s*$")
@@ -54,8 +54,8 @@ def declared_environment(
 ) -> JobEnvironment:
     """Turn the environment that MLproject declares into that of a job.
 
-    `image` takes the place of the base image; `environ` are this machine's variables, which a
-    `docker_env` may ask for by name.
+    `image` replaces the base image; `environ` holds this machine's variables, which a
+    `docker_env` may request by name.
     """
     if project.env_type == env_type.DOCKER:
         return _docker(project.docker_env, image, environ)
@@ -100,14 +100,14 @@ def _from_python_env(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _inlined(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Put the lines of requirements files in their place: Azure has the one file only."""
+    """Replace references to requirements files by their lines: Azure gets only this one file."""
     dependencies = []
     for item in content.get("dependencies") or []:
         if isinstance(item, dict) and "pip" in item:
             lines = [line for text in item["pip"] or [] for line in _lines(str(text), folder)]
             item = {**item, "pip": lines}
         dependencies.append(item)
-    # A name is for the user's own machine, and a prefix is a path there.
+    # The name and the prefix, which is a path, only make sense on the user's machine.
     kept = {key: value for key, value in content.items() if key not in ("name", "prefix")}
     return {"channels": list(CHANNELS), **kept, "dependencies": dependencies}
 
@@ -172,14 +172,14 @@ def environment_name(project: str, digest: str) -> str:
 
 
 def plain(name: str) -> str:
-    """Make a name of the characters that Azure allows in all names."""
+    """Reduce a name to the characters that Azure allows in all names."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "project"
 
 
 def environment_id(
     azure: ResourceManager, project: str, wanted: JobEnvironment | None, given: str | None
 ) -> str:
-    """Give the id of an environment of the workspace: the one that is `given`, or the `wanted`."""
+    """Return the id of the workspace's environment `given`, or else of `wanted`, made if new."""
     if given is not None or wanted is None:
         return _registered(azure, given or "")
     name = environment_name(project, wanted.digest)

@@ -10,7 +10,7 @@ class AzureMLError(Exception):
     """A failure the user can act on.
 
     The message says what was expected, what was found, and what to do next. It never holds a
-    secret. `exit_code` is that of a program that ends with it.
+    secret. A program that ends with this error exits with `exit_code`.
     """
 
     def __init__(self, message: str, *, exit_code: int = BAD_INPUT) -> None:

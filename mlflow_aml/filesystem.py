@@ -1,7 +1,7 @@
 """Data of the workspace as fsspec opens them: `azureml://datastores/<store>/paths/<path>`.
 
-A data asset is `azureml://data/<name>/versions/<version>`. The datastore tells the storage
-account, the login is this process's own; adlfs does the rest (`pip install '.[azure-data]'`).
+A data asset is `azureml://data/<name>/versions/<version>`. The datastore names the storage
+account, and this process's login opens it; adlfs does the rest (`pip install '.[azure-data]'`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ BLOB_STORES = {"AzureBlob": "containerName", "AzureDataLakeGen2": "filesystem"}
 
 
 class Credential:
-    """The process's login, in the form that Azure's asynchronous clients ask for tokens in."""
+    """The process's login, adapted to Azure's asynchronous clients."""
 
     async def get_token(self, *scopes: str, **options: Any) -> Any:
         """Return a token for the scopes."""
         return await asyncio.to_thread(login().get_token, *scopes, **options)
 
     async def close(self) -> None:
-        """Close nothing: the login is the process's."""
+        """Do nothing: the login belongs to the process."""
 
     async def __aenter__(self) -> Credential:
         return self
@@ -84,10 +84,10 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         filesystem.rm_file(inner)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Make nothing: a blob's name is all there is of its folder."""
+        """Do nothing: a folder exists only in the names of its blobs."""
 
     def _place(self, path: str) -> tuple[Any, str]:
-        """Give the storage's own file system and path of a path in a datastore."""
+        """Return the storage's own file system and path of a path in a datastore."""
         path = self._strip_protocol(path)
         if asset := _ASSET.match(path):
             path = self._strip_protocol(self._address(asset["name"], asset["version"]))
@@ -156,7 +156,7 @@ def _open_storage(azure: ResourceManager, store: str) -> tuple[Any, str]:
             f"datastore {store}: expected one of {', '.join(BLOB_STORES)}, found {kind}"
         )
     account = str(properties["accountName"])
-    # A listing that is kept would hide that a file has changed meanwhile.
+    # A cached listing would hide later changes to a file.
     filesystem = AzureBlobFileSystem(
         account_name=account, credential=Credential(), use_listings_cache=False
     )

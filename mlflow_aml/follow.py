@@ -32,21 +32,21 @@ FOLLOWED = ("user_logs/", "azureml-logs/20_image_build_log")
 RETRY = "user_logs/retry_"
 LINES_KEPT = 20
 SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.3
-# A laptop that wakes up needs its network back; Azure's own outages are mostly shorter.
+# A laptop that wakes up needs time to reconnect; most of Azure's outages are shorter.
 SECONDS_OUT_OF_TOUCH = 600.0
 OK, PARTIAL, NOT_SATISFIABLE = 200, 206, 416
 
 
 @dataclass
 class Log:
-    """What has been read of the job's log files."""
+    """The parts of the job's log files that have been read so far."""
 
     read: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     rest: dict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
     last: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
 
     def add(self, name: str, content: bytes) -> list[str]:
-        """Take what a file has grown by; returns the lines that are complete now."""
+        """Add a file's new bytes; return the lines that they complete."""
         self.read[name] += len(content)
         *lines, self.rest[name] = (self.rest[name] + content).split(b"\n")
         texts = [line.decode("utf-8", errors="replace") for line in lines]
@@ -73,7 +73,7 @@ class End:
 def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUCH) -> End:
     """Print the job's states and log until it has ended.
 
-    Without an answer for `patience` seconds it gives up; the job goes on.
+    Gives up after `patience` seconds without an answer; the job itself goes on.
     """
     log, state, pause = Log(), "", SECONDS_FIRST
     with _plain_client() as client:
@@ -113,7 +113,7 @@ def details_of(workspace: Workspace, job: str) -> dict[str, Any]:
 
 
 def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[str, Any]]:
-    """Give the job's details again and again, over times in which no answer comes."""
+    """Return the job's details again and again, over times in which no answer comes."""
     lost: float | None = None
     while True:
         try:
@@ -145,9 +145,9 @@ def _plain_client() -> PipelineClient[HttpRequest, HttpResponse]:
 def _grown(
     client: PipelineClient[HttpRequest, HttpResponse], address: str, name: str, log: Log
 ) -> bytes:
-    """Read what a log file has grown by; nothing if it cannot be read now.
+    """Read the new bytes of a log file, or nothing if it cannot be read now.
 
-    A file that has become shorter was begun anew, and is read from its start.
+    A file that has shrunk was started again, so the next call reads it from its start.
     """
     start = log.read[name]
     try:

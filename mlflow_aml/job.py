@@ -65,7 +65,7 @@ def job_name(project: str, entry_point: str) -> str:
 
 
 def job_body(scope: str, job: Job, code: str, environment: str) -> dict[str, Any]:
-    """Give the body of the request that submits a job."""
+    """Return the body of the request that submits a job."""
     settings = job.settings
     variables = dict(job.environment.variables) if job.environment else {}
     if job.parameters.inputs:
@@ -114,10 +114,10 @@ def _command(job: Job) -> str:
 
 
 def literal(command: str, mounted: set[str]) -> str:
-    """Keep the service from reading `${{…}}` in a command, but for what it is to mount.
+    """Keep the service from expanding `${{…}}` in a command, except for what it mounts.
 
-    Values are in single quotes, as mlflow quotes them: two quotes more change nothing for the
-    shell, and part the characters for the service.
+    mlflow puts values in single quotes: two more quotes change nothing for the shell, but hide
+    the sequence from the service.
     """
 
     def part(found: re.Match[str]) -> str:
@@ -127,7 +127,7 @@ def literal(command: str, mounted: set[str]) -> str:
 
 
 def check_compute(azure: ResourceManager, settings: JobSettings) -> None:
-    """Check that the compute is there and has as many nodes as are asked for."""
+    """Check that the compute exists and has enough nodes."""
     found = azure.find(f"/computes/{settings.compute}")
     if found is None:
         names = sorted(str(item["name"]) for item in azure.get("/computes").get("value", []))

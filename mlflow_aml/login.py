@@ -19,9 +19,9 @@ from mlflow_aml.errors import FAILURE, AzureMLError
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
-# Without a terminal nobody can help the login along: it must not take longer than this.
+# Without a terminal, nobody can help the login along, so it may take no longer than this.
 SECONDS_WITHOUT_TERMINAL = 25.0
-# A token is asked for anew this long before it expires. Azure's own clients do the same.
+# Renew a token this long before it expires, as Azure's own clients do.
 SECONDS_BEFORE_EXPIRY = 300.0
 SERVICE_PRINCIPAL = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
 WAYS = (
@@ -63,7 +63,7 @@ _REASONS = {
 
 
 class Login:
-    """A credential that keeps its tokens and fails with one clear line.
+    """A credential that caches its tokens and fails with a one-line message.
 
     azureml-mlflow 1.62 asks for a token with every request; `az login`'s credential would start a
     process each time.
@@ -76,7 +76,7 @@ class Login:
         self._lock = threading.Lock()
 
     def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
-        """Return a token for the scopes, the kept one unless it is about to expire."""
+        """Return a token for the scopes, from the cache unless it is about to expire."""
         with self._lock:
             token = self._tokens.get(scopes)
             if token is None or token.expires_on - time.time() < SECONDS_BEFORE_EXPIRY:
@@ -84,7 +84,7 @@ class Login:
             return token
 
     def forget(self) -> None:
-        """Drop the kept tokens, Azure's own libraries' too: one was refused before its time."""
+        """Drop all cached tokens, also those of Azure's libraries: one was refused early."""
         with self._lock:
             self._tokens.clear()
             self._ask = self._connect()
@@ -92,7 +92,7 @@ class Login:
 
 @cache
 def login() -> Login:
-    """Give this process's login. Nothing is asked of Azure before the first token is needed."""
+    """Return this process's login. Nothing is asked of Azure before the first token is needed."""
     return Login(_connect)
 
 
@@ -118,7 +118,7 @@ def _connect() -> Callable[..., AccessToken]:
 
 
 class NoLoginError(AzureMLError):
-    """No way to log in was set up, as opposed to one that Azure refused."""
+    """No login is set up, as opposed to a login that Azure refused."""
 
 
 def _ask_in_time(chain: TokenCredential, scopes: tuple[str, ...]) -> AccessToken:
@@ -134,8 +134,8 @@ def _ask_in_time(chain: TokenCredential, scopes: tuple[str, ...]) -> AccessToken
         except (AzureError, ValueError) as error:
             failure.append(error)
 
-    # azure-identity 1.27 has no overall time limit, so the wait for it has one. A daemon: it must
-    # not hold up the end of the process.
+    # azure-identity 1.27 has no overall time limit, so limit the wait for it. A daemon thread
+    # does not hold up the end of the process.
     thread = threading.Thread(target=ask, name="azure-login", daemon=True)
     thread.start()
     thread.join(SECONDS_WITHOUT_TERMINAL)
@@ -171,16 +171,16 @@ def _interactive() -> TokenCredential:
 
 @contextmanager
 def _settings_checked() -> Iterator[None]:
-    """Make one line of what azure-identity says of a variable that it cannot use."""
+    """Turn azure-identity's error about an unusable variable into one line."""
     try:
         yield
-    # A key that is encrypted, without its password, is a TypeError.
+    # An encrypted key without its password raises a TypeError.
     except (ValueError, TypeError, OSError) as error:
         raise explain_setting(str(error), os.environ) from None
 
 
 def explain_setting(message: str, environment: Mapping[str, str]) -> AzureMLError:
-    """Name the variable that is not as azure-identity needs it, never its value."""
+    """Name the variable that azure-identity rejects, but never its value."""
     for word, text in _SETTINGS.items():
         if word in message:
             return AzureMLError(f"{text}; set it anew, or unset it")
@@ -201,8 +201,8 @@ def _ask_person(credential: TokenCredential, scopes: tuple[str, ...]) -> AccessT
 def explain(message: str, environment: Mapping[str, str]) -> AzureMLError:
     """Turn azure-identity's many lines into one, without anything that could be a secret.
 
-    The chain (azure-identity 1.27, `_credentials/chained.py`) hands on what its credentials
-    raised as text only: types and status codes are lost there, and its words are all there is.
+    The chain (azure-identity 1.27, `_credentials/chained.py`) passes on its credentials' errors
+    as text only: types and status codes are lost, so only the wording remains.
     """
     refusal = _REFUSAL.search(message)
     if refusal:

@@ -6,7 +6,7 @@ import re
 
 MASK = "***"
 _USER = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s'\"@]*@")
-# The values of a query only: its names tell what it is about.
+# Only the values of a query are masked: its names show what it is about.
 _QUERY = re.compile(
     r"(?P<address>\b[A-Za-z][A-Za-z0-9+.-]*:/{1,2}[^\s'\"<>?]*\?)(?P<query>[^\s'\"<>#]+)"
 )

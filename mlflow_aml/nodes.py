@@ -1,8 +1,8 @@
 """Use all nodes of a job with Dask: this file is uploaded with the project and starts the command.
 
-On every node it starts Dask's own `dask worker`, on the first one `dask scheduler` and, when all
-nodes are there, the command, which finds the cluster by Dask's own DASK_SCHEDULER_ADDRESS. When
-the command ends, so does everything. It runs alone: it imports nothing of this package.
+It starts `dask worker` on every node and `dask scheduler` on the first. Once all nodes have joined,
+the first runs the command, which finds the cluster through Dask's own DASK_SCHEDULER_ADDRESS. When
+the command ends, everything ends. This file stands alone: it imports nothing from this package.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SECONDS_TO_CLOSE = 60
 
 
 def source() -> bytes:
-    """Give the text of this file, to be uploaded as `FILE`."""
+    """Return the text of this file, to be uploaded as `FILE`."""
     return Path(__file__).read_bytes()
 
 
 def quoted(command: str) -> str:
-    """Make one word of a command."""
+    """Quote a command as one word of the shell."""
     return shlex.quote(command)
 
 
@@ -98,7 +98,7 @@ def _worker(rank: int, place: tuple[str, int]) -> subprocess.Popen[bytes]:
 
 
 def _own_address(place: tuple[str, int]) -> str:
-    """Give this node's address in the network of the first one."""
+    """Return this node's address in the network of the first one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(place)  # sends nothing
         return str(probe.getsockname()[0])

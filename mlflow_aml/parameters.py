@@ -31,7 +31,7 @@ class AzureData:
 
 @dataclass(frozen=True)
 class JobParameters:
-    """The text of each parameter in the command, and what of it is the job's input or output."""
+    """Each parameter's text in the command, and the data that the job reads and writes."""
 
     texts: Mapping[str, str]
     inputs: Mapping[str, AzureData] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class JobParameters:
 
 
 def is_azure_data(value: str) -> bool:
-    """Tell if a text is the address of data in Azure ML: in a datastore, or a data asset."""
+    """Return whether a text is the address of data in Azure ML: in a datastore, or a data asset."""
     return bool(_DATASTORE.match(value) or _ASSET.match(value))
 
 
@@ -81,9 +81,9 @@ def job_parameters(
 
 
 def _mounted(value: str) -> tuple[AzureData, str]:
-    """Give what is mounted for an address, and the rest of the path below it."""
+    """Return what is mounted for an address, and the rest of the path below it."""
     if asset(value):
-        # Whether it is a folder is known to the workspace only.
+        # Only the workspace knows whether it is a folder.
         return AzureData(value, ""), ""
     pattern = _GLOB.search(value)
     if pattern:
@@ -94,7 +94,7 @@ def _mounted(value: str) -> tuple[AzureData, str]:
 
 
 def _written(value: str) -> tuple[AzureData, str]:
-    """Give the folder that is mounted for an output, and the output's name in it.
+    """Return the folder that is mounted for an output, and the output's name in it.
 
     A program that writes beside an output's place, and renames at the end, stays in the mount.
     """
@@ -127,7 +127,7 @@ def _for_job(name: str, value: str, files: ProjectFiles, here: Path | None) -> s
 
 
 def local_path(value: str) -> Path | None:
-    """Read a text as a path of this machine, or None if it cannot be one."""
+    """Parse a text as a path on this machine; return None if it cannot be one."""
     if value.startswith("file:"):
         return Path(unquote(urlsplit(value).path))
     if not value or _SCHEME.match(value) or "\0" in value:

@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 LIMIT_BYTES = 100 * MEGABYTE
 # As Azure's own clients do: the second file counts only where the first is missing.
 IGNORE_FILES = (".amlignore", ".gitignore")
-# Left out whatever an ignore file says, in any case of the letters, and named to the user.
+# Never uploaded, whatever an ignore file says, in upper or lower case; the user is told.
 SECRETS = (
     "config.json",
     "config.json.*",
@@ -50,7 +50,7 @@ SECRETS = (
     "credentials.json",
     "client_secret*.json",
 )
-# Left out likewise, without a word: local runs, rows of tables, environments, caches.
+# Never uploaded either, but silently: local runs, rows of tables, environments, caches.
 STATE = (
     "mlruns/",
     "mlartifacts/",
@@ -79,8 +79,8 @@ STATE = (
 class ProjectFiles:
     """The files to upload, relative to the project, with their sizes in bytes.
 
-    `added` are files that the job brings and the project does not have. `left_out` names what may
-    be a secret, or leads out of the project.
+    `added` holds files that the job adds to the project's own. `left_out` names files that may be
+    secrets or link out of the project.
     """
 
     project: Path
@@ -99,11 +99,11 @@ class ProjectFiles:
         return sum(self.sizes.values()) + sum(map(len, self.added.values()))
 
     def read(self, name: PurePosixPath) -> bytes:
-        """Give the content of a file."""
+        """Return the content of a file."""
         return self.added[name] if name in self.added else (self.project / name).read_bytes()
 
     def __contains__(self, path: Path) -> bool:
-        """Tell if an absolute, resolved path is uploaded: a file, or a folder of files."""
+        """Return whether an absolute, resolved path is uploaded: a file, or a folder of files."""
         if not path.is_relative_to(self.project):
             return False
         name = PurePosixPath(path.relative_to(self.project).as_posix())
@@ -112,7 +112,7 @@ class ProjectFiles:
 
 @dataclass
 class _Walk:
-    """One pass over a project; what it meets of secrets is kept for the second look at links."""
+    """One pass over a project; it remembers the files left out, to find hard links to them."""
 
     project: Path
     ignored: PathSpec
@@ -123,7 +123,7 @@ class _Walk:
     """Of the files that are left out: a hard link to one of them is left out too."""
 
     def files(self) -> Iterator[PurePosixPath]:
-        """List what no rule leaves out by its name or its target."""
+        """Yield the files that no rule leaves out by their name or their link's target."""
         for folder, folders, files in os.walk(self.project):
             here = PurePosixPath(Path(folder).relative_to(self.project).as_posix())
             folders[:] = sorted(name for name in folders if self._enters(here / name))

@@ -1,4 +1,4 @@
-"""What mlflow's local backend writes on a project's run, for a run that it does not create.
+"""The parameters and tags that mlflow's local backend writes, for runs that it does not create.
 
 A remote run must carry the same parameters and tags as a local one. mlflow 3.15 has no public
 function for it; the model is its `_create_run` (mlflow/projects/utils.py), and a test compares

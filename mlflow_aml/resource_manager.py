@@ -53,7 +53,7 @@ class UnreachableError(AzureMLError):
 
 
 class ResourceManager:
-    """A session with Resource Manager about one workspace, and with the services of it."""
+    """A session with Resource Manager for one workspace, and with the workspace's services."""
 
     def __init__(self, config: WorkspaceConfig, login: Login) -> None:
         endpoints = get_arm_endpoints(CLOUDS[current_cloud()])
@@ -111,7 +111,7 @@ class ResourceManager:
         try:
             answer = self._client.send_request(request)
             if answer.status_code == UNAUTHORIZED:
-                # A token can be refused before its time; with a new one the request may pass.
+                # Azure may refuse a token before it expires; with a new one the request may pass.
                 self._login.forget()
                 answer = self._client.send_request(request)
             answer.raise_for_status()
@@ -128,7 +128,7 @@ class ResourceManager:
 
 
 def current_cloud() -> str:
-    """Give the name of the cloud that is in use, as azureml-core names it."""
+    """Return the name of the cloud that is in use, as azureml-core names it."""
     name = os.environ.get("AZUREML_CURRENT_CLOUD") or DEFAULT_CLOUD
     if name not in CLOUDS:
         raise AzureMLError(
@@ -138,7 +138,7 @@ def current_cloud() -> str:
 
 
 def explain(error: HttpResponseError) -> RefusedError:
-    """Say in one line what an answer means; Azure's own words are passed on."""
+    """Explain a refusal in one line that includes Azure's own message."""
     status = error.status_code or 0
     code = str(getattr(error.error, "code", None) or "no code")
     said = " ".join(masked(str(getattr(error.error, "message", None) or error.reason)).split())
@@ -162,7 +162,7 @@ def explain(error: HttpResponseError) -> RefusedError:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace that this login can use: where its runs are, and Resource Manager about it."""
+    """A workspace that this login can use: its tracking URI and its Resource Manager session."""
 
     tracking_uri: str
     azure: ResourceManager

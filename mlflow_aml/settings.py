@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow_aml.errors import AzureMLError
 
-# Put into every backend's config by mlflow 3.15 itself (mlflow/projects/utils.py).
+# mlflow 3.15 itself adds these to every backend's config (mlflow/projects/utils.py).
 FROM_MLFLOW = {
     "ENV_MANAGER",
     "SYNCHRONOUS",

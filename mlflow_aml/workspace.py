@@ -39,7 +39,7 @@ def tracking_uri(config: WorkspaceConfig) -> str:
         try:
             workspace = CoreWorkspace.get(
                 config.workspace_name,
-                # It asks the network for a cloud's addresses unless it is told the cloud's name.
+                # Without the cloud's name, it looks up the cloud's addresses over the network.
                 auth=ArmTokenAuthentication(token, cloud=current_cloud()),
                 subscription_id=config.subscription_id,
                 resource_group=config.resource_group,
@@ -59,10 +59,10 @@ def tracking_uri(config: WorkspaceConfig) -> str:
 def use_login(tracking_uri: str) -> None:
     """Make mlflow use this process's login with an `azureml://` URI that came from elsewhere.
 
-    Left alone, azureml-mlflow 1.62 makes a login of its own, which waits for a browser or a
-    device code even where there is no terminal.
+    By itself, azureml-mlflow 1.62 creates its own login, which waits for a browser or a device
+    code even without a terminal.
     """
-    # Ask once now: a login that fails must fail here, not after mlflow's retries.
+    # Ask once now, so that a login fails here and not after mlflow's retries.
     login().get_token("https://management.azure.com/.default")
     hand_login_to_mlflow(tracking_uri)
 
@@ -73,7 +73,7 @@ def hand_login_to_mlflow(tracking_uri: str) -> None:
 
     from mlflow_aml.resource_manager import current_cloud
 
-    # Not told the cloud's name, azureml-mlflow 1.62 asks the network for all clouds' addresses.
+    # Without the cloud's name, azureml-mlflow 1.62 looks up all clouds' addresses online.
     os.environ.setdefault("AZUREML_CURRENT_CLOUD", current_cloud())
     config = config_from_uri(tracking_uri)
     get_mlflow_tracking_uri_v2(
@@ -89,7 +89,7 @@ def hand_login_to_mlflow(tracking_uri: str) -> None:
 
 
 def studio_url(tracking_uri: str, run_id: str) -> str:
-    """Give the address of a run's page in Azure ML Studio."""
+    """Return the address of a run's page in Azure ML Studio."""
     config = config_from_uri(tracking_uri)
     host = urlsplit(tracking_uri).hostname or ""
     studio = next((page for end, page in STUDIOS.items() if host.endswith(end)), STUDIO)

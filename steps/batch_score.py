@@ -42,7 +42,7 @@ OF_MLFLOW = ("runs", "mlflow-artifacts", "models")
 
 
 def output(value: str) -> str:
-    """Read the parameter `output`: a path of a kind that can be written."""
+    """Read the parameter `output`: a local path of a format that can be written."""
     if scheme(value):
         raise ValueError("a path on this machine")
     sinks.kind(Path(location(value)))
@@ -50,7 +50,7 @@ def output(value: str) -> str:
 
 
 def interval(value: str) -> float | None:
-    """Read the parameter `interval`: a share, or none."""
+    """Read the parameter `interval`: a share, or None for `none`."""
     return None if optional(value) is None else number(0.01, 0.999)(value)
 
 
@@ -118,14 +118,14 @@ class BatchScoreParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource(Source):
-    """The model to score with, and the files to score but for the holdout, which comes with it."""
+    """The model and the files to score; no files for the holdout, which comes with the model."""
 
     model: ScoringModel
     files: tuple[InputFile, ...]
 
 
 def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
-    """Settle what to score, and only then the model to score with: it may have to be trained."""
+    """Find the files to score first, then the model: finding the model may mean training it."""
     files = find_input(chosen, session)
     model = settle_model(chosen.model, session)
     train_run = model.train_run.info.run_id if model.train_run else None
@@ -133,7 +133,7 @@ def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
 
 
 def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFile, ...]:
-    """Find the files to score, none for the holdout, and check that the output can be written."""
+    """Find the files to score (none for the holdout), and check that the output can be written."""
     outputs.check_outputs(_outputs(chosen))
     if chosen.input == HOLDOUT:
         return ()
@@ -144,16 +144,16 @@ def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFil
 
 
 def check_apart_from_table(chosen: BatchScoreParameters, table: str) -> None:
-    """Check that the output does not take the place of the table to train on."""
+    """Check that the output would not overwrite the table to train on."""
     outputs.check_apart_from_input(_outputs(chosen), table, ())
 
 
 def check_columns(
     chosen: BatchScoreParameters, files: tuple[InputFile, ...], prepared: str, session: Session
 ) -> None:
-    """Check the columns to score against what a preprocess run has found, before a model is made.
+    """Check the columns to score against the schema of a preprocess run, before training.
 
-    `files` are those of `find_input`, `prepared` is the id of the run.
+    `files` come from `find_input`; `prepared` is the run's id.
     """
     schema = Schema.from_json(_prepared(SCHEMA, prepared, session).read_text(encoding="utf-8"))
     files = files or _holdout(chosen, prepared, session)
@@ -163,7 +163,7 @@ def check_columns(
 def execute(
     chosen: BatchScoreParameters, source: ModelSource, run: StepRun, session: Session
 ) -> StepResult:
-    """Score the input, write the predictions, and log what came of it."""
+    """Score the input, write the predictions, and log the result."""
     model = models.load(download_model(source.model, session))
     score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source.model, model)))
@@ -198,7 +198,7 @@ def execute(
 
 
 def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
-    """Give what is asked for; the width of the interval is the model's, and settled later."""
+    """Build the request; the interval's width comes from the model, later."""
     if chosen.interval is not None and schema.classes:
         raise StepError(
             "parameter interval: expected a model that predicts numbers, found one of classes; "
@@ -216,7 +216,7 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
 
 
 def _half_width(chosen: BatchScoreParameters, model: LoadedModel) -> float | None:
-    """Look up how far predictions may be off, as the model's training has found it."""
+    """Look up the interval's half-width, which training measured and stored with the model."""
     if chosen.interval is None:
         return None
     if "conformal" not in model.metadata:
@@ -245,7 +245,7 @@ def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
 def _training_bins(
     chosen: BatchScoreParameters, model: LoadedModel, session: Session
 ) -> tuple[Bins, ...] | None:
-    """Read the profile of the rows that the model was trained on, if its run is in this store."""
+    """Read the profile of the model's training rows, if its run is in this store."""
     try:
         path = _prepared(PROFILE, model.metadata["preprocess_run_id"], session)
     except StepError as error:
@@ -278,7 +278,7 @@ def _holdout(
 
 
 def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:
-    """Decide what is logged of the predictions: all, or place and digest if they are large."""
+    """Decide what to log of the predictions: the files, or path and digest if they are large."""
     path = Path(chosen.output)
     written = sorted(path.iterdir()) if path.is_dir() else [path]
     limit = chosen.log_predictions_up_to * MEGABYTE

@@ -15,7 +15,7 @@ from steps.store import chain, destination, runs
 
 
 def run_script(step: chain.Step[Any, Any]) -> NoReturn:
-    """Run a step as the script of this process, and end the process with the exit code."""
+    """Run a step as this process's script, and exit with its code."""
     process.end_imports()
     secrets.guard_process()
     sys.exit(launch(step))
@@ -32,7 +32,7 @@ def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int
     except KeyboardInterrupt:
         console.complain("interrupted")
         return INTERRUPTED
-    # requests' exceptions are OSErrors: the tracking server or the network has gone.
+    # requests' exceptions are OSErrors: the tracking server or the network is gone.
     except (StepError, AzureMLError, *destination.FAILURES, OSError) as error:
         if line.debug:
             sys.stderr.write(secrets.masked_traceback(error))

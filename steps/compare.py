@@ -26,7 +26,7 @@ from steps.store.chain import Session, Source, Step, StepResult, load
 from steps.store.datasets import Dataset
 from steps.store.runs import Run, StepRun
 
-# Parameters of train that say nothing of the model, or that the table shows in another way.
+# Parameters of train that say nothing about the model, or that the table shows elsewhere.
 NOT_SHOWN = {
     *("preprocess_run_id", "jobs", "resume", "scheduler", "workspace", "threshold"),
     *("report", "registered_model", "minimum", "must_beat"),
@@ -35,7 +35,7 @@ BEST = "best_"
 
 
 def wanted_runs(value: str) -> int | tuple[str, ...]:
-    """Read a list of run ids, or `latest:<count>` for the newest ones."""
+    """Read a list of run ids, or `latest:<count>` for the newest runs."""
     kind, colon, count = value.partition(":")
     if kind == LATEST and colon:
         with suppress(ValueError):
@@ -60,13 +60,13 @@ class CompareParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRuns(Source):
-    """The runs to compare; the first is what the others are compared with."""
+    """The runs to compare; the others are compared with the first."""
 
     runs: tuple[Run, ...]
 
 
 def find_source(chosen: CompareParameters, session: Session) -> TrainRuns:
-    """Settle the runs to compare."""
+    """Find the runs to compare."""
     if not isinstance(chosen.runs, int):
         named = (runs.get_run(session.client, run_id, "train") for run_id in chosen.runs)
         return TrainRuns(runs=tuple(named))
@@ -122,7 +122,7 @@ def execute(
 
 
 def _params(trained: Run) -> dict[str, str]:
-    """Give what was searched and what was chosen."""
+    """List the parameters of the search and the best values it chose."""
     own = [name for name in names(load("train").parameters) if name not in NOT_SHOWN]
     best = {
         name.rpartition("__")[2]: value

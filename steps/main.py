@@ -31,19 +31,19 @@ from steps.store.chain import (
 from steps.store.runs import StepRun
 from steps.train import TrainParameters
 
-# The chain settles these itself.
+# The chain sets these itself.
 CHAINED = {"preprocess_run_id": LATEST, "model": LATEST}
 
 
 @dataclass(frozen=True)
 class ChainParameters:
-    """Parameters of the entry point `main` alone."""
+    """Parameters that only the entry point `main` has."""
 
     fresh: bool = parameter(boolean, "false", "run every step, reuse nothing", in_key=False)
 
 
 def main_parameters() -> type[Any]:
-    """Make the union of the steps' parameters; of two with one name the earlier step's counts."""
+    """Make the union of the steps' parameters; where names clash, the earlier step's counts."""
     union: dict[str, Any] = {}
     for kind in (PreprocessParameters, TrainParameters, BatchScoreParameters, ChainParameters):
         for item in fields(kind):
@@ -54,24 +54,25 @@ def main_parameters() -> type[Any]:
 
 
 def find_source(chosen: Any, session: Session) -> Source:
-    """Leave all reading to the steps."""
+    """Give an empty source: the steps read their own."""
     return Source()
 
 
 def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> StepResult:
-    """Chain the steps: each builds on the run that the one before made or reused."""
+    """Chain the steps: each builds on the run that the previous one made or reused."""
     texts, values = dict(run.parameters), vars(chosen)
     if chosen.fresh:
-        # Nor are candidates of an interrupted search taken over.
+        # Fresh also means: take no candidates from an interrupted search.
         texts, values = texts | {"resume": "false"}, values | {"resume": False}
-    # All are made before the first runs: a bad combination of parameters costs no search.
+    # Check the parameters of every step before the first one runs: a bad combination should
+    # not cost a search.
     preprocess = _call("preprocess", texts, values)
     train = _call("train", texts, values)
-    # Scored data is read as the training data was.
+    # Read the data to score as the training data was read.
     auto = parameters.defaults(BatchScoreParameters)["delimiter"]
     score = _call("batch_score", texts | {"delimiter": auto}, values | {"delimiter": None})
 
-    # Nor does an output that cannot be written, or an input that cannot be scored.
+    # Nor should an output that cannot be written, or an input that cannot be scored.
     files = batch_score.find_input(score.chosen, session)
     batch_score.check_apart_from_table(score.chosen, chosen.data)
 
@@ -88,7 +89,7 @@ def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> Step
 
 
 def _call(name: str, texts: dict[str, str], values: dict[str, Any]) -> Call[Any, Any]:
-    """Pick a step's parameters from those of `main`, which are read already."""
+    """Pick a step's parameters from those of `main`, which are already parsed."""
     step = load(name)
     own = parameters.names(step.parameters)
     texts, values = texts | CHAINED, values | CHAINED

@@ -132,12 +132,12 @@ class PreprocessParameters:
 
     @property
     def asked(self) -> Asked:
-        """How text is to be read."""
+        """How to read text."""
         return Asked(self.delimiter, self.encoding, self.missing, self.decimal)
 
     @property
     def wanted(self) -> Wanted:
-        """What is to be learned."""
+        """What to learn."""
         return Wanted(
             self.target,
             self.features,
@@ -151,14 +151,14 @@ class PreprocessParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Source):
-    """The local file with the table, and that with the rows to hold out, if any."""
+    """The local file of the table, and the one of the rows to hold out, if any."""
 
     path: Path
     test_path: Path | None = None
 
 
 def find_source(chosen: PreprocessParameters, session: Session) -> Table:
-    """Fetch the table."""
+    """Fetch the table, and the test table if there is one."""
     path = sources.fetch(chosen.data, session.folder)
     digest = file_digest(path)
     if chosen.test_data is None:

@@ -1,4 +1,4 @@
-"""Parameters that several steps have, each declared once."""
+"""Parameters that several steps share, each declared once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def workspace() -> str:
 
 
 def seed() -> int:
-    """Declare the seed of everything that is drawn."""
+    """Declare the seed of everything random."""
     return parameter(
         integer(0, 2**32 - 1),
         "42",
@@ -30,7 +30,7 @@ def seed() -> int:
 
 
 def scheduler() -> str | None:
-    """Declare where work is spread to."""
+    """Declare the Dask scheduler to work on."""
     return parameter(
         dask_cluster.scheduler,
         NONE,
@@ -41,7 +41,7 @@ def scheduler() -> str | None:
 
 
 def delimiter_of_new_rows() -> str | None:
-    """Declare what separates the columns of an input that is to be scored; None is `auto`."""
+    """Declare what separates the columns of an input to score; None is `auto`."""
     return parameter(
         _delimiter_or_auto,
         AUTO,

@@ -25,7 +25,14 @@ from steps.model.evaluation import Trained, evaluate
 from steps.model.executors import parse_jobs
 from steps.model.fitted_search import FittedSearch
 from steps.model.fitting import plan_work
-from steps.model.grid import Grid, SearchSettings, forest_grid, parse_grid
+from steps.model.grid import (
+    SEARCHES,
+    Grid,
+    SearchSettings,
+    check_search,
+    forest_grid,
+    parse_grid,
+)
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.task import Task, parse_metric, task_of
@@ -72,11 +79,14 @@ class TrainParameters:
         "estimators each takes the parameters that it has",
     )
     search: str = parameter(
-        one_of("grid", "random"),
+        one_of(*SEARCHES),
         "grid",
-        "`grid` tries all combinations, `random` draws `n_iter` of them with `seed`",
+        "`grid` tries all combinations, `random` draws `n_iter` of them with `seed`; `halving` "
+        "tries all on few rows and the best third on three times as many, and so on; `tpe` learns "
+        "from scores where to look next, also in ranges such as "
+        '`{"clf__max_depth": {"low": 2, "high": 20}}`',
     )
-    n_iter: int = parameter(integer(1), "10", "candidates of a random search")
+    n_iter: int = parameter(integer(1), "10", "candidates of a `random` or `tpe` search")
     metric: str = parameter(
         parse_metric,
         AUTO,
@@ -127,6 +137,8 @@ class TrainParameters:
     workspace: str = shared.workspace()
 
     def __post_init__(self) -> None:
+        grid = self.grid or forest_grid(self.n_estimators, self.max_depth)
+        check_search(grid, self.search, self.n_iter)
         if self.must_beat == CHAMPION and self.registered_model is None:
             raise StepError(
                 "parameter must_beat: expected a registered_model whose champion is to be beaten, "
@@ -171,6 +183,7 @@ def execute(
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
         groups=data.groups(data.train),
+        unseen=found.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
@@ -250,6 +263,8 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
         folds=chosen.cv_folds,
         families=searched_families(chosen.estimator),
     )
+    # Several estimators multiply a grid, or are no single space.
+    check_search(settings.grid, settings.search, settings.n_iter)
     train = data.train
     features, labels, groups = data.features(train), data.labels(train), data.groups(train)
     work = plan_work(settings, data.schema, features, labels, groups)

@@ -31,7 +31,7 @@ SMALL = {"n_estimators": "2", "max_depth": "2", "report": "false"}
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
 
-# CI tries the same examples each time; whoever works on the code tries new ones.
+# CI tries the same examples each time; developers try new ones.
 settings.register_profile("ci", derandomize=True)
 if "CI" in os.environ:
     settings.load_profile("ci")
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give each test a folder to work in, with the data set only, and a file store of its own."""
+    """Give each test its own file store and a working folder that holds only the data set."""
     (tmp_path / "data").symlink_to(PROJECT / "data")
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "AZUREML_RUN_ID"):
@@ -117,7 +117,7 @@ def run_step(capfd: pytest.CaptureFixture[str]) -> RunStep:
 
 
 def all_runs(step: str | None = None, **tags: str) -> list[Run]:
-    """Give the runs of the present experiment, newest first, of one step if named."""
+    """Return the runs of the present experiment, newest first, of one step if named."""
     client = MlflowClient()
     experiment = client.get_experiment_by_name(os.environ["MLFLOW_EXPERIMENT_NAME"])
     if experiment is None:
@@ -131,12 +131,12 @@ def all_runs(step: str | None = None, **tags: str) -> list[Run]:
 
 
 def children(run: Run) -> list[Run]:
-    """Give the nested runs of a run."""
+    """Return the nested runs of a run."""
     return all_runs(**{"mlflow.parentRunId": run.info.run_id})
 
 
 def artifacts(run_id: str, folder: str | None = None) -> set[str]:
-    """Give the paths of all artifact files of a run."""
+    """Return the paths of all artifact files of a run."""
     client, found = MlflowClient(), set()
     for item in client.list_artifacts(run_id, folder):
         found |= artifacts(run_id, item.path) if item.is_dir else {item.path}
@@ -154,7 +154,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def any_store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """Give each kind of store in turn."""
+    """Provide each kind of store in turn."""
     uris = {"file": f"file://{tmp_path}/mlruns", "sqlite": f"sqlite:///{tmp_path}/store.db"}
     kind = request.param
     uri = uris[kind] if kind in uris else request.getfixturevalue("mlflow_server")

@@ -1,4 +1,4 @@
-"""The terminal excerpts of the README: real output, made anew and compared.
+"""The README's terminal excerpts: record real output again and compare it.
 
     python -m tests.excerpts            # 1 and the names of those that are no longer true
     python -m tests.excerpts --write    # write them into the README
@@ -32,7 +32,7 @@ MARKER = re.compile(
     r"^<!-- excerpt: (?P<name>[^>]+) -->\n(?P<block>```console\n.*?^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
-# What differs from run to run: the progress of a slow one, ids, the names that MLflow gives,
+# What differs between runs: the progress of a slow one, ids, the names that MLflow gives,
 # rates, the width of columns.
 VARYING = (
     (r"(?m)^\w+: [\d,]+(?:/[\d,]+)? (\w+), [\d,.]+ \1/s.*\n", ""),
@@ -74,7 +74,7 @@ def normal(text: str) -> str:
 
 
 def written(text: str, excerpts: dict[str, str]) -> str:
-    """Put the excerpts into a text, each after its marker."""
+    """Insert the excerpts into a text, each after its marker."""
 
     def block(found: re.Match[str]) -> str:
         name = found["name"]
@@ -84,7 +84,7 @@ def written(text: str, excerpts: dict[str, str]) -> str:
 
 
 def untrue(text: str, excerpts: dict[str, str]) -> list[str]:
-    """Name the excerpts of a text that differ from the given ones, or are not there at all."""
+    """Name the excerpts of a text that are missing or differ from the given ones."""
     there = {found["name"]: normal(found["block"] or "") for found in MARKER.finditer(text)}
     return [name for name in excerpts if there.get(name) != normal(_block(excerpts[name]))]
 

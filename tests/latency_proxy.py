@@ -3,7 +3,7 @@
     python -m tests.latency_proxy --to 127.0.0.1:5000 --seconds 0.05
 
 prints the address it listens on, then one line for each request: method, path and run id.
-It adds no TLS and takes nothing from the bandwidth.
+It adds no TLS and does not limit the bandwidth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RUN_ID = re.compile(rb'"run_id": ?"([0-9a-f]{32})"')
 
 @dataclass(frozen=True)
 class Request:
-    """One request: to which path, and about which run if its body names one."""
+    """One request: its path, and its run if the body names one."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Request:
 
 
 class LatencyProxy:
-    """Passes requests on to `to` (host and port) after some seconds, telling `seen` of each."""
+    """Pass requests on to `to` (host and port) after a delay, and report each to `seen`."""
 
     def __init__(
         self, to: tuple[str, int], seconds: float, seen: Callable[[Request], object]
@@ -53,7 +53,7 @@ class LatencyProxy:
             answer.close()
 
     async def _ask(self, request: bytes) -> bytes:
-        # A connection for each request: a server closes those that wait too long for the next.
+        # Open a connection for each request: a server closes those that stay idle too long.
         reader, writer = await asyncio.open_connection(*self._to)
         try:
             writer.write(request)

@@ -78,7 +78,8 @@ def test_dependency_table() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    pinned = [*project["dependencies"], *extras["dask"], *extras["loopback"], *extras["azure-data"]]
+    optional = (extras[name] for name in ("azure-data", "dask", "loopback", "tpe"))
+    pinned = [*project["dependencies"], *(pin for pins in optional for pin in pins)]
     for pin in pinned:
         name, _, version = pin.partition("==")
         assert re.search(
@@ -88,7 +89,10 @@ def test_dependency_table() -> None:
 
 # Each package, and the extras that it may import beside the dependencies.
 PACKAGES: dict[str, tuple[str, ...]] = {
-    "steps": ("dask",),
+    "steps": (
+        "dask",
+        "tpe",
+    ),
     "mlflow_aml": ("azure-data", "dask"),
     "loopback": ("loopback",),
     "docs": (),

@@ -1,4 +1,4 @@
-"""Canaries in addresses: whatever fails, no line, traceback or record of a run holds one."""
+"""Canaries in addresses: whatever fails, no line, traceback or run record reveals one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def nobody() -> str:
-    """Give a port of this machine where nobody listens."""
+    """Return a port of this machine on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
@@ -63,7 +63,7 @@ FAILING = {
 
 
 def kept(folder: Path) -> str:
-    """Give all that the store keeps, as text."""
+    """Return the whole content of the store as text."""
     files = (path for path in (folder / "mlruns").rglob("*") if path.is_file())
     return "".join(f"{path} {path.read_bytes()!r}" for path in files)
 

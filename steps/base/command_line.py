@@ -35,9 +35,9 @@ class _Parser(argparse.ArgumentParser):
 def read_command_line(
     entry_point: str, kind: type[Dataclass], description: str, argv: Sequence[str] | None
 ) -> CommandLine:
-    """Read arguments; what is not given has its default.
+    """Read the arguments, and fill in the defaults of the others.
 
-    Ends the process with code 2 and one line if an argument is unknown, with 0 after `--help`.
+    Exits with code 2 and one line if an argument is unknown, and with 0 after `--help`.
     """
     parser = _parser(entry_point, kind, description)
     words = sys.argv[1:] if argv is None else argv
@@ -82,7 +82,7 @@ def _from_environment(
     by_variable = {variable(name): name for name in known}
     found = [name for name in environment if name.startswith(PREFIX)]
     for name in found:
-        # A misspelt name would leave its parameter at the default without a word.
+        # A misspelt name would silently leave its parameter at the default.
         if name not in by_variable:
             parser.error(f"the environment variable {name} names no parameter of this step")
     return {by_variable[name]: environment[name] for name in found}

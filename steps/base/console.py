@@ -15,12 +15,12 @@ from tqdm import tqdm
 from steps.base.errors import BROKEN_PIPE, FAILURE, StepError
 from steps.base.secrets import masked
 
-# Not a terminal (CI, a job's log): one line every so many seconds is enough.
+# Without a terminal (CI, a job's log), one line at this interval is enough.
 SECONDS_BETWEEN_LINES = 5.0
 
 
 def any_encoding() -> None:
-    """Write characters that the terminal's encoding lacks as their escapes, and do not fail."""
+    """Write characters that the terminal's encoding lacks as escapes instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -37,20 +37,20 @@ def warn(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Write a step's last line to standard error, if that can still be written to."""
+    """Write a step's last line to standard error, if that is still open."""
     with suppress(OSError):
         sys.stderr.write(f"{masked(line)}\n")
 
 
 def _write(line: str, stream: TextIO | None, name: str) -> None:
-    # None is what Python makes of a stream that was closed before it began.
+    # Python sets a stream to None if it was closed before the process started.
     if stream is None:
         raise _closed(name)
     try:
         tqdm.write(masked(line), file=stream)
         stream.flush()
     except OSError as error:
-        # Whatever is still buffered, Python would try to write once more in the end.
+        # On exit Python would try once more to write what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if isinstance(error, BrokenPipeError):
             raise _closed(name) from error
@@ -67,7 +67,7 @@ def _closed(name: str) -> StepError:
 
 
 class Progress:
-    """Progress of countable work: a bar on a terminal, now and then a line elsewhere."""
+    """Progress of countable work: a bar on a terminal, an occasional line elsewhere."""
 
     def __init__(self, total: int | None, unit: str, description: str) -> None:
         self._bar = tqdm(
@@ -83,7 +83,7 @@ class Progress:
         self._started = self._last_line = time.monotonic()
 
     def update(self, count: int = 1, note: str = "") -> None:
-        """Count `count` more units as done; `note` (a best score, say) is shown beside."""
+        """Count `count` more units as done, and show `note` (a best score, say) beside them."""
         self._done += count
         self._note = note or self._note
         if not self._bar.disable:
@@ -105,7 +105,7 @@ class Progress:
         )
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
 

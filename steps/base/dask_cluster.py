@@ -1,6 +1,6 @@
-"""A Dask cluster, for work that is spread over processes or machines.
+"""A Dask cluster, which spreads work over processes or machines.
 
-`distributed` is an optional extra (`pip install '.[dask]'`): it is imported when asked for.
+`distributed` is an optional extra (`pip install '.[dask]'`), imported only on demand.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 AUTO = "auto"
-# Dask's own name for the scheduler that is meant where none is named.
+# Dask's own variable for the default scheduler.
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 SECONDS_TO_CONNECT = 10
 SECONDS_FOR_A_WORKER = 30
-# What must be the same everywhere for a model to give the same result everywhere.
+# Versions that must match everywhere for a model to give the same result everywhere.
 SAME_EVERYWHERE = ("python", "sklearn", "numpy")
 
 
 def scheduler(value: str) -> str | None:
     """Parse the parameter `scheduler`: none, `auto`, `local`, or the address of a scheduler.
 
-    `auto` is the cluster that was started around this process, as on the nodes of a job, or none.
+    `auto` is the cluster that runs around this process, as on the nodes of a job, or none.
     """
     if value == NONE:
         return None
@@ -60,11 +60,11 @@ def _is_address(value: str) -> bool:
 
 @contextmanager
 def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
-    """Open a client of a Dask cluster and close what was opened.
+    """Yield a client of a Dask cluster, and close it when the block ends.
 
     `local` starts one process per core (or `workers` of them) on this machine, with one thread
-    each and no dashboard. A cluster elsewhere is given this project's code and must have the
-    same versions of Python, scikit-learn and numpy.
+    each and no dashboard. A remote cluster gets this project's code, and must have the same
+    versions of Python, scikit-learn and numpy.
     """
     try:
         import distributed
@@ -73,7 +73,7 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
             f"scheduler={scheduler} expects the package distributed, found none: "
             "pip install -e '.[dask]', or use scheduler=none"
         ) from None
-    # distributed 2026.8 has type information for some of its functions only.
+    # distributed 2026.8 has type information for only some of its functions.
     dask: Any = distributed
     if scheduler == LOCAL:
         with (
@@ -87,14 +87,14 @@ def dask_client(scheduler: str, workers: int | None = None) -> Iterator[Client]:
     _warn_of_strangers(scheduler)
     with _connected(dask, scheduler) as client:
         _check_workers(client, scheduler)
-        # A job's nodes have the project already, each in the folder its worker was started in.
+        # A job's nodes already have the project, each in the folder where its worker started.
         if scheduler != os.environ.get(ADDRESS) and not _is_here(client):
             _send_code(client)
         yield client
 
 
 def _warn_of_strangers(address: str) -> None:
-    """Say what Dask does not: `tcp://` has neither login nor encryption."""
+    """Warn, as Dask does not, that `tcp://` has neither login nor encryption."""
     parts = urlsplit(address)
     if parts.scheme == "tcp" and not _is_this_machine(parts.hostname or ""):
         console.warn(
@@ -114,7 +114,7 @@ def _connected(dask: Any, address: str) -> Any:
     try:
         return dask.Client(address, timeout=SECONDS_TO_CONNECT)
     except TypeError as error:
-        # distributed says so of a context that is None.
+        # distributed raises TypeError if its TLS context is None.
         raise StepError(
             f"scheduler={address} expects certificates in Dask's configuration, found none: set "
             "distributed.comm.tls.ca-file, .client.cert and .client.key, or the variables "
@@ -151,8 +151,8 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _is_here(client: Any) -> bool:
-    # A cluster that this very process has started: its workers import what it imports, and the
-    # code that is sent would take the place of the modules it runs on.
+    # This process itself started the cluster: its workers import the same code, and code sent to
+    # them would replace the modules that it runs on.
     return all(client.run_on_scheduler(ask) == ask() for ask in (os.getpid, platform.node))
 
 
@@ -168,7 +168,7 @@ def _archive(folder: Path) -> Path:
     package = Path(__file__).resolve().parents[1]
     sources = sorted(package.rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    # Python remembers what is in a zip by its path, so other code needs another name.
+    # Python caches the contents of a zip by its path, so changed code needs a new name.
     archive = folder / f"{package.name}-{digest[:12]}.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as content:
         for path in sources:
@@ -177,7 +177,7 @@ def _archive(folder: Path) -> Path:
 
 
 def _forgetting(package: str) -> Callable[[], None]:
-    # A function within a function is sent as code, so it runs where the package is not known.
+    # A nested function is sent as code, so it also runs where the package is missing.
     def forget() -> None:
         import re
         import sys

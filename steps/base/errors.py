@@ -41,6 +41,6 @@ class Unreadable(StepError):
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of what an error says; its type's name if it says nothing."""
+    """Return the first line of an error's message, or the name of its type if it has none."""
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)

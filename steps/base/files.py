@@ -1,7 +1,7 @@
 """Outputs that appear whole or not at all, and digests of inputs.
 
-What is being written is `.<name>.<random>.part` beside its place. Its writer holds a lock on it,
-so what a killed writer left behind is known for that and taken away by the next one.
+An output is written as `.<name>.<random>.part` beside its destination. Its writer holds a lock on
+it, so the next writer can recognise and remove what a killed one left behind.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PART = ".part"
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside `path` that takes its place when the block ends well.
+    """Yield a temporary file beside `path` that replaces `path` if the block succeeds.
 
-    Each writer has a file of its own, so two writers of one path leave one whole result.
+    Each writer has its own file, so two writers of the same path leave one complete result.
     """
     check_file(path)
     with _part(path, lambda part: part.touch(exist_ok=False)) as part:
@@ -38,10 +38,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path, own: re.Pattern[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` that takes its place when the block ends well.
+    """Yield a temporary folder beside `path` that replaces `path` if the block succeeds.
 
-    A folder that is there already is replaced only if all in it are files whose names match
-    `own`, that is, if an earlier run wrote them.
+    An existing folder is replaced only if it holds nothing but files whose names match `own`,
+    that is, files that an earlier run wrote.
     """
     check_folder(path, own)
     with _part(path, Path.mkdir) as part:
@@ -51,8 +51,8 @@ def whole_folder(path: Path, own: re.Pattern[str]) -> Iterator[Path]:
 
 
 def _swap(part: Path, path: Path) -> None:
-    # A folder that holds files cannot be replaced in one go, so the old one steps aside. Should
-    # the process die right here, nothing has that name and the next run completes.
+    # A folder that holds files cannot be replaced atomically, so the old one is moved aside. If
+    # the process dies right here, nothing has that name, and the next run still succeeds.
     while True:
         aside = _beside(path)
         with suppress(FileNotFoundError):
@@ -60,7 +60,7 @@ def _swap(part: Path, path: Path) -> None:
         try:
             part.rename(path)
         except OSError as error:
-            # Another run has just put its folder there: that one is the old one now.
+            # Another run has just put its folder there: move that one aside too.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         else:
@@ -91,7 +91,7 @@ def _part(path: Path, create: Callable[[Path], None]) -> Iterator[Path]:
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Say in one line that an output could not be written, and why, if the block says so."""
+    """Turn an OSError of the block into one line that says which output failed and why."""
     try:
         yield
     except OSError as error:
@@ -106,21 +106,21 @@ def _beside(place: Path) -> Path:
 
 def _left(place: Path) -> list[Path]:
     name = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}{re.escape(PART)}")
-    # Who may write to a folder need not be able to list it.
+    # A user who may write to a folder may not be allowed to list it.
     with suppress(PermissionError):
         return [path for path in place.parent.iterdir() if name.fullmatch(path.name)]
     return []
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; one that cannot exist (too long a name, say) is none."""
+    """Check whether a path is a folder; False if it cannot exist (its name is too long, say)."""
     with suppress(OSError):
         return path.is_dir()
     return False
 
 
 def file_digest(path: Path) -> str:
-    """Compute the sha256 of a file's bytes, as hexadecimal text."""
+    """Compute the sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,7 +1,7 @@
-"""What a killed process leaves behind: known by its lock, and taken away by a later one.
+"""Leftovers of killed processes: nobody holds their lock, so a later process removes them.
 
-Whoever makes a temporary file or folder holds a lock on it until it is gone or in its place. The
-lock ends with the process, whatever ended that.
+A process that creates a temporary file or folder holds a lock on it until it is removed or moved
+into place. The lock ends with the process, however that ends.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 
 
 def create_locked(create: Callable[[], Path]) -> tuple[Path, int]:
-    """Make a file or folder and lock it; give its path, and the descriptor to close in the end."""
+    """Create a file or folder and lock it; return its path and the descriptor to close later."""
     while True:
         path = create()
-        # Another process may sweep it away before it is locked.
+        # Another process may remove it before it is locked.
         try:
             lock = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -30,12 +30,12 @@ def create_locked(create: Callable[[], Path]) -> tuple[Path, int]:
 
 
 def sweep(paths: Iterable[Path]) -> None:
-    """Remove those files and folders that no living process has locked."""
+    """Remove the files and folders that no living process has locked."""
     for path in paths:
-        # Whatever may not be removed stays, as does what another process has just removed.
+        # Skip what may not be removed, and what another process has just removed.
         with suppress(OSError):
             mode = path.lstat().st_mode
-            # To open a FIFO would wait for its writer.
+            # Opening a FIFO would wait for its writer.
             if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
                 _sweep(path)
 
@@ -61,20 +61,20 @@ def _is_mine(descriptor: int) -> bool:
     try:
         return _lock(descriptor)
     except OSError:
-        # A file system without locks (NFS has none for folders): nobody can sweep there either.
+        # On a file system without locks (NFS has none for folders), nobody else can sweep either.
         return True
 
 
 if sys.platform == "win32":
 
     def _lock(descriptor: int) -> bool:
-        # An open file cannot be deleted there, so sweeping away a living writer's fails anyway.
+        # Windows cannot delete an open file, so sweeping one that is being written fails anyway.
         return True
 else:
     import fcntl
 
     def _lock(descriptor: int) -> bool:
-        """Tell whether the lock could be had; raises OSError if there are no locks here."""
+        """Try to take the lock, and return whether it worked; OSError if locks do not exist."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,7 +1,7 @@
 """Parameters of the steps: each is declared once, as a field of its step's dataclass.
 
-Checks, the command line and what a run records follow from the declaration; `MLproject`,
-`job.yml` and the README's tables are written from it (docs/reference.py).
+The declaration drives the checks, the command line and what a run records; docs/reference.py
+writes `MLproject`, `job.yml` and the README's tables from it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from steps.base.errors import StepError, Unreadable
 from steps.base.secrets import is_masked, masked
 
-# The variable PARAMETER_MAX_DEPTH holds the text of the parameter `max_depth`, if asked for: all
-# of them by `--from_environment`, one by this text in its place.
+# On request, the variable PARAMETER_MAX_DEPTH gives the text of the parameter `max_depth`:
+# `--from_environment` asks for all variables, `max_depth=from_environment` for this one.
 PREFIX = "PARAMETER_"
 FROM_ENVIRONMENT = "from_environment"
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Parameter:
-    """What is declared of one parameter; `help` is Markdown, `type` a type of MLproject."""
+    """The declaration of one parameter; `help` is Markdown, `type` a type of MLproject."""
 
     name: str
     type: str
@@ -44,7 +44,7 @@ class Parameter:
 
     @property
     def meaning(self) -> str:
-        """The help, with the words to choose from unless it names each of them."""
+        """The help, followed by the allowed words unless it already names them all."""
         choices = [f"`{word}`" for word in getattr(self.parse, "choices", ())]
         if all(word in self.help for word in choices):
             return self.help
@@ -55,20 +55,20 @@ def parameter(parse: Callable[[str], T], default: str, help: str, *, in_key: boo
     """Declare a field of a step's parameters.
 
     `parse` turns the text into a checked value or raises ValueError saying what it expected.
-    `default` is the text as it would be typed. `in_key=False` marks what changes how a step is
-    executed but not its result.
+    `default` is the text as a user would type it. `in_key=False` marks a parameter that changes
+    how a step runs, but not its result.
     """
     declaration: Any = field(
         metadata={"parse": parse, "default": default, "help": help, "in_key": in_key}
     )
-    # To a type checker it is the value that the field will have.
+    # A type checker sees the value that the field will have.
     value: T = declaration
     return value
 
 
 def declared(kind: type[Dataclass]) -> list[Parameter]:
     """List the parameters of a step."""
-    # Annotations are texts in the modules of the steps.
+    # The steps' modules postpone annotations, so they are strings here.
     types = {"int": "int", "float": "float"}
     return [
         Parameter(name=item.name, type=types.get(str(item.type), "string"), **item.metadata)
@@ -77,12 +77,12 @@ def declared(kind: type[Dataclass]) -> list[Parameter]:
 
 
 def defaults(kind: type[Dataclass]) -> dict[str, str]:
-    """Name and default text of each parameter of a step."""
+    """Map the name of each parameter of a step to its default text."""
     return {item.name: item.default for item in declared(kind)}
 
 
 def names(kind: type[Dataclass], *, in_key: bool = False) -> list[str]:
-    """Names of a step's parameters; with `in_key` only those that decide its result."""
+    """List the names of a step's parameters; with `in_key`, only those that affect its result."""
     return [item.name for item in declared(kind) if item.in_key or not in_key]
 
 
@@ -106,7 +106,7 @@ def variable(name: str) -> str:
 
 
 def _whole(name: str, text: str) -> str:
-    """Take a text with a secret from the environment, where no run records it."""
+    """Read the text from the environment if asked to: there a secret stays out of the run."""
     if is_masked(text):
         raise Unreadable(
             f"parameter {name}: expected its whole text, found {text} of an earlier run, which "
@@ -124,7 +124,7 @@ def _whole(name: str, text: str) -> str:
 
 
 def _check_recordable(name: str, text: str) -> None:
-    # An argument of other bytes than UTF-8 (a path, say) reaches Python, but no tracking server.
+    # Python accepts an argument that is not UTF-8 (a path, say); a tracking server does not.
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -132,7 +132,7 @@ def _check_recordable(name: str, text: str) -> None:
 
 
 def as_recorded(text: str) -> str:
-    """Give a parameter the form in which `mlflow run` records it: quoted as for a shell."""
+    """Quote a parameter as for a shell, the form in which `mlflow run` records it."""
     return shlex.quote(text)
 
 

@@ -1,6 +1,6 @@
-"""What a parameter may be: parsers of its text.
+"""Parsers of parameter texts.
 
-Each gives the checked value, or raises a ValueError that says what it expected.
+Each returns the checked value, or raises a ValueError that says what it expected.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Words of parameters: nothing, what fits, the newest run.
+# Special words: no value, a fitting value, the newest run.
 NONE, AUTO, LATEST = "none", "auto", "latest"
 
 
 def text(value: str) -> str:
-    """Accept any text but an empty one."""
+    """Accept any text that is not blank."""
     if not value.strip():
         raise ValueError("a value")
     return value
@@ -31,24 +31,24 @@ def boolean(value: str) -> bool:
 
 @dataclass(frozen=True)
 class OneOf:
-    """A parser of one of some words."""
+    """A parser that accepts a fixed set of words."""
 
     choices: tuple[str, ...]
 
     def __call__(self, value: str) -> str:
-        """Accept one of the words as it is."""
+        """Return the text if it is one of the words."""
         if value not in self.choices:
             raise ValueError(f"one of {', '.join(self.choices)}")
         return value
 
 
 def one_of(*choices: str) -> OneOf:
-    """Make a parser of one of the given words."""
+    """Make a parser that accepts only the given words."""
     return OneOf(choices)
 
 
 def integer(low: int | None = None, high: int | None = None) -> Callable[[str], int]:
-    """Make a parser of a whole number from `low` to `high`, both included."""
+    """Make a parser of a whole number from `low` to `high`, both inclusive."""
 
     def parse_integer(value: str) -> int:
         expected = ValueError(f"a whole number{_range(low, high)}")
@@ -64,7 +64,7 @@ def integer(low: int | None = None, high: int | None = None) -> Callable[[str], 
 
 
 def number(low: float, high: float, *, open_ends: bool = False) -> Callable[[str], float]:
-    """Make a parser of a number from `low` to `high`, without the ends if `open_ends`."""
+    """Make a parser of a number from `low` to `high`, which `open_ends` excludes."""
 
     def parse_number(value: str) -> float:
         words = f"between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
@@ -82,7 +82,7 @@ def number(low: float, high: float, *, open_ends: bool = False) -> Callable[[str
 
 
 def words(value: str) -> tuple[str, ...]:
-    """Read different names separated by commas; `none` is no name at all."""
+    """Read distinct names separated by commas; `none` gives none."""
     if value.strip().lower() == NONE:
         return ()
     found = tuple(word.strip() for word in value.split(","))
@@ -92,7 +92,7 @@ def words(value: str) -> tuple[str, ...]:
 
 
 def integers(low: int, *, none_allowed: bool = False) -> Callable[[str], tuple[int | None, ...]]:
-    """Make a parser of whole numbers from `low` up, separated by commas, or `none` among them."""
+    """Make a parser of comma-separated whole numbers of at least `low`, or `none` if allowed."""
 
     def parse_integers(value: str) -> tuple[int | None, ...]:
         also = ", or none," if none_allowed else ""

@@ -1,4 +1,4 @@
-"""Where an output may go: a new name, a regular file, or a folder of this project's parts."""
+"""Where an output may go: a new path, a regular file, or a folder of this project's parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = {
 
 
 def check_file(path: Path) -> None:
-    """Raise a StepError unless a file can be written: under a new name, or over a regular file."""
+    """Raise a StepError unless `path` is new or a regular file, and can be written."""
     kind = _kind_of(path)
     if kind not in ("", "file"):
         raise StepError(
@@ -34,9 +34,9 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path, part: re.Pattern[str]) -> None:
-    """Raise a StepError unless a folder can be written: a new one, or one that holds parts only.
+    """Raise a StepError unless `path` is new or a folder of parts only, and can be written.
 
-    A part is a regular file, no link, whose whole name matches `part`.
+    A part is a regular file, not a link, whose whole name matches `part`.
     """
     kind = _kind_of(path)
     if kind not in ("", "folder"):
@@ -55,9 +55,9 @@ def check_folder(path: Path, part: re.Pattern[str]) -> None:
 
 
 def check_apart(output: Path, inputs: Iterable[Path]) -> None:
-    """Raise a StepError if an output is, holds or lies in one of some files and folders.
+    """Raise a StepError if the output is, contains or lies inside one of the inputs.
 
-    Links are followed, and a file of several names (hard links) is known by any of them.
+    This follows links, and recognises a file by any of its names (hard links).
     """
     place = output.resolve()
     inside = {_identity(found) for _, found in _inside(output)} if output.is_dir() else set()
@@ -80,13 +80,13 @@ def check_apart(output: Path, inputs: Iterable[Path]) -> None:
 
 
 def _kind_of(path: Path) -> str:
-    """Name what is at a path, links followed; "" if nothing is."""
+    """Name the kind of file at a path, following links; "" if there is none."""
     try:
         return _name(path.stat().st_mode)
     except FileNotFoundError:
         return ""
     except OSError as error:
-        # A file where a folder should be, a loop of links, no right to look.
+        # A file where a folder should be, a loop of links, no permission to look.
         raise StepError(
             f"expected to write {path}, found {error.strerror}; choose another output"
         ) from error
@@ -108,7 +108,7 @@ def _check_parent(path: Path) -> None:
 
 
 def _inside(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    # Another run may be putting its own folder in this one's place.
+    # Another run may be replacing this folder with its own.
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             yield entry.name, entry.stat(follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""What a step's process does around its work: imports, Ctrl-C and signals."""
+"""How a step's process handles imports, Ctrl-C and signals."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from typing import NoReturn
 
 
 def begin_imports() -> None:
-    """Make this process ready for the imports of a script, which take seconds.
+    """Prepare this process for a script's imports, which take seconds.
 
-    Ctrl-C during them shows one line. The garbage collector rests until `end_imports`.
+    Ctrl-C during the imports shows one line. The garbage collector is off until `end_imports`.
     """
     fill_closed_streams()
     gc.disable()
     sys.excepthook = _one_line_if_interrupted
-    # Before MLflow: skops 0.16, which reads models, looks for each function of numpy and scipy in
-    # every module loaded so far, in order; with scikit-learn's modules first it finds them soon.
+    # Import this before MLflow: skops 0.16, which reads models, looks up each function of numpy
+    # and scipy in all loaded modules, in order, and finds them sooner if scikit-learn comes first.
     import sklearn.base  # noqa: F401
 
 
 def fill_closed_streams() -> None:
-    """Open what was closed of the standard streams (`2>&-`), so that no file takes its number.
+    """Reopen closed standard streams (`2>&-`) on the null device, so no file takes their numbers.
 
-    What a library writes to standard error would else go into a database, say.
+    Otherwise a library's standard error might end up in a database, say.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is taken, which is this one.
+            # The system gives out the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def end_imports() -> None:
-    """Let the garbage collector work again, but never look at what the imports have made.
+    """Turn the garbage collector on again, but exempt the objects that the imports created.
 
-    To search that for garbage again and again would take a fifth of the time to the first result.
+    Scanning those again and again would take a fifth of the time to the first result.
     """
     gc.freeze()
     gc.enable()
 
 
 def end_on_signals() -> None:
-    """Turn SIGTERM and SIGHUP into SystemExit, so that runs end FAILED and temporary files go.
+    """Turn SIGTERM and SIGHUP into SystemExit: runs end FAILED, and temporary files are removed.
 
-    The exit code is 128 and the signal's number. An ignored signal (`nohup`) stays ignored.
+    The exit code is 128 plus the signal's number. An ignored signal (`nohup`) stays ignored.
     """
     for name in ("SIGTERM", "SIGHUP"):
         # Windows has no SIGHUP.

@@ -1,4 +1,4 @@
-"""What is to be logged to a run, decided apart from logging it."""
+"""What to log to a run, decided apart from logging it."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Record:
 
 
 def metric_name(text: str) -> str:
-    """Make a metric's name of any text: MLflow allows letters, digits and ``_-. :/`` only."""
+    """Turn any text into a metric name: MLflow allows only letters, digits and ``_-. :/``."""
     return re.sub(r"[^\w\-. :]", "_", text)[:250]

@@ -1,8 +1,8 @@
-"""Secrets in addresses: taken out of every text that leaves the process.
+"""Secrets in addresses, masked in every text that leaves the process.
 
 Userinfo (`https://user:password@host`) and the values of a query (`?sig=…`) may be secrets, and
-libraries repeat addresses in their messages; so texts are masked where they leave: on the console,
-in logs, in tracebacks, in what a run records. Inside the process they are whole.
+libraries repeat addresses in their messages. So this project masks texts where they leave: on the
+console, in logs, in tracebacks, in what a run records. Inside the process they stay whole.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any
 
 HIDDEN = "***"
-# In the addresses of Azure ML Studio: the workspace and the tenant, which a login still guards.
+# Query names of Azure ML Studio: workspace and tenant, which a login protects anyway.
 PUBLIC = "wsid|tid|flight"
-# In abfss://container@account the userinfo is a place; with a colon it is a login anywhere.
+# In abfss://container@account the userinfo names a container; with a colon it is a login.
 _PLACE = r"(?:abfss?|wasbs?)://"
 _USERINFO = re.compile(
     rf"(?<![a-z0-9+.-])(?P<scheme>(?!{_PLACE})[a-z][a-z0-9+.-]*://|{_PLACE}(?=[^\s/?#'\"]*:))"
@@ -26,7 +26,7 @@ _USERINFO = re.compile(
     re.IGNORECASE,
 )
 _VALUE = re.compile(rf"(?P<name>[?&](?!(?:{PUBLIC})=)[^\s=&?#'\"<>()]+=)[^\s&#'\"<>)]+")
-# A query without names: all of it.
+# A query without names is hidden whole.
 _BARE = re.compile(
     r"(?<![a-z0-9+.-])(?P<address>[a-z][a-z0-9+.-]*://[^\s?#'\"]*\?)"
     r"[^\s=&#'\"*]+(?=$|[\s#'\"])",
@@ -36,7 +36,7 @@ _MASKED = re.compile(r"://\*{3}@|=\*{3}|\?\*{3}")
 
 
 def masked(text: str) -> str:
-    """Hide what may be a secret in the addresses within a text."""
+    """Hide possible secrets in the addresses within a text."""
     if "://" not in text and "?" not in text:
         return text
     text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
@@ -45,17 +45,17 @@ def masked(text: str) -> str:
 
 
 def is_masked(text: str) -> bool:
-    """Tell whether a secret was taken out of a text."""
+    """Check whether a text has had a secret masked."""
     return bool(_MASKED.search(text))
 
 
 def masked_traceback(error: BaseException) -> str:
-    """Give the traceback of an error, with nothing secret in the messages."""
+    """Format the traceback of an error, with secrets masked."""
     return masked("".join(traceback.format_exception(error)))
 
 
 def guard_process() -> None:
-    """Mask what this process logs from now on, and the traceback of what nobody catches."""
+    """Mask all that this process logs from now on, and tracebacks of uncaught errors."""
     show = sys.excepthook
 
     def show_masked(
@@ -73,7 +73,7 @@ def guard_process() -> None:
         made = make_record(*args, **kwargs)
         made.msg, made.args = masked(made.getMessage()), None
         if made.exc_info and made.exc_info[1]:
-            # A formatter takes what is there.
+            # Formatters reuse this text if it is set.
             made.exc_text = masked_traceback(made.exc_info[1])
         return made
 

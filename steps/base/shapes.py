@@ -1,4 +1,4 @@
-"""Whether what was read from a file has the shape of a dataclass."""
+"""Checks that content read from a file has the shape of a dataclass."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from steps.base.errors import StepError
 def check(kind: Any, content: object, name: str) -> None:
     """Check content of JSON or YAML against the annotations of a dataclass.
 
-    Understood are plain types, unions, `tuple[T, ...]` (a list will do) and dataclasses within
-    (mappings); what a newer version has added is passed over. Raises StepError at the first
+    Supports plain types, unions, `tuple[T, ...]` (a list will do) and nested dataclasses
+    (mappings). Ignores fields that a newer version added. Raises StepError at the first
     difference; `name` is what the message calls the content.
     """
     if is_dataclass(kind):
@@ -33,7 +33,7 @@ def check(kind: Any, content: object, name: str) -> None:
             check(get_args(kind)[0], value, f"an item of {name}")
     else:
         plain = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-        # A truth value is an int to Python, a whole number is no float.
+        # isinstance would not do: to Python a bool is an int, and an int is no float.
         if type(content) not in (*plain, *((int,) if float in plain else ())):
             raise _unlike(name, " or ".join(each.__name__ for each in plain), content)
 

@@ -1,4 +1,4 @@
-"""One folder for all that is temporary in a step."""
+"""One folder for all temporary files of a step."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from steps.base.errors import FAILURE, StepError
 from steps.base.leftovers import create_locked, remove, sweep
 
-# Where Python and the programs that it starts look for a place for temporary files.
+# The variable that tells Python and the programs it starts where to put temporary files.
 PLACE = "TMPDIR"
-# steps.<name>-<process id>-<what tempfile adds>
+# steps.<name>-<process id>-<random part from tempfile>
 NAME = re.compile(r"steps\.\w+-\d+-[a-z0-9_]{8}")
 
 
@@ -22,8 +22,8 @@ NAME = re.compile(r"steps\.\w+-\d+-[a-z0-9_]{8}")
 def temporary_folder(step: str) -> Iterator[Path]:
     """Yield a folder that is removed when the block ends.
 
-    In the block, libraries and started processes (MLflow, Dask, joblib) have it as their place for
-    temporary files. What killed steps have left is removed first.
+    Inside the block, libraries and child processes (MLflow, Dask, joblib) put their temporary
+    files there. Folders that killed steps left behind are removed first.
     """
     folder, lock = _create(step)
     before, cached = os.environ.get(PLACE), tempfile.tempdir
@@ -54,16 +54,16 @@ def _create(step: str) -> tuple[Path, int]:
 
 
 def _mine(place: Path) -> Iterator[Path]:
-    """Yield the temporary folders of this user's steps: others' locks may not be visible here."""
+    """Yield the temporary folders of this user's steps; other users' locks may be invisible."""
     with os.scandir(place) as entries:
         names = [entry for entry in entries if NAME.fullmatch(entry.name)]
     for entry in names:
-        # Another step may just be removing its own.
+        # Another step may be removing its own folder right now.
         with suppress(FileNotFoundError):
             if entry.stat(follow_symlinks=False).st_uid == _user():
                 yield Path(entry.path)
 
 
 def _user() -> int:
-    # Windows has no numbers for users, and shows 0 for the owner of a file.
+    # Windows has no user numbers, and reports 0 as the owner of a file.
     return os.getuid() if hasattr(os, "getuid") else 0

@@ -1,4 +1,4 @@
-"""Warnings of columns that give the answer away."""
+"""Warnings about columns that give the answer away."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from steps.data.schema import Schema
 
-# Of what a guess without the feature gets wrong, the feature alone gets this share right.
+# The feature alone gets right this share of what a guess without it gets wrong.
 ALMOST_ALL = 0.98
 FEWEST_ROWS = 50
 MOST_ROWS = 10_000
-# Cells that are looked at in all: a wide table is judged by fewer rows.
+# The check reads at most this many cells, so a wide table is judged by fewer rows.
 MOST_CELLS = 2_000_000
 
 
 def giveaways(train: pa.Table, schema: Schema) -> list[str]:
     """Name the features each of which alone predicts the target almost perfectly.
 
-    A small tree on one feature is fitted on every other row of a sample of the training rows and
-    judged by the rest: by the share of wrong classes (of the variance, for numbers) that it is
-    better than a constant guess.
+    A small tree on one feature is fitted on every other row of a sample of the training rows, and
+    judged on the rest by how much of a constant guess's error it removes: wrong classes, or
+    variance for numbers.
     """
     rows = min(MOST_ROWS, max(MOST_CELLS // len(schema.features), 500))
     if len(train) < FEWEST_ROWS:
@@ -43,7 +43,7 @@ def giveaways(train: pa.Table, schema: Schema) -> list[str]:
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Give numbers as they are, and a number for each text or boolean."""
+    """Return numbers unchanged, and a number for each distinct text or boolean."""
     if pa.types.is_floating(column.type):
         floats: np.ndarray = column.to_numpy()
         return floats
@@ -54,7 +54,7 @@ def _codes(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _explained(feature: np.ndarray, truth: np.ndarray, fitted: np.ndarray, schema: Schema) -> float:
-    # It takes a second to import, and only preprocess needs it.
+    # The import takes a second, and only preprocess needs it.
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     kind = DecisionTreeClassifier if schema.classes else DecisionTreeRegressor

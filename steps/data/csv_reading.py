@@ -1,7 +1,7 @@
-"""Reading a whole CSV file to train on: what its text tells, and its columns.
+"""Reading a whole CSV file to train on: its format and its columns.
 
-Numbers are read as such if the first rows have nothing else, as text otherwise: what text means
-is decided later, from all rows.
+A column is read as numbers if its first rows hold nothing else, and as text otherwise. What the
+text means is decided later, from all rows.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from steps.data.values import TextRules
 
 CSV_DELIMITERS = ",;\t|"
 _QUOTED = re.compile(rb'"[^"]*"')
-# One that Arrow decompresses itself, with a thread of its own.
+# Arrow decompresses these itself, in its own thread.
 _ARROW_READS = (".gz", ".bz2")
 _FAILURES = (*BROKEN, pa.ArrowException, UnicodeError, zlib.error)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """How text is to be read; `delimiter` and `decimal` None are found out from the text."""
+    """How to read text; a `delimiter` or `decimal` of None is inferred from it."""
 
     delimiter: str | None = None
     encoding: str = AUTO
@@ -56,7 +56,7 @@ DEFAULT = Text()
 
 @dataclass(frozen=True)
 class _Start:
-    """The column names of a file and its first rows, all as text; None if they are no rows."""
+    """The column names of a file and its first rows, all as text; None if they do not parse."""
 
     columns: tuple[str, ...]
     delimiter: str
@@ -83,7 +83,7 @@ def read_start(path: Path, asked: Asked, shown: str) -> _Start:
 
 
 class _Chained:
-    """A stream whose first bytes have been read already; it keeps what it gave."""
+    """A stream whose first bytes were already read; `seen` keeps what it returned."""
 
     def __init__(self, start: bytes, rest: io.BufferedReader) -> None:
         self._start, self._rest, self.seen = start, rest, b""
@@ -97,7 +97,7 @@ class _Chained:
 
 
 def sniff_delimiter(start: bytes) -> str:
-    """Find the delimiter that is most often in the first line, outside quotes; else a comma."""
+    """Find the most frequent delimiter in the first line, outside quotes; else a comma."""
     line = _QUOTED.sub(b"", start[: 1 << 16]).lstrip(b"\r\n").partition(b"\n")[0]
     return max(CSV_DELIMITERS, key=lambda delimiter: line.count(delimiter.encode()))
 
@@ -114,14 +114,14 @@ def _as_text(rows: bytes, columns: Sequence[str], delimiter: str) -> pa.Table | 
             convert_options=pa.csv.ConvertOptions(column_types=types),
         )
     except pa.ArrowInvalid:
-        # Reading all of it will tell what is wrong.
+        # Reading the whole file will show what is wrong.
         return None
 
 
 def read_columns(
     path: Path, start: _Start, asked: Asked, target: str, shown: str
 ) -> tuple[pa.Table, Text]:
-    """Read all rows; `start` is what `read_start` gives for the file."""
+    """Read all rows; `start` comes from `read_start`."""
     decimal = asked.decimal or _sniff_decimal(start)
     text = Text(TextRules(asked.missing, decimal), start.delimiter, asked.encoding)
     types = _guess(start, target, text.rules)
@@ -129,7 +129,7 @@ def read_columns(
         try:
             table = _parse(path, text, types, 1 << 20)
         except (pa.ArrowException, OSError):
-            # Some value is not a number to Arrow, or is text of several lines, or all is lost.
+            # Arrow rejects some number, some text spans lines, or the file is broken.
             table = _parse(path, text, dict.fromkeys(start.columns, pa.string()), LONGEST_ROW)
     except _FAILURES as error:
         raise StepError(unreadable(shown, first_line(error), asked.encoding)) from error
@@ -144,7 +144,7 @@ def _guess(start: _Start, target: str, rules: TextRules) -> dict[str, pa.DataTyp
     for name in start.columns:
         if start.sample is not None and name != target:
             texts = start.sample.column(name)
-            # Of a small table it can be told which texts stood for missing values.
+            # In a small table, a column with codes such as NA stays text, to report the codes.
             codes = ("",) if start.is_whole else rules.missing
             if _is_all_numbers(texts, replace(rules, missing=codes)):
                 types[name] = pa.float64()
@@ -166,7 +166,7 @@ def _is_all_numbers(texts: pa.ChunkedArray, rules: TextRules) -> bool:
 
 
 def _sniff_decimal(start: _Start) -> str:
-    """Find out whether numbers have a decimal comma: some column has, and none has a point."""
+    """Infer the decimal mark: a comma if some column uses one and none uses a point."""
     with_comma = False
     for column in start.sample.columns if start.sample is not None else ():
         texts = pc.utf8_trim_whitespace(column.slice(0, 1000))
@@ -189,7 +189,7 @@ def _parse(path: Path, text: Text, types: dict[str, pa.DataType], block: int) ->
         return pa.csv.read_csv(
             source,
             read_options=pa.csv.ReadOptions(block_size=block),
-            # Blocks that may be cut anywhere are parsed side by side.
+            # Arrow parses blocks in parallel only if it may cut them at any line end.
             parse_options=pa.csv.ParseOptions(
                 delimiter=text.delimiter, newlines_in_values=block == LONGEST_ROW
             ),

@@ -4,7 +4,7 @@ A row is the shortest run of lines, from the line at which it begins, that a str
 (Python's `csv` with `strict=True`) reads as one row: a line end within quotes does not end it. If
 there is no such run up to the end of the file, or within `LONGEST_ROW` bytes, then a quote is
 broken: never closed, or followed by text where it is. Such a row is its first line alone, and is
-bad; it takes no other line along.
+bad; the lines after it are not affected.
 
 A quote is broken only where it opens a field; elsewhere (`5" pipe`) it is text. A line ends with
 `\n` or `\r\n`. A blank line is no row.
@@ -43,9 +43,9 @@ class Header:
 
 
 def read_header(read: Callable[[int], bytes], delimiter: str, shown: str) -> Header:
-    """Read the column names from the start of a file, which `read(size)` gives.
+    """Read the column names from the start of a file; `read(size)` returns its next bytes.
 
-    Raises a StepError if they are no CSV text in UTF-8, or too long.
+    Raises a StepError if they are not CSV text in UTF-8, or are too long.
     """
     start, end = b"", 0
     try:
@@ -74,7 +74,7 @@ def _too_long(shown: str, line: int) -> str:
 
 
 def too_long(shown: str, line: int) -> StepError:
-    """Say that a line is too long to be held in memory."""
+    """Make the error for a line that is too long to hold in memory."""
     return StepError(_too_long(shown, line))
 
 
@@ -134,12 +134,12 @@ def _is_one_of(characters: str) -> np.ndarray:
 
 
 def outside_quotes(row: bytes, delimiter: str) -> bytes:
-    """Give what is left of an unbroken row without its fields in quotes."""
+    """Remove the quoted fields from an unbroken row."""
     return _patterns(delimiter)[2].sub(b"", row)
 
 
 def _last_row_end(text: bytes, delimiter: str) -> int:
-    """Find where the last row that is sure to be whole ends; 0 if none is."""
+    """Find the end of the last row that is certainly whole; 0 if there is none."""
     if b'"' not in text:
         return text.rfind(b"\n") + 1
     if len(text) <= LONGEST_ROW and is_regular(text, delimiter):
@@ -166,7 +166,7 @@ def _last_end_outside_quotes(text: bytes) -> int:
 def _next_row(text: bytes, start: int, delimiter: str, *, is_end: bool) -> tuple[int, bool] | None:
     """Find where the row at `start` ends, and whether its quotes are in order.
 
-    None if that takes more text; with `is_end` there is none.
+    Returns None if more text is needed to tell; `is_end` says that there is no more.
     """
     whole_row, open_quote, _ = _patterns(delimiter)
     if row := whole_row.match(text, start):

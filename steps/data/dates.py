@@ -1,7 +1,7 @@
-"""Dates and times, and the numbers that a model is given instead of them.
+"""Dates and times, and the numbers that a model gets instead of them.
 
-Text is a date where it is ISO 8601 (`2026-01-31`, `2026-01-31 14:05:09.5+02:00`). A time is that
-on the wall of its place: an offset is left out, so text and Arrow's types with a zone agree.
+Text is a date if it is ISO 8601 (`2026-01-31`, `2026-01-31 14:05:09.5+02:00`). Times are local
+wall-clock times: offsets are dropped, so text and Arrow's types with a zone agree.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_dates(
 ) -> tuple[pa.Array, dict[int, str]]:
     """Turn a column of a type that `holds_dates` into timestamps, null where missing.
 
-    What is no date is returned apart: its position and what is wrong with it.
+    Values that are not dates are returned separately, by position, with what is wrong.
     """
     if not is_text(column.type):
         if isinstance(column, pa.ChunkedArray):
@@ -73,7 +73,7 @@ def _time(text: str | None) -> object:
 
 
 def part(times: pa.Array, name: str) -> np.ndarray:
-    """Give one of the `PARTS` of timestamps as float64, NaN where there is none."""
+    """Return one of the `PARTS` of timestamps as float64, NaN where missing."""
     if name == "days":
         numbers = times.cast(pa.int64()).to_numpy(zero_copy_only=False).astype(np.float64)
         days: np.ndarray = numbers / _DAY
@@ -84,7 +84,7 @@ def part(times: pa.Array, name: str) -> np.ndarray:
 
 
 def useful_parts(times: pa.Array) -> tuple[str, ...]:
-    """Name the parts that are not the same everywhere; the hour only if there are times."""
+    """Name the parts that vary between rows; the hour only if there are times."""
     has_times = bool(np.any(np.nan_to_num(part(times, "days")) % 1))
     return tuple(
         name

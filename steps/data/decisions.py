@@ -1,4 +1,4 @@
-"""What was decided about a table: told in the terminal, and kept in `data/decisions.json`."""
+"""Decisions about a table, shown in the terminal and stored in `data/decisions.json`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _PLURALS = {
     DATE: "dates",
     DROPPED: "columns dropped",
 }
-# So many lines are read; a table with more to tell is summarised.
+# Nobody reads more lines than this, so longer lists are summarised.
 MOST_LINES = 20
 MOST_NAMES = 6
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a column was taken for, and why or with what in it."""
+    """What a column was taken for, with the reason or a note on its contents."""
 
     column: str
     kind: str
@@ -50,7 +50,7 @@ class Decisions:
         return json.dumps(asdict(self), indent=2)
 
     def lines(self) -> list[str]:
-        """Say what a user would not expect, a line each; a wide table's columns by their kind."""
+        """Say what a user may not expect, one line each; a wide table's columns by their kind."""
         told = [each for each in self.columns if each.kind != NUMBER or each.note]
         if len(told) <= MOST_LINES:
             lines = [str(each) for each in told]

@@ -1,4 +1,4 @@
-"""The model's features, read out of a table's columns by a schema: for training and scoring."""
+"""The model's features, read from a table's columns by a schema, for training and scoring."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORDS = {yes: 1.0 for yes, _ in PAIRS} | {no: 0.0 for _, no in PAIRS}
 
 @dataclass(frozen=True)
 class Features:
-    """Features in the order of the schema, and what is wrong with rows, by their position.
+    """Features in the schema's order, and what is wrong with rows, by position.
 
     Numbers are float64 arrays, NaN where missing; categories are dictionary arrays of text, null
     where missing.
@@ -37,7 +37,7 @@ class Features:
 
 
 def read_features(column: Callable[[str], Column], schema: Schema) -> Features:
-    """Read the features of a schema out of the columns that `column(name)` gives.
+    """Read the features of a schema from the columns that `column(name)` returns.
 
     A column of a type that cannot hold what is expected raises a StepError.
     """
@@ -101,7 +101,7 @@ def as_text(column: Column) -> Column:
         column = column.cast(kind.value_type)
     if pa.types.is_null(kind):
         return column.cast(pa.string())
-    # To Arrow 1.0 is "1", as it is where the column holds whole numbers.
+    # Arrow writes 1.0 as "1", as it does in a column of whole numbers.
     return column if is_text(column.type) else column.cast(pa.string())
 
 
@@ -110,7 +110,7 @@ def booleans(
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Turn a column of booleans, yes and no (see `PAIRS`) or 1 and 0 into float64.
 
-    What is neither is returned apart, as by `values.numbers`.
+    Other values are returned separately, as by `values.numbers`.
     """
     if not is_text(column.type):
         floats, wrong = values.numbers(column, name, rules)

@@ -1,13 +1,11 @@
-"""What a column of a table is to a model: decided from its type and values alone.
+"""The kind of feature a column makes, decided from its type and values alone.
 
 - A column of booleans is a boolean, a categorical one of numbers is a category.
 - Text, categorical or not, is what it spells: yes and no (see `features.PAIRS`), numbers, ISO
   dates. If at least nine in ten values are numbers (dates), but not all, and the others are at
-  most `MOST_ODD` different texts, then these are a problem that the user is asked about. Any other
-  text is a category.
-- Nothing is learned from a column that is empty or always the same, from a category whose texts
-  are nearly all different (identifiers, names, free text), and from a column without a name that
-  numbers the rows. These are dropped.
+  most `MOST_ODD` different texts, the user must settle them. Any other text is a category.
+- A column is dropped if it is empty or constant, a category whose texts are nearly all different
+  (identifiers, names, free text), or a column without a name that numbers the rows.
 """
 
 from __future__ import annotations
@@ -30,12 +28,12 @@ MOST_ODD = 10
 MOST_CATEGORIES = 100_000
 # What pandas and R call the column that they number rows with.
 INDEX_NAMES = re.compile(r"|Unnamed: \d+|rownames|__index_level_\d+__|\.\.\.1|X\.?1?", re.ASCII)
-# What may be a number; reading it will tell.
+# What may be a number; only parsing tells for sure.
 _NUMERIC = (
     "^[+-]?[0-9.,][0-9.,'\u2019 \u00a0\u202f]*([eE][+-]?[0-9]+)?$"
     "|^[+-]?(?i:inf|infinity|nan)$|^(?i:true|false)$"
 )
-# Fewer rows may be numbered by chance.
+# Fewer rows may look numbered by chance.
 COUNTED_ROWS = 20
 
 
@@ -72,7 +70,7 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
 
 
 def as_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Encode text once: all that is decided and read is about its different texts."""
+    """Encode text once: later code works on the distinct texts only."""
     kind = column.type
     if pa.types.is_dictionary(kind) or not is_text(kind):
         return column
@@ -115,7 +113,7 @@ def _is_whole(present: np.ndarray) -> bool:
 
 
 def _counts(present: np.ndarray, low: float, high: float) -> bool:
-    """Tell whether whole numbers are n different ones without a gap, in any order."""
+    """Check whether whole numbers are consecutive and distinct, in any order."""
     if high - low != len(present) - 1:
         return False
     seen = np.zeros(len(present), dtype=bool)
@@ -166,7 +164,7 @@ class _TextColumn:
             )
             if count and code
         ]
-        # Blank cells are trimmed away: the column still has them as they were.
+        # `texts` are trimmed, so blank cells survive only in the raw column.
         raw = self.column.chunk(0).dictionary
         blank = raw.filter(pc.match_substring_regex(raw, r"^\s+$"))
         codes += [repr(text) for text in blank[:1].to_pylist()]
@@ -209,7 +207,7 @@ class _TextColumn:
         return _of_times(self.column, self.name, self.rules, self.missing_note)
 
     def _odd(self, kind: str, wrong: dict[int, str]) -> Kind | None:
-        """Ask about the few texts that are not like the others; None if they are many."""
+        """Ask about the few texts that do not fit; None if there are many."""
         fits = np.ones(len(self.texts), dtype=bool)
         fits[list(wrong)] = False
         if len(wrong) > MOST_ODD or self._share(fits) < MOSTLY:

@@ -1,4 +1,4 @@
-"""A prepared table, split: what a preprocess run leaves behind."""
+"""A prepared table, split into training and test rows: the result of a preprocess run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from steps.data.training_table import Prepared, as_columns, prepare
 
 __all__ = ["SplitTable", "prepare", "split_table", "with_test_table"]
 
-# A category of more values than these in the training rows is encoded by the target.
+# A category with more values than this in the training rows is encoded by the target.
 MANY = 30
 
 
 @dataclass(frozen=True)
 class SplitTable:
-    """The rows to train on and those held out, with their schema and what was decided."""
+    """The rows to train on and those held out, with their schema and the decisions."""
 
     train: pa.Table
     test: pa.Table
@@ -38,13 +38,13 @@ class SplitTable:
 
 
 def split_table(prepared: Prepared, test_size: float, seed: int) -> SplitTable:
-    """Split a prepared table, and finish its schema by what the training rows hold."""
+    """Split a prepared table, and complete its schema from the training rows."""
     train, test = split(prepared.table, prepared.schema, test_size, seed, prepared.order)
     return _finish(SplitTable(train, test, prepared.schema, prepared.decisions))
 
 
 def with_test_table(prepared: Prepared, table: pa.Table, shown: str) -> SplitTable:
-    """Train on a whole prepared table, and hold out another one with the same columns."""
+    """Train on the whole prepared table, and hold out another table with the same columns."""
     schema = prepared.schema
     require_columns((*schema.columns, schema.target), table.column_names, f"test_data {shown}")
     labels, known = _labels(table.column(schema.target), schema, shown)
@@ -83,7 +83,7 @@ def _labels(column: pa.ChunkedArray, schema: Schema, shown: str) -> tuple[pa.Arr
 
 
 def _finish(parts: SplitTable) -> SplitTable:
-    """Leave out what has no value in the training rows, and look for what gives answers away."""
+    """Drop features without a value in the training rows, warn of any that give answers away."""
     empty = [
         name
         for name in parts.schema.features

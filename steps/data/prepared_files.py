@@ -1,4 +1,4 @@
-"""The files that hold the prepared data, and what a preprocess run records of it."""
+"""The files that hold the prepared data, and the metrics that a preprocess run records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_split(
 ) -> tuple[Path, ...]:
     """Write both parts, the schema, the profile and the decisions to `folder`."""
     for name, part in ((TRAIN, train), (TEST, test)):
-        # Written as plain text, a category has no dictionary that depends on the other part.
+        # A category's dictionary depends on the other part too, so write plain text instead.
         plain = pa.schema(
             pa.field(each.name, pa.string() if pa.types.is_dictionary(each.type) else each.type)
             for each in part.schema

@@ -1,4 +1,4 @@
-"""Profile of the training rows, for the report and for noticing drift: `data/profile.json`."""
+"""Profile of the training rows, for the report and for drift checks: `data/profile.json`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from steps.data.schema import Schema
 
-# Ten bins of equal weight are the usual ones of the population stability index.
+# The population stability index usually takes ten bins of equal weight.
 BINS = 10
-# As many values of a category are told apart; the others are the rest.
+# This many values of a category are counted one by one, the others together.
 MOST_VALUES = 50
 
 
@@ -21,8 +21,8 @@ def profile(train: pa.Table, rows_test: int, schema: Schema) -> dict[str, Any]:
     """Summarise the training rows: the target, and per feature its missing share and values.
 
     The bins of a number are (e[i-1], e[i]], cut at the deciles of the values present; a feature
-    with few different values has fewer bins. A category has the number of rows of its most
-    frequent values, and of all others together.
+    with few different values has fewer bins. A category has row counts of its most frequent
+    values, and of all others together.
     """
     target = train.column(schema.target)
     summary: dict[str, Any] = {
@@ -47,7 +47,7 @@ def profile(train: pa.Table, rows_test: int, schema: Schema) -> dict[str, Any]:
 
 
 def missing_values(table: pa.Table, schema: Schema, name: str) -> np.ndarray:
-    """Mark the rows in which a feature is missing: null, or 0 where zeros mean missing."""
+    """Mark the rows where a feature is missing: null, or 0 if zeros mean missing."""
     column = table.column(name)
     missing: np.ndarray = column.is_null(nan_is_null=True).to_numpy()
     return missing | (column.to_numpy() == 0) if name in schema.zero_as_missing else missing

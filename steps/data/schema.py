@@ -18,7 +18,7 @@ BINARY, MULTICLASS, REGRESSION = "binary", "multiclass", "regression"
 
 @dataclass(frozen=True)
 class DateColumn:
-    """A column of dates or times, and the parts of it that the model is given as numbers.
+    """A column of dates or times, and the parts that the model gets as numbers.
 
     The feature of a part is called `<column>.<part>`.
     """
@@ -28,7 +28,7 @@ class DateColumn:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features that are made of this column."""
+        """Names of the features made from this column."""
         return tuple(f"{self.name}.{part}" for part in self.parts)
 
 
@@ -36,12 +36,12 @@ class DateColumn:
 class Schema:
     """Columns and classes of one prepared data set.
 
-    `features` are the model's input, in training order: numbers (the `booleans` are 0 and 1), but
-    for the `categories`, which are text; `many_valued` are those with many values. `group` is a
-    column that is no feature: rows of one group belong on one side of any split. `classes`
-    is () where numbers are predicted, else the classes in sort order, the positive one last if
-    there are two. `delimiter`, `encoding` and `rules` tell how the table's text was read, so that
-    new data is read the same way.
+    `features` are the model's input, in training order: numbers (`booleans` are 0 and 1), except
+    the `categories`, which are text; `many_valued` are the categories with many values. `group`
+    is a column that is not a feature: rows of one group stay on one side of any split. `classes`
+    is () if the target is a number, else the classes in sort order, of two the positive one last.
+    `delimiter`, `encoding` and `rules` say how the table's text was read, so that new data is
+    read the same way.
     """
 
     features: tuple[str, ...]
@@ -66,12 +66,12 @@ class Schema:
 
     @property
     def positive(self) -> Label:
-        """The class that probabilities and scores are about, where there are two."""
+        """The class that probabilities and scores refer to, if there are two."""
         return self.classes[-1]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a table must have: the features, with dates instead of their parts."""
+        """The columns that a table needs: the features, with dates in place of their parts."""
         column_of = {feature: date.name for date in self.dates for feature in date.features}
         return tuple(dict.fromkeys(column_of.get(name, name) for name in self.features))
 
@@ -81,10 +81,10 @@ class Schema:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
-        """Build a schema from what `dataclasses.asdict` or the JSON text gives.
+        """Build a schema from the mapping that `dataclasses.asdict` or the JSON text gives.
 
-        What an earlier version of the project did not write has its default. Raises StepError if
-        the content has another shape.
+        Fields that an earlier version of the project did not write get their defaults. Raises
+        StepError if the content has another shape.
         """
         shapes.check(cls, content, "schema")
         lists: dict[str, Any] = {name: tuple(content[name]) for name in _LISTS if name in content}

@@ -15,12 +15,12 @@ from steps.base.files import whole_file
 from steps.base.parsers import text
 from steps.base.secrets import masked
 
-# Of Linux, and no less than those of other systems.
+# The limits of Linux in bytes; no other system allows more.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 
 
 def location(value: str) -> str:
-    """Read a parameter that is a path or a URI; a path must be one that a file can have."""
+    """Read a parameter that is a path or a URI; a path must not be too long for a file."""
     path = local_path(text(value))
     if path is not None and (
         len(os.fsencode(path)) > LONGEST_PATH
@@ -37,13 +37,13 @@ def scheme(location: str) -> str:
     try:
         name = urlsplit(location).scheme.lower()
     except ValueError:
-        # Brackets that are no IPv6 address: not a URI, so a path.
+        # Brackets without an IPv6 address: not a URI, so a path.
         return ""
     return name if len(name) > 1 and ":/" in location else ""
 
 
 def local_path(location: str) -> Path | None:
-    """Give the path that a location names on this machine, or None if it is elsewhere."""
+    """Return the path that a location names on this machine, or None if it is remote."""
     kind = scheme(location)
     if kind == "":
         return Path(location)
@@ -59,9 +59,9 @@ def start_of_relative(location: str) -> str:
 
 
 def fetch(location: str, folder: Path) -> Path:
-    """Give a local file with the content of a path or URI.
+    """Return a local file with the content of a path or URI.
 
-    What is elsewhere is copied to `folder`, once: the same location gives the same copy again.
+    A remote file is copied to `folder` once; the same location returns the same copy again.
     Raises Unreadable if there is nothing to read.
     """
     path = local_path(location)
@@ -77,13 +77,13 @@ def fetch(location: str, folder: Path) -> Path:
 
 
 def _download(location: str, folder: Path) -> Path:
-    # The suffix tells the format, so it is kept.
+    # Keep the suffix: it shows the format.
     suffixes = "".join(Path(urlsplit(location).path).suffixes)
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    # fsspec raises ImportError for a scheme whose library is missing, ValueError for an unknown
-    # one, and the library of each file system errors of its own.
+    # fsspec raises ImportError for a scheme whose library is missing and ValueError for an unknown
+    # one; the library of each file system adds its own errors.
     try:
         with (
             fsspec.open(location, "rb") as source,
@@ -97,11 +97,11 @@ def _download(location: str, folder: Path) -> Path:
 
 
 def unreadable(location: str, error: BaseException) -> StepError:
-    """Say in one line why a URI cannot be read: not there, refused, or no connection."""
+    """Say in one line why a URI cannot be read: missing, refused, or no connection."""
     if isinstance(error, StepError):
         return error
     shown = masked(without_query(location))
-    # fsspec calls every failure of HTTP a missing file, and keeps what it was as the cause.
+    # fsspec reports every HTTP failure as a missing file, with the real error as its cause.
     cause = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -120,5 +120,5 @@ def unreadable(location: str, error: BaseException) -> StepError:
 
 
 def without_query(location: str) -> str:
-    """Leave out the query of a URI: that of a signed one is a secret."""
+    """Remove the query of a URI: in a signed URI it is a secret."""
     return location.partition("?")[0] if scheme(location) else location

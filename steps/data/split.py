@@ -20,7 +20,7 @@ RANDOM, TIME, GROUP = "random", "time", "group"
 
 @dataclass(frozen=True)
 class Split:
-    """How rows are held out: at random, the newest by a column, or whole groups of a column."""
+    """How to hold out rows: at random, the newest by a column, or whole groups of a column."""
 
     kind: str = RANDOM
     column: str = ""
@@ -46,8 +46,8 @@ def split(
 ) -> tuple[pa.Table, pa.Table]:
     """Split the rows into those to train on and those held out; both keep the table's order.
 
-    Rows are drawn stratified by class; with a group in the schema, whole groups are drawn; with
-    an `order`, the rows with its largest values are held out.
+    Draws rows stratified by class; draws whole groups if the schema has a group column; holds out
+    the rows with the largest values of `order` if it is given.
     """
     if order is not None:
         held_out = _newest(order, test_size)
@@ -61,7 +61,7 @@ def split(
 
 
 def _drawn(table: pa.Table, schema: Schema, test_size: float, seed: int) -> np.ndarray:
-    # batch_score reads what was split, and its start need not wait for this.
+    # batch_score imports this module, and need not wait for scikit-learn's import.
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(table))
@@ -93,7 +93,7 @@ def _mask(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def _newest(order: np.ndarray, test_size: float) -> np.ndarray:
-    """Mark the newest rows: at least `test_size` of them, and all that are as new as one."""
+    """Mark the newest rows: at least the share `test_size`, and all that tie with the oldest."""
     count = math.ceil(test_size * len(order))
     oldest = np.partition(order, len(order) - count)[len(order) - count]
     held_out: np.ndarray = order >= oldest
@@ -106,7 +106,7 @@ def _newest(order: np.ndarray, test_size: float) -> np.ndarray:
 
 
 def _groups(column: pa.ChunkedArray, test_size: float, seed: int) -> np.ndarray:
-    """Mark whole groups, drawn one by one as long as `test_size` of the rows has room for them."""
+    """Mark groups drawn at random, skipping any that would exceed `test_size` of the rows."""
     encoded = column.combine_chunks().dictionary_encode()
     codes = encoded.indices.to_numpy()
     sizes = np.bincount(codes)
@@ -133,7 +133,7 @@ def _too_few(rows: int, test_size: float, reason: str) -> StepError:
 
 
 def check_classes(parts: tuple[pa.Table, pa.Table], schema: Schema, test_size: float) -> None:
-    """Raise a StepError if a part has no row, or none of some class: then it cannot be scored."""
+    """Raise a StepError if a part is empty or lacks a class, since it could not be scored."""
     rows = len(parts[0]) + len(parts[1])
     for name, part in zip(("training", "held-out"), parts, strict=True):
         there: set[Label] = set(pc.unique(part.column(schema.target)).to_pylist())

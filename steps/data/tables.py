@@ -19,7 +19,7 @@ from steps.data.values import TextRules
 PARQUET_SUFFIXES = (".parquet", ".pq")
 FEATHER_SUFFIXES = (".feather", ".arrow", ".ipc")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-# What is no table for this project, and has a name that says so.
+# Formats that this project does not read, recognised by their suffix.
 FOREIGN = {
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "a spreadsheet"),
     **dict.fromkeys((".sas7bdat", ".sav", ".dta"), "a file of another statistics program"),
@@ -34,10 +34,10 @@ MOST_NAMES = 20
 def read_table(
     path: Path, asked: Asked, target: str, name: str | None = None
 ) -> tuple[pa.Table, Text]:
-    """Read a table of any format, told by its name; `name` is what messages call it.
+    """Read a table in the format that its suffix shows; `name` is what messages call it.
 
-    Of text, columns of numbers are float64, the target has the type of its labels, and all others
-    are text. Gives the table, and how its text was read.
+    From CSV, columns of numbers become float64, the target gets the type of its labels, and all
+    others stay text. Returns the table, and how its text was read.
     """
     shown = name or str(path)
     if path.stat().st_size == 0:
@@ -70,7 +70,7 @@ def _read_typed(path: Path, suffix: str, shown: str) -> pa.Table:
 
 
 def _reader(suffix: str) -> tuple[str, Callable[[Path], Any]]:
-    # Each is imported only for a file of its format.
+    # Import each reader only for a file of its format.
     if suffix in PARQUET_SUFFIXES:
         return "a Parquet file", pa.parquet.read_table
     if suffix in FEATHER_SUFFIXES:
@@ -87,7 +87,7 @@ def _reader(suffix: str) -> tuple[str, Callable[[Path], Any]]:
 
 
 def check_header(header: Sequence[str], delimiter: str, shown: str) -> None:
-    """Raise a StepError if the names are not different, or seem to have another delimiter."""
+    """Raise a StepError if names are missing or repeat, or the delimiter seems wrong."""
     if not any(header):
         raise StepError(f"expected column names in the first line of {shown}, found none")
     check_columns(header, shown)

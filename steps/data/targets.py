@@ -1,7 +1,7 @@
-"""What is to be predicted: classes or numbers, decided from the target's values.
+"""What to predict, classes or numbers, decided from the target's values.
 
-With `task=auto`, text and booleans are classes; so are whole numbers of at most `MOST_WHOLE`
-different values. All other numbers are predicted as numbers.
+With `task=auto`, text and booleans are classes, and so are whole numbers with at most
+`MOST_WHOLE` different values. All other numbers are predicted as numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_CLASSES = 200
 class Target:
     """The target's values: int64, bool or string labels of `classes`, or float64 (no classes).
 
-    `present` marks the rows that have one, `labels` has those rows only.
+    `present` marks the rows that have a value; `labels` holds those rows only.
     """
 
     labels: pa.Array
@@ -44,9 +44,9 @@ def read_target(
     task: str = AUTO,
     positive: str = AUTO,
 ) -> Target:
-    """Read the target as it asks to be read, or as `task` says; `positive` names a class.
+    """Read the target as `task` says, or as its values suggest; `positive` names a class.
 
-    Raises a StepError if it is not to be predicted that way.
+    Raises a StepError if the target cannot be predicted that way.
     """
     found = _with_nulls(column, name, rules)
     present = found.is_valid().to_numpy(zero_copy_only=False)
@@ -70,7 +70,7 @@ def read_target(
 
 
 def _with_nulls(column: pa.ChunkedArray, name: str, rules: TextRules) -> pa.Array:
-    """Give booleans, numbers or trimmed text, with null where there is no value."""
+    """Return booleans, numbers or trimmed text, with null where there is no value."""
     kind = column.type
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     if pa.types.is_decimal(kind):
@@ -88,7 +88,7 @@ def _with_nulls(column: pa.ChunkedArray, name: str, rules: TextRules) -> pa.Arra
 
 
 def _without_codes(texts: pa.ChunkedArray, rules: TextRules) -> pa.ChunkedArray:
-    """Take NA and the like for a missing label, unless it is one of only two classes."""
+    """Treat NA and the like as a missing label, unless fewer than two classes would remain."""
     is_code = pc.is_in(texts, pa.array(rules.missing))
     without = pc.if_else(is_code, None, texts)
     return without if len(pc.unique(without.drop_null())) >= 2 else texts
@@ -102,7 +102,7 @@ def _is_to_be_measured(labels: pa.Array) -> bool:
 
 
 def _is_whole(floats: np.ndarray) -> np.ndarray:
-    # Beyond 2**53 a float is no exact whole number.
+    # From 2**53 up, floats do not hold every whole number exactly.
     whole: np.ndarray = (floats == np.round(floats)) & (np.abs(floats) < 2**53)
     return whole
 
@@ -172,7 +172,7 @@ def _ordered(
         classes = sorted(classes, key=lambda label: label == wanted)
     negative, chosen = classes
     if positive == AUTO and not isinstance(chosen, str):
-        # That 1 and True are positive surprises nobody.
+        # Nobody is surprised that 1 and True are positive, so say nothing.
         return tuple(classes), ()
     other = f" (-P 'positive={values.spell(negative)}' for the other)" if positive == AUTO else ""
     return tuple(classes), (f"{name}={chosen} is the positive class, {negative} the other{other}",)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from steps.base.errors import StepError
 from steps.base.parsers import AUTO
 
-# That of UTF-32 begins with that of UTF-16.
+# UTF-32 comes first, since its mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -26,7 +26,7 @@ _MARKS = (
 )
 _BLOCK = 1 << 20
 _COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-# What reading a broken one of these raises.
+# The errors that reading a broken file raises.
 BROKEN = (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -43,14 +43,14 @@ def parse_encoding(value: str) -> str:
 
 
 def sniff_encoding(start: bytes) -> str:
-    """Name the encoding that the first four bytes of a text tell; UTF-8 if they tell none."""
+    """Name the encoding that the byte order mark in the first four bytes shows; else UTF-8."""
     return next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
 
 
 class Utf8(io.RawIOBase):
     """A stream of bytes in some encoding, read as UTF-8.
 
-    Text that is not in that encoding raises a UnicodeError while it is read.
+    Reading text that is not in that encoding raises a UnicodeError.
     """
 
     def __init__(self, raw: BinaryIO, encoding: str = AUTO) -> None:
@@ -84,7 +84,7 @@ class Utf8(io.RawIOBase):
 
 
 def is_utf8(path: Path, encoding: str) -> bool:
-    """Tell whether Arrow can read a file itself: its text is UTF-8."""
+    """Check whether a file's text is UTF-8, so that Arrow can read it directly."""
     with open_bytes(path) as raw:
         found = sniff_encoding(raw.read(4)) if encoding == AUTO else encoding
     return codecs.lookup(found).name == "utf-8"
@@ -99,7 +99,7 @@ def open_text(path: Path, encoding: str) -> Iterator[io.BufferedReader]:
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, or what is compressed in it: `.gz`, `.bz2`, `.xz`, or the one in a `.zip`."""
+    """Open a file, unpacked if it is a `.gz`, `.bz2` or `.xz`, or a `.zip` with one file."""
     suffix = path.suffix.lower()
     if suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -113,7 +113,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
                 with archive.open(names[0]) as member:
                     yield member  # type: ignore[misc]
             except (RuntimeError, NotImplementedError) as error:
-                # A password, or a method of compression that Python has not.
+                # A password, or a compression method that Python lacks.
                 raise StepError(f"could not unpack {path.name}: {error}; unpack it") from error
         return
     with _COMPRESSED.get(suffix, open)(path, "rb") as file:
@@ -121,5 +121,5 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 def _is_content(name: str) -> bool:
-    # macOS adds files of its own.
+    # macOS adds its own files.
     return not name.endswith("/") and not name.startswith("__MACOSX/")

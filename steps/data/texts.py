@@ -1,4 +1,4 @@
-"""The text of cells: different texts of a column, and the numbers that they are."""
+"""The text of cells: the distinct texts of a column, and the numbers that they spell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# The forest computes in float32: what does not fit there is no number to it.
+# The forest computes in float32 and rejects larger numbers.
 LARGEST = float(np.finfo(np.float32).max)
 BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
@@ -29,9 +29,9 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def encode(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """Give the position of each row's text among the different texts, and these, trimmed.
+    """Return the position of each row's text among the distinct trimmed texts, and those texts.
 
-    A null is position -1. The different texts are in the order in which they come first.
+    A null has position -1. The distinct texts are in order of first appearance.
     """
     column = as_dictionary(column)
     codes = pc.fill_null(column.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
@@ -46,7 +46,7 @@ def as_dictionary(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     if pa.types.is_dictionary(column.type):
         if isinstance(column, pa.Array):
             return column
-        # To unify takes the time of all dictionaries, even if they are the same.
+        # Unifying reads every dictionary, even if they are all the same.
         chunks = column.chunks if column.num_chunks < 2 else column.unify_dictionaries().chunks
         return _as_one(chunks, column.type)
     column = column.cast(pa.large_string())
@@ -63,8 +63,8 @@ def parse_numbers(
 ) -> tuple[np.ndarray, dict[int, bool]]:
     """Turn texts into float64, NaN where missing.
 
-    What is not a number that the forest can take is returned apart: its position, and whether it
-    is a number at all.
+    Texts that are not numbers, or too large for the forest, are returned separately: their
+    position, and whether they are numbers at all.
     """
     floats = np.full(len(texts), np.nan)
     wrong: dict[int, bool] = {}
@@ -83,7 +83,7 @@ def parse_numbers(
 
 
 def as_plain_number(text: str, decimal: str) -> str:
-    """Write a number as Python does, without separators of thousands; "" if it is none."""
+    """Write a number as Python does, without thousands separators; "" if it is not a number."""
     match = _number(decimal).fullmatch(text)
     if match is None:
         return text if _INFINITE.fullmatch(text) else ""
@@ -93,7 +93,7 @@ def as_plain_number(text: str, decimal: str) -> str:
 
 
 def short(text: str) -> str:
-    """Cut a text that is too long for a message."""
+    """Shorten a text that is too long for a message."""
     return text if len(text) <= 40 else text[:39] + "…"
 
 

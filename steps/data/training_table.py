@@ -1,4 +1,4 @@
-"""From a table as it was read to the columns that a model is trained on."""
+"""Turning a table as read into the columns that a model trains on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from steps.data.tables import require_columns
 from steps.data.targets import AUTO, Target, read_target
 from steps.data.values import TextRules
 
-# Where a table has all of these it is the diabetes table, and a zero in them is no measurement.
+# A table with all of these is the diabetes table, where zeros in them are not measurements.
 ZEROS_OF_DIABETES = ("Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI")
 # Columns that scoring adds to a table.
 RESERVED = ("prediction", "probability")
@@ -29,10 +29,10 @@ RESERVED = ("prediction", "probability")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be learned from a table.
+    """What to learn from a table.
 
-    `features` None are all columns; `zero_as_missing` None are those of the diabetes table.
-    `split` names a column by which rows are held out.
+    `features=None` means all columns, `zero_as_missing=None` those of the diabetes table.
+    `split` says how to hold out rows, and by which column, if any.
     """
 
     target: str
@@ -48,7 +48,7 @@ class Wanted:
 class Prepared:
     """A table to train on: features, then the group if there is one, and last the target.
 
-    `order` has a number for each row if the split is by time: the newest have the largest.
+    If the split is by time, `order` holds a number per row, larger for newer rows.
     """
 
     table: pa.Table
@@ -63,14 +63,14 @@ class _Problems:
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Keep the problem that the block raises, to tell it with the others."""
+        """Keep the problem that the block raises, to report it with the others."""
         try:
             yield
         except StepError as error:
             self.found.append(str(error))
 
     def check(self) -> None:
-        """Raise all problems as one."""
+        """Raise all problems as one error."""
         if self.found:
             more = f"; and {len(self.found) - 10} more like these" if len(self.found) > 10 else ""
             raise StepError("; ".join(self.found[:10]) + more)
@@ -79,7 +79,7 @@ class _Problems:
 def prepare(table: pa.Table, wanted: Wanted, text: Text = DEFAULT) -> Prepared:
     """Decide what the columns of a table are, and give them the types that training needs.
 
-    All that is wrong with the table is told in one StepError.
+    One StepError reports everything that is wrong with the table.
     """
     problems = _Problems()
     require_columns([wanted.target], table.column_names, "parameter target")
@@ -246,13 +246,13 @@ def _schema(
 
 
 def _parts(name: str, kind: Kind, wanted: Wanted) -> tuple[str, ...]:
-    # New rows are newer than all that a model was trained on: it has not seen their days.
+    # New rows are newer than all training rows, so the model has never seen such days.
     is_split_by = wanted.split.kind == TIME and wanted.split.column == name
     return tuple(part for part in kind.parts if not (is_split_by and part == "days"))
 
 
 def as_columns(features: Features) -> dict[str, pa.Array]:
-    """Give features as Arrow arrays, null where missing."""
+    """Return features as Arrow arrays, null where missing."""
     return {
         name: pa.array(array, from_pandas=True) if isinstance(array, np.ndarray) else array
         for name, array in features.arrays.items()

@@ -1,4 +1,4 @@
-"""What is a number, a missing value and a label: one reading of each, for training and scoring."""
+"""Numbers, missing values and labels, read in one way for training and scoring."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ from steps.data.texts import (
 if TYPE_CHECKING:
     from steps.data.schema import Label
 
-# What stands for a missing value: what pandas and Arrow take for one, and what spreadsheets,
-# databases and old tables write. An empty or blank cell is always missing.
+# Texts for a missing value: those of pandas and Arrow, and those that spreadsheets, databases and
+# old tables write. An empty or blank cell is always missing.
 MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     *("?", "-", ".", "#DIV/0!", r"\N"),
 )
-# As many digits as always fit into 64 bits; pandas writes whole numbers with .0 where some are
-# missing.
+# Any 18 digits fit into 64 bits. Pandas writes whole numbers with .0 if some are missing.
 _WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
 
 
 @dataclass(frozen=True)
 class TextRules:
-    """How the text of a cell is read, after white space around it is taken away.
+    """How to read the text of a cell, once surrounding white space is removed.
 
-    `missing` are the texts that stand for a missing value, as written; where one is a number,
-    all that equals it is missing. `decimal` is the decimal mark; thousands may be separated by
-    the other one, an apostrophe or a space.
+    `missing` lists the texts that stand for a missing value, as written; if one is a number,
+    every number equal to it is missing. `decimal` is the decimal mark; the other mark, an
+    apostrophe or a space may separate thousands.
     """
 
     missing: tuple[str, ...] = MISSING
@@ -80,7 +79,7 @@ def parse_missing(value: str) -> tuple[str, ...]:
 def convert_options(
     types: Mapping[str, pa.DataType], rules: TextRules, only: Sequence[str] | None = None
 ) -> Any:
-    """Let Arrow's CSV reader apply these rules: it refuses some numbers, but takes no others."""
+    """Make Arrow's CSV reader apply these rules: it may refuse numbers, but accepts no others."""
     return pa.csv.ConvertOptions(
         column_types=dict(types),
         include_columns=only,
@@ -106,8 +105,8 @@ def numbers(
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Turn a column of any type that `holds_numbers` into float64, NaN where missing.
 
-    What is not a number that the forest can take is returned apart: its position and what is
-    wrong with it.
+    Values that are not numbers, or too large for the forest, are returned separately: their
+    position and what is wrong.
     """
     if is_text(column.type):
         return _from_text(column, name, rules)
@@ -121,7 +120,7 @@ def numbers(
 
 
 def without_codes(floats: np.ndarray, rules: TextRules) -> np.ndarray:
-    """Replace by NaN the numbers that stand for a missing value (-999, say)."""
+    """Replace numbers that stand for a missing value (-999, say) with NaN."""
     if not rules.missing_numbers:
         return floats
     return np.where(np.isin(floats, rules.missing_numbers), np.nan, floats)
@@ -131,14 +130,14 @@ def fits(column: np.ndarray) -> bool:
     """Tell whether no value of a float column is infinite or too large for the forest."""
     if not len(column):
         return True
-    # fmin and fmax leave NaN out; comparing NaN (nothing but missing values) is False.
+    # fmin and fmax skip NaN; if all values are missing they give NaN, which compares as False.
     return not (np.fmax.reduce(column) > LARGEST or np.fmin.reduce(column) < -LARGEST)
 
 
 def _from_text(
     column: pa.Array | pa.ChunkedArray, name: str, rules: TextRules
 ) -> tuple[np.ndarray, dict[int, str]]:
-    # A column has far fewer different texts than rows, unless all is well with it.
+    # A column that needs this path usually has far fewer distinct texts than rows.
     codes, texts = encode(column)
     floats, wrong = number_texts(texts, name, rules)
     floats = np.append(floats, np.nan)[codes]
@@ -190,7 +189,7 @@ def as_floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def label_texts(values: pa.Array | pa.ChunkedArray, kind: type) -> pa.Array | pa.ChunkedArray:
-    """Spell each label of a kind (bool, int or str) in one way; null for anything else."""
+    """Spell each label of a kind (bool, int or str) uniformly; null for anything else."""
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if kind is int and pa.types.is_integer(values.type):
@@ -227,8 +226,8 @@ def spell(label: Label) -> str:
 def infer_labels(texts: pa.ChunkedArray, rules: TextRules = DEFAULT) -> pa.ChunkedArray:
     """Turn the texts of a target into booleans, whole numbers, numbers or trimmed text.
 
-    They are what all texts but the missing ones are. In a target of text only a blank one is
-    missing: NA may well be a class.
+    All texts that are not missing decide the type. In a text target only blank cells are missing,
+    since NA may well be a class.
     """
     trimmed = pc.utf8_trim_whitespace(texts)
     missing = pc.is_in(trimmed, pa.array(rules.missing))

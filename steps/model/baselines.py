@@ -1,4 +1,4 @@
-"""What a model is measured against: no model at all, and a linear one of all columns."""
+"""Fit the baselines of a model: a constant prediction, and a linear model of all columns."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ TITLES = {
 def fit_baselines(
     schema: Schema, features: pd.DataFrame, labels: np.ndarray, seed: int
 ) -> dict[str, Pipeline]:
-    """Fit both, by name: the one that knows nothing, then the linear one.
+    """Fit both baselines, by name: the constant one, then the linear one.
 
-    The linear one is the pipeline that `estimator=linear` has, as it comes.
+    The linear one is the pipeline of `estimator=linear` with its defaults.
     """
     classes = bool(schema.classes)
     nothing = DummyClassifier(strategy="prior") if classes else DummyRegressor()

@@ -1,7 +1,7 @@
-"""From a candidate, which is JSON, to its pipeline.
+"""Turn a candidate, which is JSON, into its pipeline.
 
-A candidate holds parameters of a pipeline, and where several families are searched the key `clf`
-with the name of its own: `{"clf": "linear", "clf__C": 0.1}`.
+A candidate holds parameters of a pipeline. If a search covers several families, the key `clf`
+names the candidate's own: `{"clf": "linear", "clf__C": 0.1}`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLASS_WEIGHT = f"{CLF}__class_weight"
 
 
 def unfitted_pipelines(families: Sequence[str], schema: Schema, seed: int) -> dict[str, Pipeline]:
-    """Build the pipeline of each family as it comes, by name."""
+    """Build the pipeline of each family with its defaults, by name."""
     return {
         name: average(schema, seed) if name == AVERAGE else build_pipeline(schema, seed, name)
         for name in families
@@ -33,7 +33,7 @@ def unfitted_pipelines(families: Sequence[str], schema: Schema, seed: int) -> di
 
 
 def average(schema: Schema, seed: int) -> Pipeline:
-    """Build the pipeline that averages what all families predict, each with its own `fillna`."""
+    """Build the pipeline that averages the predictions of all families, each with its `fillna`."""
     members = [(name, build_pipeline(schema, seed, name)) for name in FAMILIES]
     voting = (
         VotingClassifier(members, voting="soft") if schema.classes else VotingRegressor(members)
@@ -49,9 +49,9 @@ def family_of(candidate: Candidate, families: Mapping[str, Pipeline]) -> str:
 def candidate_pipeline(
     candidate: Candidate, families: Mapping[str, Pipeline], classes: Sequence[Label]
 ) -> Pipeline:
-    """Give a candidate's own unfitted pipeline.
+    """Build a candidate's own unfitted pipeline.
 
-    Raises ValueError for class weights of what is no class, and what `set_params` raises.
+    Raises ValueError for a class weight of an unknown class, and any error of `set_params`.
     """
     name = family_of(candidate, families)
     own = {key: value for key, value in candidate.items() if key != CLF}
@@ -63,12 +63,12 @@ def candidate_pipeline(
 
 
 def with_labels(weights: Any, classes: Sequence[Label], *, encoded: bool) -> Any:
-    """Give class weights their labels back: keys of a JSON object are texts.
+    """Restore the labels of class weights, because the keys of a JSON object are texts.
 
-    `classes` are sorted. With `encoded`, keys become positions of classes, and a class that is
-    not named gets 1: scikit-learn 1.9.1's histogram boosting looks weights up by its own codes,
-    other estimators by labels. Raises ValueError for a key that is no class. Anything but a
-    mapping is returned as it is.
+    `classes` are sorted. With `encoded`, keys become positions of classes, and any other class
+    gets 1: scikit-learn 1.9.1's histogram boosting looks weights up by its own codes, other
+    estimators by labels. Raises ValueError for an unknown class. Returns anything but a mapping
+    unchanged.
     """
     if not isinstance(weights, Mapping):
         return weights

@@ -1,4 +1,4 @@
-"""Metrics of a classifier of more than two classes.
+"""Compute the metrics of a classifier with more than two classes.
 
 Precision, recall and F1 are macro averages: each class counts the same, however rare it is.
 """
@@ -40,7 +40,7 @@ def scorers() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class OneVsRestScorer:
-    """A scorer of `roc_auc`; the classes are the fitted estimator's own."""
+    """A scorer for `roc_auc` that takes the classes from the fitted estimator."""
 
     def __call__(self, estimator: Any, features: Any, labels: Any) -> float:
         """Score the estimator's probabilities."""
@@ -50,7 +50,7 @@ class OneVsRestScorer:
 
 @dataclass(frozen=True)
 class LogLossScorer:
-    """A scorer of the log loss with its sign changed, so that more is better."""
+    """A scorer for the negative log loss, so that more is better."""
 
     def __call__(self, estimator: Any, features: Any, labels: Any) -> float:
         """Score the estimator's probabilities."""
@@ -59,7 +59,7 @@ class LogLossScorer:
 
 
 def positions(labels: np.ndarray, classes: Sequence[Label]) -> np.ndarray:
-    """Give the position of each row's class among the sorted `classes`."""
+    """Return the position of each row's class among the sorted `classes`."""
     return np.searchsorted(np.asarray(classes, dtype=labels.dtype), labels)
 
 
@@ -67,7 +67,7 @@ def scores(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     """Score probabilities (rows, classes), and the most probable class of each row.
 
     `truth` holds the positions of the rows' classes. All but ROC AUC and log loss are
-    scikit-learn's; a class that neither occurs nor is predicted counts for nothing.
+    scikit-learn's; averages leave out a class that neither occurs nor is predicted.
     """
     confusion = confusion_matrix(truth, probability.argmax(axis=1), probability.shape[1])
     return {
@@ -78,10 +78,10 @@ def scores(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 
 
 def roc_auc(truth: np.ndarray, probability: np.ndarray) -> float:
-    """Average the one-vs-rest ROC AUC of the classes that `truth` holds, if not alone.
+    """Average the one-vs-rest ROC AUC of the classes in `truth`; NaN if there is only one.
 
-    It is scikit-learn's `roc_auc_ovr` where all classes are there, and a number where that has
-    none. NaN if there is one class only.
+    The result equals scikit-learn's `roc_auc_ovr` if all classes occur; if some are missing,
+    scikit-learn has no result, but this average is still a number.
     """
     found = areas(truth, probability)
     there = ~np.isnan(found)
@@ -89,7 +89,7 @@ def roc_auc(truth: np.ndarray, probability: np.ndarray) -> float:
 
 
 def areas(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Give the one-vs-rest ROC AUC of each class, NaN for one that has no rows, or all."""
+    """Return the one-vs-rest ROC AUC of each class; NaN for a class with no rows, or all rows."""
     rows, classes = probability.shape
     own = np.bincount(truth, minlength=classes)
     # The area is the share of pairs in the right order, which ranks count (Mann-Whitney).
@@ -102,19 +102,19 @@ def areas(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
 
 
 def losses(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Give each row's log loss, as scikit-learn's `log_loss` does before it averages."""
+    """Compute each row's log loss, as scikit-learn's `log_loss` does before it averages."""
     of_truth = probability[np.arange(len(truth)), truth]
     tiny = np.finfo(probability.dtype).eps
     return np.asarray(-np.log(np.clip(of_truth, tiny, 1)))
 
 
 def confusion_matrix(truth: np.ndarray, decided: np.ndarray, classes: int) -> np.ndarray:
-    """Count the rows by their class (first axis) and the class they are predicted (second)."""
+    """Count the rows by actual class (first axis) and predicted class (second axis)."""
     return np.bincount(truth * classes + decided, minlength=classes**2).reshape(classes, classes)
 
 
 def of_each_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Give precision, recall and F1 of each class; what has nothing to divide by is 0."""
+    """Compute precision, recall and F1 of each class; a division by zero gives 0."""
     hits = np.diag(confusion).astype(float)
     actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     ratios = {

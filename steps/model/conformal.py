@@ -1,12 +1,12 @@
-"""Prediction intervals of a regression: how far predictions of unseen rows were off.
+"""Compute prediction intervals of a regression from the errors on unseen rows.
 
-The distances are those of the training rows, each predicted by a model that was fitted without
-its fold (cross conformal prediction: Vovk 2015; as CV+ in Barber, Candès, Ramdas and Tibshirani
-2021). No distribution is assumed, only that new rows come from where the training rows came from.
-An interval of level a = 0.9 then holds about 0.9 of the new values. What is proven for intervals
-around the folds' models is at least 2a - 1, up to sqrt(2 / rows); around the model fitted on all
-rows, as here, it holds as far as that model predicts as those of the folds do. Whether it does is
-measured: `test_interval_coverage` is the share of the held-out rows within their interval.
+The errors are those of the training rows, each predicted by a model fitted without its fold
+(cross conformal prediction: Vovk 2015; as CV+ in Barber, Candès, Ramdas and Tibshirani 2021). The
+method assumes no distribution, only that new rows come from the same source as the training rows.
+An interval of level a = 0.9 then holds about 0.9 of the new values. For intervals around the folds'
+models, the proven share is at least 2a - 1, up to sqrt(2 / rows). The intervals here are around the
+model fitted on all rows, so this holds as far as that model predicts like those of the folds.
+`test_interval_coverage` measures it: the share of the held-out rows within their interval.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MEASURED = 0.9
 
 @dataclass(frozen=True)
 class Conformal:
-    """Half widths of intervals by their level; `rows` is how many they were learnt from.
+    """Half widths of intervals by level, learnt from a number of `rows`.
 
-    A level that so few rows cannot give (0.99 takes 99) is not there.
+    Levels that need more rows are left out: 0.99 takes 99.
     """
 
     rows: int
@@ -35,7 +35,7 @@ class Conformal:
     quantiles: tuple[float, ...]
 
     def half_width(self, level: float) -> float | None:
-        """Give the half width of the least level that is not below `level`, if there is one."""
+        """Return the half width of the lowest level that is at least `level`, if there is one."""
         pairs = zip(self.levels, self.quantiles, strict=True)
         return next((width for least, width in pairs if least >= level), None)
 
@@ -45,24 +45,24 @@ class Conformal:
         return None if width is None else float((np.abs(truth - predicted) <= width).mean())
 
     def to_json(self) -> dict[str, Any]:
-        """Give what a model's metadata holds."""
+        """Return the content for a model's metadata."""
         return {"rows": self.rows, "levels": list(self.levels), "quantiles": list(self.quantiles)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Conformal:
-        """Read what `to_json` gave."""
+        """Read the output of `to_json`."""
         return cls(int(content["rows"]), tuple(content["levels"]), tuple(content["quantiles"]))
 
 
 def conformal(truth: np.ndarray, out_of_fold: np.ndarray) -> Conformal:
     """Learn the half widths from predictions of rows by models that had not seen them.
 
-    Level a takes the ceil((rows + 1) a)-th smallest distance: one row more than there are is the
-    new one, which is as likely to be at any place among them.
+    Level a takes the ceil((rows + 1) a)-th smallest distance: the extra row is the new one, which
+    is equally likely to take any place among the others.
     """
     distances = np.sort(np.abs(truth - out_of_fold))
     rows = len(distances)
-    # 0.9 x 10 is 9, whatever the last bit of the product.
+    # Rounding makes 0.9 x 10 exactly 9, whatever the last bit of the product.
     ranks = {level: math.ceil(round((rows + 1) * level, 9)) for level in LEVELS}
     reached = {level: rank for level, rank in ranks.items() if rank <= rows}
     quantiles = tuple(float(distances[rank - 1]) for rank in reached.values())

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
 from contextlib import ExitStack
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
 from joblib import effective_n_jobs
 
 from steps.base.dask_cluster import dask_client
-from steps.model.executors import ResultsFuture
-from steps.model.fitting import Work, fit_candidates, fit_shared_steps
-from steps.model.grid import Candidate
+from steps.model.executors import BatchFuture
+from steps.model.fitting import Batch, CandidateResult, Report, fit_batch, without_predictions
+from steps.model.fold_data import Folds, Work
+from steps.model.growth import quiet
 
 
 class ClusterExecutor:
     """Fits candidates on the workers of a Dask scheduler.
 
-    Dask itself runs the tasks of a lost worker again on another one; what is left for `lost` is
-    a task that took several workers with it.
+    Workers report by way of the scheduler's events. Dask itself runs the tasks of a lost worker
+    again on another one; what is left for `lost` is a task that took several workers with it.
     """
 
     lost: tuple[type[BaseException], ...] = ()
@@ -28,7 +30,9 @@ class ClusterExecutor:
         self._work, self._scheduler, self._jobs = work, scheduler, jobs
         self._stack = ExitStack()
         self._client: Any = None
-        self._ready_work: Any = None
+        self._folds: Any = None
+        self._topic = f"search-{secrets.token_hex(8)}"
+        self._numbers, self._reports = count(), dict[int, Report]()
 
     def __enter__(self) -> Self:
         workers = effective_n_jobs(self._jobs)
@@ -37,6 +41,7 @@ class ClusterExecutor:
         from distributed import CancelledError, KilledWorker
 
         self.lost = (KilledWorker, CancelledError)
+        self._client.subscribe_topic(self._topic, self._hear)
         self._share()
         return self
 
@@ -53,10 +58,12 @@ class ClusterExecutor:
         threads: int = sum(self._client.nthreads().values())
         return max(1, threads)
 
-    def submit(self, candidates: Sequence[Candidate]) -> ResultsFuture:
+    def submit(self, batch: Batch, report: Report) -> BatchFuture:
         """Send the candidates of one task to the cluster."""
-        future: ResultsFuture = self._client.submit(
-            fit_candidates, self._ready_work, candidates, pure=False
+        number = next(self._numbers)
+        self._reports[number] = report
+        future: BatchFuture = self._client.submit(
+            _fit_on_worker, self._folds, batch, self._topic, number, pure=False
         )
         return future
 
@@ -69,4 +76,25 @@ class ClusterExecutor:
 
         # A task's result, unlike scattered data, is made again when its only holder is lost.
         with config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            self._ready_work = self._client.submit(fit_shared_steps, self._work, pure=False)
+            self._folds = self._client.submit(Folds, self._work, pure=False)
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        said = event[1]
+        scores = {name: tuple(values) for name, values in said["scores"].items()}
+        result = CandidateResult(scores, said["error"], said["pruned"])
+        self._reports[said["number"]](said["position"], result)
+
+
+def _fit_on_worker(folds: Folds, batch: Batch, topic: str, number: int) -> Any:
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def report(position: int, result: CandidateResult) -> None:
+        scores = {name: list(values) for name, values in result.scores.items()}
+        said = {"scores": scores, "error": result.error, "pruned": result.pruned}
+        worker.log_event(topic, {"number": number, "position": position, **said})
+
+    with quiet():
+        fitted = fit_batch(folds, batch, report)
+    return {position: without_predictions(result) for position, result in fitted.items()}

@@ -1,4 +1,4 @@
-"""What only the report needs of an evaluation, for each kind of target."""
+"""Compute the details of an evaluation that only the report needs, by kind of target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and deviation of a score over the folds."""
+    """Mean and standard deviation of a score over the folds."""
 
     mean: float
     std: float
@@ -33,7 +33,7 @@ class Spread:
 class BinaryDetails:
     """Details for two classes.
 
-    `folds` has every metric's score over the folds, with decisions at the model's threshold.
+    `folds` holds every metric's score over the folds, with decisions at the model's threshold.
     """
 
     folds: Mapping[str, Spread]
@@ -44,9 +44,9 @@ class BinaryDetails:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How well one class is told from all others; `rows` are its held-out rows.
+    """How well the model tells one class from all others; `rows` counts its held-out rows.
 
-    `roc_auc` is None if there are none of them.
+    `roc_auc` is None if there are no such rows.
     """
 
     label: Label
@@ -59,7 +59,7 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class MulticlassDetails:
-    """Details for more classes, `each` of them and their `confusion` (actual, predicted)."""
+    """Details for more classes: the scores of `each`, and `confusion` (actual, predicted)."""
 
     folds: Mapping[str, Spread]
     importances: Importances
@@ -69,7 +69,7 @@ class MulticlassDetails:
 
 @dataclass(frozen=True)
 class RegressionDetails:
-    """Details for numbers. Figures are drawn of the evaluation's truth and predictions."""
+    """Details for numbers; the figures use the evaluation's truth and predictions."""
 
     folds: Mapping[str, Spread]
     importances: Importances
@@ -79,7 +79,7 @@ Details = BinaryDetails | MulticlassDetails | RegressionDetails
 
 
 def search_folds(search: SearchSummary) -> dict[str, Spread]:
-    """Give the best candidate's scores over the folds of the search, errors as such again."""
+    """Return the best candidate's scores over the search's folds, errors with their own sign."""
     best = search.best
     return {
         name.removeprefix(NEGATIVE): Spread(abs(mean), best.std[name])
@@ -92,7 +92,7 @@ def search_folds(search: SearchSummary) -> dict[str, Spread]:
 def class_scores(
     truth: np.ndarray, probability: np.ndarray, classes: tuple[Label, ...]
 ) -> tuple[tuple[ClassScores, ...], np.ndarray]:
-    """Score each class, and give the confusion matrix.
+    """Score each class, and compute the confusion matrix.
 
     `truth` holds positions of classes, `probability` is (rows, classes).
     """

@@ -1,6 +1,6 @@
-"""How each family of estimators has its columns: filled, scaled, categories as numbers.
+"""Prepare the columns for each family of estimators: fill, scale, encode categories.
 
-All of it is made of scikit-learn's own parts, so a saved model needs none of this project's code.
+Every part is scikit-learn's own, so a saved model needs none of this project's code.
 
 ==================  ========================  ========================  =======================
 column              forests                   boosting                  linear
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 MANY, CATEGORY, ZERO, NUMBER = "many", "category", "zero", "number"
 
-# What an encoder gives for a missing category and for one that training has not seen. That both
-# are the same makes None and NaN the same as well, which scikit-learn's encoders tell apart.
+# The code for a missing category and for one that training has not seen. One code for both also
+# makes None and NaN the same, which scikit-learn's encoders treat as two categories.
 NO_CATEGORY = -1
 # A linear model has a weight for each category; rarer ones share one.
 MOST_WEIGHTS = 100
@@ -39,7 +39,7 @@ TARGET_FOLDS = 5
 
 
 def kind_of(name: str, schema: Schema) -> str:
-    """Tell how a feature is encoded."""
+    """Say how to encode a feature."""
     if name in schema.many_valued:
         return MANY
     if name in schema.categories:
@@ -62,8 +62,8 @@ def transformer(family: str, kind: str, task: str, seed: int) -> Any:
 
 
 def mean_imputer(zero_is_missing: bool) -> SimpleImputer | Pipeline:
-    """Make what fills missing values by the mean of those that are there."""
-    # A fold may hold no value of a rare column: without keep_empty_features the column would go.
+    """Make the imputer that replaces missing values by the mean of the others."""
+    # A fold may hold no value of a rare column; keep_empty_features then keeps the column.
     if not zero_is_missing:
         return SimpleImputer(keep_empty_features=True)
     return make_pipeline(
@@ -97,9 +97,9 @@ def _weights() -> OneHotEncoder:
 
 
 def _target_means(task: str, seed: int) -> tuple[OrdinalEncoder, TargetEncoder]:
-    # Left to itself it takes whole numbers to predict for classes.
+    # By default the encoder takes a target of whole numbers for classes.
     kind = task if task in (BINARY, MULTICLASS) else "continuous"
-    # Given as an object: scikit-learn 1.9 deprecates its random_state, and without it is not
-    # reproducible. Not stratified: a class may have fewer rows than there are folds.
+    # Pass the folds as an object: scikit-learn 1.9 deprecates the encoder's random_state, without
+    # which it is not reproducible. Not stratified: a class may have fewer rows than folds.
     folds = KFold(TARGET_FOLDS, shuffle=True, random_state=seed)
     return codes(), TargetEncoder(target_type=kind, cv=folds)

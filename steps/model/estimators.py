@@ -1,4 +1,4 @@
-"""The families of estimators that a search chooses from, each as it comes."""
+"""Make the estimators of each family that a search can choose from, with their defaults."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from steps.base.parsers import AUTO
 FOREST, EXTRA_TREES = "random_forest", "extra_trees"
 BOOSTING, LINEAR = "hist_gradient_boosting", "linear"
 FAMILIES = (FOREST, EXTRA_TREES, BOOSTING, LINEAR)
-# All of them together, as the last candidate of `auto`.
+# The average of all families, the last candidate of `auto`.
 AVERAGE = "average"
 
-# Scaled columns need a few dozen; a thousand is a bound, not a wish.
+# Scaled columns need only a few dozen iterations; this is just an upper bound.
 MOST_ITERATIONS = 1000
 
 

@@ -27,7 +27,7 @@ from steps.model.fitted_search import SearchSummary, summarize_search
 from steps.model.importances import importances
 from steps.model.metrics import DEFAULT_THRESHOLD, scores
 from steps.model.task import Task, task_of
-from steps.model.threshold import Curves, Rule, choose_threshold, curves, out_of_fold
+from steps.model.threshold import Curves, Rule, choose_threshold, curves, joined, out_of_fold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,8 @@ class Trained:
     """A model, the tables it was trained on and is tested on, and how it was searched for.
 
     `cv_results` is scikit-learn's `cv_results_`; `metric` the scorer that chose the model. Rows of
-    one of the `groups` of the training rows are in one fold.
+    one of the `groups` of the training rows are in one fold. `unseen` are the search's predictions
+    of each fold's rows, if it has kept them.
     """
 
     estimator: Pipeline
@@ -53,6 +54,7 @@ class Trained:
     cv_folds: int
     seed: int
     groups: np.ndarray | None = None
+    unseen: tuple[np.ndarray, ...] | None = None
 
     @cached_property
     def task(self) -> Task:
@@ -235,7 +237,9 @@ def _out_of_fold(trained: Trained) -> OutOfFold:
     splits = task.splits(labels, trained.cv_folds, trained.groups)
     return OutOfFold(
         truth=task.truth(labels),
-        predicted=out_of_fold(task, trained.estimator, rows, labels, splits),
+        predicted=joined(trained.unseen, splits)
+        if trained.unseen
+        else out_of_fold(task, trained.estimator, rows, labels, splits),
         members=[members for _, members in splits],
     )
 

@@ -11,13 +11,20 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
 
 from steps.base.errors import StepError
-from steps.model.fitting import TEST, TIMES, CandidateResult, Work
+from steps.model.fitting import TEST, TIMES, CandidateResult
+from steps.model.fold_data import Work
 from steps.model.grid import Candidate, SearchSettings
+from steps.model.prefixes import FORESTS
+from steps.model.sources import Halving, Source
 
 # A GridSearchCV or a RandomizedSearchCV; scikit-learn has no types.
 FittedSearch: TypeAlias = Any
+
+# Of fewer rows a tree takes less time than its thread.
+ROWS_WORTH_THREADS = 20_000
 
 # Stands for a parameter that only another grid of the search sets: it keeps the pipeline's value.
 UNSET = "default"
@@ -29,13 +36,28 @@ def unfitted_search(work: Work, settings: SearchSettings) -> FittedSearch:
     common = {"scoring": work.task.scoring, "refit": settings.metric, "cv": cv}
     if settings.search == "grid":
         return GridSearchCV(work.estimator, settings.grid, **common)
-    return RandomizedSearchCV(
+    if settings.search == "halving":
+        return _halving()(work.estimator, settings.grid, random_state=settings.seed, **common)
+    kind = TPESearchCV if settings.search == "tpe" else RandomizedSearchCV
+    return kind(
         work.estimator,
         settings.grid,
         n_iter=settings.n_iter,
         random_state=settings.seed,
         **common,
     )
+
+
+class TPESearchCV(RandomizedSearchCV):  # type: ignore[misc]
+    """Describe a search that learns; scikit-learn has none."""
+
+
+def _halving() -> Any:
+    # The class is experimental: scikit-learn asks for this import first.
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV
+
+    return HalvingGridSearchCV
 
 
 def cv_results(
@@ -94,13 +116,23 @@ def _ranks(mean: np.ndarray) -> np.ndarray:
 def refitted(
     search: FittedSearch,
     work: Work,
-    tried: Sequence[Candidate],
+    source: Source,
     results: Sequence[CandidateResult],
+    metric: str,
+    jobs: int = 1,
 ) -> FittedSearch:
-    """Choose the best candidate and fit it on all rows; give a search as after its own `fit`."""
-    table = cv_results(tried, results, list(search.scoring))
-    metric = search.refit
+    """Choose the best candidate and fit it on all rows; give a search as after its own `fit`.
+
+    Its `unseen_` are the best one's predictions of each fold's rows, if the search kept them.
+    """
+    table = cv_results(source.candidates, results, list(work.task.scorers))
     best = int(table[f"rank_test_{metric}"].argmin())
+    if isinstance(source, Halving):
+        first = source.round_of.index(source.round_of[-1])
+        # Only the last round's are compared: scores on fewer rows are of other folds.
+        best = first + int(_ranks(table[f"mean_test_{metric}"][first:]).argmin())
+        rows = np.array([source.rounds[number].rows for number in source.round_of])
+        table = {"iter": np.array(source.round_of), "n_resources": rows, **table}
     score = table[f"mean_test_{metric}"][best]
     if np.isnan(score):
         raise StepError(
@@ -115,11 +147,24 @@ def refitted(
     search.n_splits_ = work.folds
     search.scorer_ = dict(work.task.scorers)
     search.best_estimator_ = work.unfitted(search.best_params_)
+    search.unseen_ = results[best].unseen
     started = time.time()
-    search.best_estimator_.fit(work.features, work.labels)
+    _fit(search.best_estimator_, work, jobs)
     search.refit_time_ = time.time() - started
     search.feature_names_in_ = work.features.columns.to_numpy(dtype=object)
     return search
+
+
+def _fit(pipeline: Pipeline, work: Work, jobs: int) -> None:
+    """Fit, a large forest in as many threads as there are jobs: its trees are the same."""
+    last = pipeline[-1]
+    alone = type(last) not in FORESTS or last.n_jobs is not None
+    if alone or len(work.labels) < ROWS_WORTH_THREADS:
+        pipeline.fit(work.features, work.labels)
+        return
+    last.set_params(n_jobs=jobs)
+    pipeline.fit(work.features, work.labels)
+    last.set_params(n_jobs=None)
 
 
 @dataclass(frozen=True)
@@ -165,10 +210,13 @@ def summarize_search(table: Mapping[str, Any], metric: str, folds: int) -> Searc
         for position, params in enumerate(table["params"])
     ]
     scored = tuple(one for one in candidates if np.isfinite(one.mean[metric]))
+    # Of halving only the last round is on all rows.
+    rounds = table.get("iter", [0] * len(candidates))
+    last = [one for one, number in zip(candidates, rounds, strict=True) if number == max(rounds)]
     return SearchSummary(
         metric=metric,
         folds=folds,
         candidates=scored,
-        best=max(scored, key=lambda one: one.mean[metric]),
+        best=max((one for one in scored if one in last), key=lambda one: one.mean[metric]),
         failed=len(candidates) - len(scored),
     )

@@ -1,80 +1,46 @@
-"""One candidate: fitted and scored on every fold. This is all that a worker has to know."""
+"""Candidates: fitted and scored on every fold. This is all that a worker has to know."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy.sparse import issparse, vstack
-from sklearn.base import clone
-from sklearn.model_selection import cross_validate
+from sklearn.pipeline import Pipeline
 
-from steps.model.candidates import candidate_pipeline, family_of, unfitted_pipelines
-from steps.model.folds import Split
+from steps.model.candidates import unfitted_pipelines
+from steps.model.fold_data import Fold, Folds, Work
+from steps.model.fold_scores import fold_scores
 from steps.model.grid import Candidate, SearchSettings, common_prefix
+from steps.model.growth import Answers, grow
 from steps.model.pipeline import CLF
-from steps.model.task import Task, task_of
+from steps.model.prefixes import Group, groups
+from steps.model.task import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sklearn.pipeline import Pipeline
 
     from steps.data.schema import Schema
 
 TIMES = ("fit_time", "score_time")
 TEST = "test_"
 
-# Kept in memory for each fold, in each process; with more data than this, filling in missing
-# values is a small part of a fit anyway.
-MOST_BYTES_KEPT = 500_000_000
-
 
 @dataclass(frozen=True)
-class Fold:
-    """Rows of one fold: those to train on first, then those to test on.
+class Batch:
+    """Candidates, by position, that are fitted in one task.
 
-    `seconds` is what it took to make them (to fit the shared steps, and to apply them).
+    `rows` are those of the table to take part; None is all. `floors`, if there are any, end a
+    candidate whose mean `metric` over its first folds (1, 2, …) lies under them.
     """
 
-    features: Any
-    labels: np.ndarray
-    train_rows: int
-    seconds: tuple[float, float] = (0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What all candidates of a search share.
-
-    `families` are the unfitted pipelines by the name of their estimator; `estimator` is the first.
-    `prefix` is that of the last step's parameters (`clf__`) if the candidates differ in no
-    other, else empty. `transformed` are the folds after the steps before the last one.
-    """
-
-    families: Mapping[str, Pipeline]
-    features: pd.DataFrame
-    labels: np.ndarray
-    folds: int
-    task: Task
-    prefix: str = ""
-    transformed: Mapping[str, tuple[Fold, ...]] = field(default_factory=dict)
-    groups: np.ndarray | None = None
-
-    @property
-    def estimator(self) -> Pipeline:
-        """The pipeline that stands for all in the description of the search."""
-        return next(iter(self.families.values()))
-
-    def unfitted(self, candidate: Candidate) -> Pipeline:
-        """Give a candidate's own unfitted pipeline."""
-        return candidate_pipeline(candidate, self.families, self.task.classes)
-
-    def splits(self) -> list[Split]:
-        """List the rows of the folds."""
-        return self.task.splits(self.labels, self.folds, self.groups)
+    candidates: Mapping[int, Candidate]
+    rows: int | None = None
+    metric: str = ""
+    floors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,11 +48,37 @@ class CandidateResult:
     """Result of one candidate.
 
     `scores` holds one number per fold for each of `fit_time` and `score_time` (seconds) and
-    `test_<metric>`; a fold that could not be fitted has NaN. `error` is the first such fold's.
+    `test_<metric>`; a fold that was not fitted, or could not be, has NaN. `error` is the first
+    such fold's. `unseen` are the predictions of each fold's rows to test on, if they are at hand.
     """
 
     scores: Mapping[str, tuple[float, ...]]
     error: str | None = None
+    pruned: bool = False
+    unseen: tuple[np.ndarray, ...] | None = field(default=None, compare=False, repr=False)
+
+
+def without_predictions(result: CandidateResult) -> CandidateResult:
+    """Give a result that is small enough to travel."""
+    return replace(result, unseen=None)
+
+
+# Is told a candidate's result as soon as it is known, in whatever thread.
+Report: TypeAlias = Callable[[int, CandidateResult], None]
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """Times and scores of one candidate on one fold."""
+
+    row: Mapping[str, float]
+    error: str | None = None
+    unseen: np.ndarray | None = None
+
+
+# Fits a group on one fold, up to its next size or to several more.
+Step: TypeAlias = Callable[[], list[FoldResult]]
+Runner: TypeAlias = Callable[[Sequence[Step]], Sequence[list[FoldResult]]]
 
 
 def plan_work(
@@ -104,88 +96,136 @@ def plan_work(
     task = task_of(schema, settings.seed)
     task.check_folds(labels, settings.folds, groups)
     prefix = common_prefix(settings.grid, CLF)
-    return Work(families, features, labels, settings.folds, task, prefix, groups=groups)
+    return Work(families, features, labels, settings.folds, task, prefix, groups, settings.seed)
 
 
-def fit_shared_steps(work: Work) -> Work:
-    """Do once what every candidate would do again: the steps that are the same for all.
+def divide(work: Work, candidates: Mapping[int, Candidate], rows: int | None = None) -> list[Group]:
+    """Divide candidates into groups that share a fit on each fold."""
+    table = rows or len(work.labels)
+    return groups(work.unfitted, candidates, table - table // work.folds)
 
-    scikit-learn fits the whole pipeline for each candidate and fold. Where only the last step
-    differs, the steps before it come out the same each time: the results are equal, bit for
-    bit, and the search of a small forest takes half the time.
-    """
-    # What is passed on as it is needs no keeping.
-    kept = {name: one for name, one in work.families.items() if one[0] != "passthrough"}
-    too_much = len(kept) * work.folds * work.features.size * 8 > MOST_BYTES_KEPT
-    if not work.prefix or too_much:
-        return work
-    splits = work.splits()
-    return replace(
-        work,
-        transformed={
-            name: tuple(_transform(work, pipeline, split) for split in splits)
-            for name, pipeline in kept.items()
-        },
+
+def in_turn(steps: Sequence[Step]) -> list[list[FoldResult]]:
+    """Run steps one after the other."""
+    return [step() for step in steps]
+
+
+def fit_batch(
+    folds: Folds, batch: Batch, report: Report, run: Runner = in_turn
+) -> dict[int, CandidateResult]:
+    """Fit and score the candidates of one task; `run` runs the same step of all folds."""
+    results: dict[int, CandidateResult] = {}
+    for group in divide(folds.work, batch.candidates, batch.rows):
+        fits = [_FoldFit(folds, group, number, batch.rows) for number in range(folds.work.folds)]
+        for members, found in zip(group.members, _by_size(fits, batch, run), strict=True):
+            result = _result(found, folds.work)
+            if batch.rows is not None:
+                # They are of a sample of the rows.
+                result = without_predictions(result)
+            for position in members:
+                results[position] = result
+                report(position, result)
+    return results
+
+
+def _by_size(fits: Sequence[_FoldFit], batch: Batch, run: Runner) -> Iterator[Sequence[FoldResult]]:
+    """Yield the results of all folds, size by size."""
+    if batch.floors:
+        yield _until_hopeless(fits, batch, run)
+        return
+    # Folds that are not kept are in memory one after the other, so each grows to the end.
+    sizes = fits[0].sizes
+    if sizes > 1 and fits[0].are_kept:
+        sizes = 1
+    for _ in range(0, fits[0].sizes, sizes):
+        yield from zip(*run([partial(fit.steps, sizes) for fit in fits]), strict=True)
+
+
+def _until_hopeless(fits: Sequence[_FoldFit], batch: Batch, run: Runner) -> list[FoldResult]:
+    found: list[FoldResult] = []
+    for fit, floor in zip(fits, (*batch.floors, -np.inf), strict=True):
+        found += run([partial(fit.steps, 1)])[0]
+        mean = np.mean([one.row[TEST + batch.metric] for one in found])
+        if mean < floor:
+            break
+    return found
+
+
+def _result(found: Sequence[FoldResult], work: Work) -> CandidateResult:
+    missing = work.folds - len(found)
+    scores = {
+        name: (*(one.row[name] for one in found), *[float("nan")] * missing)
+        for name in found[0].row
+    }
+    unseen = tuple(one.unseen for one in found if one.unseen is not None)
+    return CandidateResult(
+        scores,
+        next((one.error for one in found if one.error), None),
+        missing > 0,
+        unseen if len(unseen) == work.folds else None,
     )
 
 
-def fit_candidates(work: Work, candidates: Sequence[Candidate]) -> list[CandidateResult]:
-    """Fit and score the candidates of one task."""
-    return [_fit_candidate(work, candidate) for candidate in candidates]
+class _FoldFit:
+    """One group on one fold, from size to size; an error of the estimator is a result too."""
 
+    def __init__(self, folds: Folds, group: Group, number: int, rows: int | None) -> None:
+        self._folds, self._group, self._number, self._rows = folds, group, number, rows
+        self._results: Iterator[FoldResult] | None = None
+        self._error: str | None = None
+        self.sizes, self._left = len(group.members), len(group.members)
 
-def _fit_candidate(work: Work, candidate: Candidate) -> CandidateResult:
-    """Fit and score one candidate on every fold; an error of the estimator is a result too."""
-    rows: list[dict[str, float]] = []
-    error = None
-    transformed = work.transformed.get(family_of(candidate, work.families), ())
-    for fold in transformed or _untransformed(work):
+    def steps(self, count: int) -> list[FoldResult]:
+        """Fit up to the next size, score it, and so on, `count` times."""
+        found = [self._step() for _ in range(count)]
+        self._left -= count
+        if not self._left:
+            # The rows go with it.
+            self._results = None
+        return found
+
+    def _step(self) -> FoldResult:
         started = time.perf_counter()
+        if self._results is None:
+            self._results = self._fit()
         try:
-            rows.append(_validate(work, candidate, fold))
+            if self._error is None:
+                return next(self._results)
         except Exception as raised:  # noqa: BLE001 - an estimator may raise anything
-            error = error or f"{type(raised).__name__}: {raised}"
-            failed = {TEST + metric: float("nan") for metric in work.task.scorers}
-            seconds = time.perf_counter() - started
-            rows.append({"fit_time": seconds, "score_time": 0.0, **failed})
-    return CandidateResult({name: tuple(row[name] for row in rows) for name in rows[0]}, error)
+            self._error = f"{type(raised).__name__}: {raised}"
+        failed = {TEST + metric: float("nan") for metric in self._folds.work.task.scorers}
+        seconds = time.perf_counter() - started
+        return FoldResult({"fit_time": seconds, "score_time": 0.0, **failed}, self._error)
 
+    @property
+    def are_kept(self) -> bool:
+        """Whether the fold's rows stay in memory anyway."""
+        return self._folds.are_kept(self._folds.work.unfitted(self._group.parameters))
 
-def _transform(work: Work, pipeline: Pipeline, split: Split) -> Fold:
-    train, test = split
-    shared = clone(pipeline)[:-1]
-    times = [time.perf_counter()]
-    seen = shared.fit_transform(work.features.iloc[train], work.labels[train])
-    times.append(time.perf_counter())
-    unseen = shared.transform(work.features.iloc[test])
-    times.append(time.perf_counter())
-    return Fold(
-        features=vstack([seen, unseen], "csr") if issparse(seen) else np.vstack([seen, unseen]),
-        labels=np.concatenate([work.labels[train], work.labels[test]]),
-        train_rows=len(train),
-        seconds=(times[1] - times[0], times[2] - times[1]),
-    )
+    def _fit(self) -> Iterator[FoldResult]:
+        own = self._group.parameters
+        pipeline = self._folds.work.unfitted(own)
+        fold = self._folds.get(self._number, own, pipeline, self._rows)
+        if self._group.sizes:
+            yield from self._grow(pipeline, fold)
+            return
+        started = time.perf_counter()
+        fitted = pipeline[-1].fit(fold.seen, fold.seen_labels)
+        yield self._scored(fitted, fold, time.perf_counter() - started, 0.0)
 
+    def _grow(self, pipeline: Pipeline, fold: Fold) -> Iterator[FoldResult]:
+        sizes = self._group.sizes
+        for reached in grow(pipeline[-1], sizes, fold.seen, fold.seen_labels, fold.unseen):
+            yield self._scored(reached.answers, fold, reached.fit_seconds, reached.score_seconds)
 
-def _untransformed(work: Work) -> Iterator[Fold]:
-    for train, test in work.splits():
-        rows = np.concatenate([train, test])
-        yield Fold(work.features.iloc[rows], work.labels[rows], len(train))
-
-
-def _validate(work: Work, candidate: Candidate, fold: Fold) -> dict[str, float]:
-    pipeline = work.unfitted(candidate)
-    shared = family_of(candidate, work.families) in work.transformed
-    rows = np.arange(len(fold.labels))
-    validated = cross_validate(
-        pipeline[-1] if shared else pipeline,
-        fold.features,
-        fold.labels,
-        cv=[(rows[: fold.train_rows], rows[fold.train_rows :])],
-        scoring=work.task.scorers,
-        error_score="raise",
-    )
-    row = {name: float(values[0]) for name, values in validated.items()}
-    for name, seconds in zip(TIMES, fold.seconds, strict=True):
-        row[name] += seconds
-    return row
+    def _scored(self, fitted: Any, fold: Fold, fit: float, predict: float) -> FoldResult:
+        task, started = self._folds.work.task, time.perf_counter()
+        scores = fold_scores(task, fitted, fold.unseen, fold.unseen_labels)
+        row = {
+            "fit_time": fold.seconds[0] + fit,
+            "score_time": fold.seconds[1] + predict + time.perf_counter() - started,
+            **{TEST + name: value for name, value in scores.items()},
+        }
+        # Answers are at hand; an estimator would have to predict again.
+        unseen = task.predict(fitted, fold.unseen) if isinstance(fitted, Answers) else None
+        return FoldResult(row, unseen=unseen)

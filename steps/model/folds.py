@@ -1,4 +1,4 @@
-"""The folds of a search: which rows each candidate is fitted on, and which it is tested on."""
+"""Make the folds of a search: the rows to fit each candidate on, and the rows to test it on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_classes(labels: np.ndarray, folds: int) -> None:
 
 
 def check_rows(labels: np.ndarray, folds: int) -> None:
-    """Raise a StepError if the folds would have fewer than two rows: one has no R²."""
+    """Raise a StepError if a fold would have fewer than two rows: a single row has no R²."""
     if len(labels) < 2 * folds:
         raise StepError(
             f"expected at least two training rows for each of cv_folds={folds}, found "
@@ -50,7 +50,7 @@ def of_classes(folds: int, groups: np.ndarray | None) -> Any:
 def of_numbers(folds: int, seed: int, groups: np.ndarray | None) -> Any:
     """Make scikit-learn's folds for a regression, shuffled unless they go by group.
 
-    GridSearchCV(cv=<number>) would cut the table as it stands, often sorted by what is predicted.
+    GridSearchCV(cv=<number>) would cut the table as it stands, often sorted by its target.
     """
     return KFold(folds, shuffle=True, random_state=seed) if groups is None else GroupKFold(folds)
 
@@ -61,9 +61,9 @@ def splits(folds: Any, labels: np.ndarray, groups: np.ndarray | None) -> list[Sp
 
 
 def class_splits(folds: Any, labels: np.ndarray, groups: np.ndarray | None) -> list[Split]:
-    """List the folds' rows; raise a StepError if a class is in none but one of them.
+    """List the folds' rows; raise a StepError if a class occurs in only one fold.
 
-    Only where folds go by group can that be.
+    That can happen only if folds go by group.
     """
     found = splits(folds, labels, groups)
     for fitted_on, _ in found if groups is not None else ():

@@ -1,4 +1,4 @@
-"""May a model go out, and is it better than the champion? Decided here, acted on elsewhere."""
+"""Decide whether a model may go out and beats the champion; other modules act on it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from steps.model import class_metrics, metrics
 from steps.model.bootstrap import Interval
 from steps.model.metrics import LOWER_IS_BETTER
 
-# Those of any task. Errors are in the unit of the target and have no minimum: ask for R².
+# Scores of any task. Errors are in the unit of the target and have no minimum: use R² instead.
 _NAMES = dict.fromkeys([*metrics.METRICS, *class_metrics.METRICS, "r2"])
 _SCORES = [f"test_{name}" for name in _NAMES if name not in LOWER_IS_BETTER]
-# "Even the low end of its interval must reach the minimum" is the stricter thing to ask.
+# `_low` is stricter: even the low end of the interval must reach the minimum.
 GATE_METRICS = (*_SCORES, *(f"{name}_low" for name in _SCORES))
 
 if TYPE_CHECKING:
     from steps.model.task import Task
 
-# The tag with the verdict; those with its figures begin with it.
+# The tag with the verdict, and the prefix of the tags with its figures.
 TAG = "gate"
 PASSED, FAILED, NOT_ASKED = "passed", "failed", "not asked"
 
 
 def minimum(value: str) -> dict[str, float]:
-    """Scores that must be reached, as `test_roc_auc=0.80,test_recall=0.5`; or `none`."""
+    """Read the scores to reach, such as `test_roc_auc=0.80,test_recall=0.5`, or `none`."""
     if value.strip().lower() == NONE:
         return {}
     expected = ValueError(
@@ -61,7 +61,7 @@ def check_names(minimums: Mapping[str, float], task: Task) -> None:
 
 @dataclass(frozen=True)
 class Check:
-    """One minimum and what was reached."""
+    """One minimum and the value reached."""
 
     metric: str
     least: float
@@ -80,7 +80,7 @@ class Check:
 class Duel:
     """The model against the champion, both scored now on the model's held-out rows.
 
-    `difference` is the model's score less the champion's. `same_split` is False when the champion
+    `difference` is the model's score minus the champion's. `same_split` is False when the champion
     was trained from another split: it may then have seen some of these rows, which favours it.
     """
 
@@ -108,7 +108,7 @@ class Duel:
 
 @dataclass(frozen=True)
 class Requirements:
-    """What is asked of a model before it may go out, and the name to register it under."""
+    """What a model must achieve before it may go out, and the name to register it under."""
 
     minimum: Mapping[str, float] = field(default_factory=dict)
     model: str | None = None
@@ -122,9 +122,9 @@ class Requirements:
 
 @dataclass(frozen=True)
 class Decision:
-    """What was found about a model of which something was asked, and what became of it.
+    """The outcome for a model: its checks, its duel and its registration.
 
-    `version` is that of the registered model. A `reigning` model was the champion before.
+    `version` is the version of the registered model. A `reigning` model was already the champion.
     """
 
     required: Requirements = Requirements()
@@ -146,7 +146,7 @@ class Decision:
 
     @property
     def reasons(self) -> list[str]:
-        """Why the gate failed; empty if it did not."""
+        """Why the gate failed; empty if it passed."""
         missed = [str(check) for check in self.checks if not check.passed]
         if self.required.must_beat and self.duel is not None and not self.duel.won:
             missed.append(f"must_beat=champion, but it is {self.duel}")
@@ -183,7 +183,7 @@ class Decision:
 
     @property
     def grounds(self) -> list[str]:
-        """What the decision rests on and what followed from it."""
+        """The reasons for the decision, and its consequences."""
         if not self.passed:
             return [*self.reasons, "nothing was registered"]
         parts = [str(check) for check in self.checks]
@@ -198,7 +198,7 @@ class Decision:
         return parts
 
     def registered(self, version: str, *, champion: bool) -> Decision:
-        """Add what became of the model."""
+        """Add the registered version, and whether it is the champion."""
         return replace(self, version=version, champion=champion)
 
 
@@ -208,6 +208,6 @@ def check(minimums: Mapping[str, float], metrics: Mapping[str, float]) -> tuple[
 
 
 def renewed_tags(decision: Decision, earlier: Mapping[str, str]) -> dict[str, str]:
-    """Give the tags of a decision that takes the place of an earlier one, given the run's tags."""
+    """Return the tags of a decision that replaces an earlier one among a run's tags."""
     stale = {name: NOT_ASKED for name in earlier if name.partition(".")[0] == TAG}
     return stale | decision.tags

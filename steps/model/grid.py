@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,18 @@ from steps.base.errors import StepError
 from steps.base.parsers import NONE
 from steps.model.estimators import FOREST
 
-# One grid, or several that are tried one after the other, as scikit-learn has it.
+# One grid, or several that are tried one after the other, as scikit-learn has it. A search that
+# learns takes ranges beside lists: {"low": 2, "high": 20}.
 Grid = dict[str, list[Any]] | list[dict[str, list[Any]]]
 Candidate = dict[str, Any]
+
+SEARCHES = ("grid", "random", "halving", "tpe")
+# Of candidates, and of trees in one of them: beyond these a search would not end.
+MOST_CANDIDATES, MOST_TREES = 10_000, 100_000
+TREES = ("n_estimators", "max_iter")
+# Of a grid's text: PyYAML takes long over much text, and over brackets within brackets.
+LONGEST_TEXT, DEEPEST = 1_000_000, 50
+RANGE_KEYS = frozenset({"low", "high", "log"})
 
 EXPECTED = (
     'none, or lists of values by parameter name, such as {"clf__min_samples_leaf": [1, 5]}, '
@@ -46,6 +56,7 @@ def parse_grid(text: str) -> Grid | None:
         source = text if inline else Path(text).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ValueError(f"{EXPECTED} ({type(error).__name__} on reading it)") from None
+    _check_text(source)
     # JSON is read as such first: YAML takes 1e-3 for a text.
     grid = _json(source)
     if grid is None:
@@ -54,6 +65,17 @@ def parse_grid(text: str) -> Grid | None:
     if not grids or not all(_is_grid(one) for one in grids):
         raise ValueError(EXPECTED)
     return grid  # type: ignore[no-any-return]
+
+
+def _check_text(text: str) -> None:
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"{EXPECTED}, of at most {LONGEST_TEXT:,} characters")
+    depth = deepest = 0
+    for mark in re.findall(r"[\[{\]}]|^[ \t]*(?:[-?][ \t]+)+", text, re.MULTILINE):
+        depth += 1 if mark in "[{" else -1 if mark in "]}" else 0
+        deepest = max(deepest, depth, len(mark.split()))
+    if deepest > DEEPEST:
+        raise ValueError(f"{EXPECTED}, with at most {DEEPEST} lists within lists")
 
 
 def _json(text: str) -> Any:
@@ -66,6 +88,9 @@ def _json(text: str) -> Any:
 
 def _yaml(text: str) -> Any:
     try:
+        # An alias makes much of few characters: nine lines can stand for a billion values.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError(f"{EXPECTED}, without YAML aliases")
         found = yaml.safe_load(text)
         # A date, or a list within itself, is no parameter and has no place in the step's key.
         json.dumps(found)
@@ -81,8 +106,53 @@ def _is_grid(grid: Any) -> bool:
         isinstance(grid, dict)
         and bool(grid)
         and all(isinstance(name, str) for name in grid)
-        and all(isinstance(values, list) and values for values in grid.values())
+        and all(
+            (isinstance(values, list) and values) or is_range(values) for values in grid.values()
+        )
     )
+
+
+def is_range(said: Any) -> bool:
+    """Tell whether this is a range: finite numbers from low to high, log for a positive low."""
+    if not isinstance(said, dict) or not {"low", "high"} <= said.keys() <= RANGE_KEYS:
+        return False
+    ends = said["low"], said["high"]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in ends):
+        return False
+    if not isinstance(said.get("log", False), bool):
+        return False
+    lowest = 0 if said.get("log") else -math.inf
+    return bool(all(map(math.isfinite, ends)) and lowest < said["low"] <= said["high"])
+
+
+def listed(values: Any) -> list[Any]:
+    """List a parameter's values: all that a grid has, or the ends of a range."""
+    return [values["low"], values["high"]] if isinstance(values, dict) else values
+
+
+def check_search(grid: Grid, search: str, n_iter: int) -> None:
+    """Raise StepError for a search that would not end, and for values that do not go with it."""
+    grids: Sequence[Mapping[str, Any]] = grid if isinstance(grid, list) else [grid]
+    has_ranges = any(isinstance(values, dict) for one in grids for values in one.values())
+    if has_ranges and search != "tpe":
+        raise StepError(
+            f"parameter grid: expected lists of values for search={search}, found a range of low "
+            "and high; give -P search=tpe"
+        )
+    if search == "tpe" and len(grids) != 1:
+        raise StepError("parameter grid: expected one grid for search=tpe, found a list of them")
+    count = n_iter if search in ("random", "tpe") else size(grid)
+    if count > MOST_CANDIDATES:
+        raise StepError(
+            f"expected at most {MOST_CANDIDATES:,} candidates, found {count:,}; use fewer values, "
+            "or search=random or search=tpe with an n_iter"
+        )
+    for one in grids:
+        for name, values in one.items():
+            numbers = [one for one in listed(values) if isinstance(one, int | float)]
+            most = max(numbers, default=0)
+            if name.endswith(TREES) and most > MOST_TREES:
+                raise StepError(f"{name}: expected at most {MOST_TREES:,} trees, found {most:,}")
 
 
 def check_names(grid: Grid, known: Collection[str]) -> None:
@@ -111,7 +181,7 @@ def common_prefix(grid: Grid, step: str) -> str:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How to search: `search` is grid or random; the rest is named as in scikit-learn or train.
+    """How to search: `search` is one of SEARCHES; the rest is named as in scikit-learn or train.
 
     `metric` is the name of a scorer. With more than one of the `families`, `clf` of the grid
     names them.
@@ -130,7 +200,7 @@ class SearchSettings:
 
         Candidates are drawn without repetition; a grid smaller than `n_iter` is tried whole.
         """
-        if self.search == "grid":
+        if self.search != "random":
             return list(ParameterGrid(self.grid))
         drawn = min(self.n_iter, size(self.grid))
         return list(ParameterSampler(self.grid, drawn, random_state=self.seed))

@@ -1,4 +1,4 @@
-"""Metrics of a classifier of two classes, and the decision that some of them judge."""
+"""Compute the metrics of a classifier of two classes, and the decisions some of them judge."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sklearn.metrics import (
 # Of these the first two and the last two judge the probabilities, the others the decisions.
 METRICS = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy", "brier", "log_loss")
 LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
-# Those that a search computes for each candidate, and may be led by.
+# A search computes these for each candidate, and may choose by any of them.
 SCORERS = ("roc_auc", "precision", "recall", "f1", "accuracy")
 OF_POSITIVE = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
 
@@ -33,7 +33,7 @@ DEFAULT_THRESHOLD = 0.5
 def scorers(positive: Hashable) -> dict[str, Any]:
     """Make scikit-learn scorers for labels of any kind, by the name of their metric.
 
-    `zero_division=0` is what scikit-learn's own give as well, but with a warning for each fold.
+    scikit-learn's own scorers also give 0 for a zero division, but warn in each fold.
     """
     made: dict[str, Any] = {name: get_scorer(name) for name in SCORERS}
     for name, function in OF_POSITIVE.items():
@@ -44,8 +44,7 @@ def scorers(positive: Hashable) -> dict[str, Any]:
 def decide(probability: np.ndarray, threshold: float) -> np.ndarray:
     """Decide for the positive class where its probability reaches the threshold.
 
-    At 0.5 these are the decisions of scikit-learn's `predict`, which gives a tie to the negative
-    class.
+    At 0.5, decide as scikit-learn's `predict`: a tie goes to the negative class.
     """
     decided: np.ndarray = (
         probability > threshold if threshold == DEFAULT_THRESHOLD else probability >= threshold

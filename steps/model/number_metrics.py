@@ -1,4 +1,4 @@
-"""Metrics of a regression."""
+"""Compute the metrics of a regression."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def scorers() -> dict[str, Any]:
 def scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Score predictions: the share of the variance that they explain, and their errors.
 
-    Errors are in the unit of the target. R² of numbers that are all the same is 1 if they are
-    met and 0 if not, as scikit-learn has it.
+    Errors are in the unit of the target. As in scikit-learn, R² of a constant target is 1 if all
+    predictions are exact, else 0.
     """
     errors = truth - predicted
     squares = float(errors @ errors)

@@ -1,4 +1,4 @@
-"""The model pipelines, one for each family: `fillna` makes numbers of the table, `clf` predicts."""
+"""Build the pipeline of each family: `fillna` turns the table into numbers, `clf` predicts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def build_pipeline(schema: Schema, seed: int, family: str = FOREST, **parameters
     """Build the unfitted pipeline of one family; `parameters` are the estimator's.
 
     Its input is a frame of the features in their order: float64 with NaN, and for categories
-    `object` columns of text with NaN, which may be None when it predicts.
+    `object` columns of text with NaN (or None, in predictions).
 
-    Features keep their order, so a forest of numbers sees the very matrix that "replace 0 by NaN
-    in these columns, then SimpleImputer()" gives. Neighbours of a kind share a transformer: one
-    for each would double the time of a fit, and its parameters would be more than MLflow takes in
-    one request. Their names are numbered because a column's name need not be a valid one.
+    Features keep their order, so for numbers a forest sees exactly the matrix of "replace 0 by NaN
+    in these columns, then SimpleImputer()". Neighbours of a kind share a transformer: one for each
+    column would double the time of a fit and have more parameters than MLflow accepts in one
+    request. Transformers have numbers as names because a column's name may be invalid there.
     """
     kinds = groupby(schema.features, key=lambda name: kind_of(name, schema))
     transformers = [

@@ -1,4 +1,4 @@
-"""What is searched for each `estimator`: the portfolio of `auto`, or a grid of the user's."""
+"""Make the grid for each `estimator`: the portfolio of `auto`, or the user's grid."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ Grids = list[dict[str, list[Any]]]
 def portfolio(*, regression: bool) -> Grids:
     """List what `auto` tries, simple candidates first so that they win a tie.
 
-    As one would by hand: a linear model with three strengths of its penalty; both kinds of forest
-    with full trees and with smoother ones; boosting as it comes, slower with smaller trees and
+    These are what one would try by hand: a linear model with three penalties; both kinds of forest
+    with full and with smoother trees; boosting with its defaults, slower with smaller trees and
     with stumps of few leaves, and with a share of the columns at each split; and the average of
-    all four, which errs less than the one that happened to look best in the folds of a small
-    table.
+    all four, which errs less than the one that happens to look best in the folds of a small table.
     """
     linear: dict[str, list[Any]] = (
         {"clf__alpha": [100.0, 10.0, 1.0]} if regression else {"clf__C": [0.01, 0.1, 1.0]}
@@ -56,9 +55,9 @@ def searched_families(estimators: Sequence[str]) -> tuple[str, ...]:
 def search_grid(estimators: Sequence[str], grid: Grid | None, schema: Schema, seed: int) -> Grid:
     """Make the grid of `estimators`; with more than one family, `clf` names each one's.
 
-    Without a grid, a family is searched as `auto` does. A given grid goes to each family with the
-    parameters that the family has; raises StepError for a parameter that none of them has, for
-    one that is a step, and for a grid beside `auto`.
+    Without a grid, search each family as `auto` does. Each family takes from a given grid the
+    parameters that it has. Raises StepError for a parameter that no family has, for one that is a
+    step, and for a grid together with `auto`.
     """
     auto = tuple(estimators) == (AUTO,)
     if grid is None:
@@ -95,7 +94,7 @@ def _for_each_family(estimators: Sequence[str], grid: Grid, schema: Schema, seed
     for name in estimators:
         for one in grids:
             own = {key: values for key, values in one.items() if key in known[name]}
-            # A grid of other families' parameters only leaves one candidate: it as it comes.
+            # If a grid has only other families' parameters, the family keeps its defaults.
             if {CLF: [name], **own} not in made:
                 made.append({CLF: [name], **own})
     return made

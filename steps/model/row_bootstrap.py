@@ -1,9 +1,9 @@
-"""95 % intervals of any score of held-out rows, and of the difference between two models.
+"""Compute 95 % intervals of any score of held-out rows, and of the difference of two models.
 
-Rows are drawn again with replacement, within each class if there are classes. The time is bounded:
-a resample of a large table is one of fewer rows, and its distance from the score of all rows is
-then scaled down to what it would be with all of them (the m out of n bootstrap: Bickel, Götze and
-van Zwet 1997). With as many draws as rows, this is the plain percentile bootstrap.
+The bootstrap resamples rows with replacement, within each class if there are classes. To bound the
+time, a resample of a large table has fewer rows, and its distance from the score of all rows is
+scaled down to that of a full resample (the m out of n bootstrap: Bickel, Götze and van Zwet 1997).
+With as many draws as rows, this is the plain percentile bootstrap.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from steps.model.bootstrap import NO_DIFFERENCE, Interval
 
-# How often rows are drawn, and how many numbers (rows x columns of predictions) are scored in all.
+# The number of resamples, and the total of numbers (rows x columns of predictions) to score.
 RESAMPLES, FEWEST_RESAMPLES = 2000, 200
 NUMBERS = 20_000_000
 
@@ -48,7 +48,7 @@ def difference(
     *,
     by_class: bool,
 ) -> Interval:
-    """Score of `ours` less that of `theirs`, both drawn on the same rows each time."""
+    """Score `ours` minus `theirs`, each time on the same resampled rows."""
     found = score(truth, ours) - score(truth, theirs)
     drawn, rows = [], 0
     for chosen in _resamples(truth, ours, seed, by_class=by_class):
@@ -60,7 +60,7 @@ def difference(
 def _resamples(
     truth: np.ndarray, predicted: np.ndarray, seed: int, *, by_class: bool
 ) -> Iterator[np.ndarray]:
-    """Yield the positions of the rows of each resample; all are of one length."""
+    """Yield the row positions of each resample; all have the same length."""
     random = np.random.default_rng(seed)
     rows, columns = len(truth), predicted.size // len(truth)
     count = min(RESAMPLES, max(FEWEST_RESAMPLES, NUMBERS // predicted.size))
@@ -79,10 +79,10 @@ def _resamples(
 
 
 def _interval(value: float, drawn: list[float], rows: int, rows_in_all: int) -> Interval:
-    # The quantiles of a score that no resample has (one class only) are NaN, without a warning.
+    # If no resample has the score (one class only), its quantiles are NaN, without a warning.
     low, high = np.quantile(drawn, [0.025, 0.975])
     scale = np.sqrt(rows / rows_in_all)
     ends = [value + scale * (end - value) if scale < 1 else end for end in (low, high)]
-    # Models that predict alike may sum in another order: a last bit is no difference.
+    # Models with equal predictions may sum in another order: the last bit is no difference.
     low, high = (0.0 if abs(end) < NO_DIFFERENCE else float(end) for end in ends)
     return Interval(value, low, high)

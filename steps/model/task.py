@@ -1,7 +1,7 @@
-"""What training does differently for each kind of target: two classes, more of them, numbers.
+"""Define what training does differently by kind of target: two classes, more, or numbers.
 
-Search, evaluation and duel ask a task for folds, scorers, predictions and intervals: another kind
-of target is another class with these methods, chosen in `task_of`.
+Search, evaluation and duel ask a task for folds, scorers, predictions and intervals. To add a kind
+of target, write another class with these methods and choose it in `task_of`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from steps.model.bootstrap import Interval
     from steps.model.folds import Split
 
-# Before the name of a scorer that is an error with its sign changed, as scikit-learn has it.
+# The prefix of a scorer that is a negated error, as in scikit-learn.
 NEGATIVE = "neg_"
 
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A kind of target; what is here holds for classes, and a regression overrides it.
+    """A kind of target; these methods suit classes, and a regression overrides them.
 
-    `metrics` are those of the held-out rows, `main` the one that chooses the best candidate unless
-    another is named, `shown` those of the terminal. `seed` shuffles what is shuffled.
+    `metrics` score the held-out rows, `main` chooses the best candidate by default, and the
+    terminal shows `shown`. `seed` seeds every shuffle.
     """
 
     classes: tuple[Label, ...]
@@ -59,7 +59,7 @@ class Task(ABC):
         return tuple(name.removeprefix(NEGATIVE) for name in self.scorers)
 
     def scorer(self, metric: str) -> str:
-        """Name the scorer of a metric; raise a StepError if it is none of this task."""
+        """Name the scorer of a metric; raise a StepError if this task has no such metric."""
         wanted = self.main if metric == AUTO else metric
         for name in (wanted, NEGATIVE + wanted):
             if name in self.scorers:
@@ -80,7 +80,7 @@ class Task(ABC):
         folds.check_groups(groups, count)
 
     def cv(self, count: int, groups: np.ndarray | None = None) -> Any:
-        """Make the folds as one would give them to scikit-learn: by their number where it fits."""
+        """Make the folds in the form scikit-learn takes: their number if that is enough."""
         return count if groups is None else folds.of_classes(count, groups)
 
     def splits(
@@ -91,11 +91,11 @@ class Task(ABC):
 
     @abstractmethod
     def truth(self, labels: np.ndarray) -> np.ndarray:
-        """Give the labels as the metrics take them."""
+        """Return the labels in the form that the metrics take."""
 
     @abstractmethod
     def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
-        """Predict as the metrics take it."""
+        """Predict in the form that the metrics take."""
 
     @abstractmethod
     def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -117,9 +117,9 @@ class Task(ABC):
         theirs: tuple[np.ndarray, float],
         seed: int,
     ) -> Interval:
-        """Give the score of `ours` less that of `theirs`: more is better for all scorers.
+        """Compute the score of `ours` minus that of `theirs`: more is better for all scorers.
 
-        Each is what `predict` gave, and a threshold.
+        Each is a pair: the output of `predict`, and a threshold.
         """
         metric = scorer.removeprefix(NEGATIVE)
         sign = 1 if metric == scorer else -1
@@ -132,7 +132,7 @@ class Task(ABC):
 
 
 class BinaryTask(Task):
-    """Tell two classes apart; the second one is the positive."""
+    """Tell two classes apart; the second is the positive one."""
 
     metrics = metrics.METRICS
     main = "roc_auc"
@@ -152,7 +152,7 @@ class BinaryTask(Task):
         return list(metrics.SCORERS) if self.classes[1] == 1 else self.scorers
 
     def truth(self, labels: np.ndarray) -> np.ndarray:
-        """Give the labels as the metrics take them: True where a row is positive."""
+        """Return the labels as the metrics take them: True where a row is positive."""
         return np.asarray(labels == self.classes[1])
 
     def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
@@ -179,7 +179,7 @@ class BinaryTask(Task):
         theirs: tuple[np.ndarray, float],
         seed: int,
     ) -> Interval:
-        """Give the score of `ours` less that of `theirs`."""
+        """Compute the score of `ours` minus that of `theirs`."""
         return bootstrap.difference(scorer, truth, ours, theirs, seed)
 
 
@@ -196,7 +196,7 @@ class MulticlassTask(Task):
         return class_metrics.scorers()
 
     def truth(self, labels: np.ndarray) -> np.ndarray:
-        """Give the labels as the metrics take them: the positions of their classes."""
+        """Return the labels as the metrics take them: the positions of their classes."""
         return class_metrics.positions(labels, self.classes)
 
     def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
@@ -241,7 +241,7 @@ class RegressionTask(Task):
         return folds.splits(self.cv(count, groups), labels, groups)
 
     def truth(self, labels: np.ndarray) -> np.ndarray:
-        """Give the labels as the metrics take them: as float64."""
+        """Return the labels as the metrics take them: as float64."""
         return labels.astype(np.float64)
 
     def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:

@@ -61,6 +61,15 @@ def out_of_fold(
     return predicted
 
 
+def joined(unseen: Sequence[np.ndarray], splits: Sequence[Split]) -> np.ndarray:
+    """Put predictions of each fold's rows, which the search has made, in the order of the table."""
+    rows = np.concatenate([left_out for _, left_out in splits])
+    predicted = np.concatenate(unseen)
+    ordered = np.empty_like(predicted)
+    ordered[rows] = predicted
+    return ordered
+
+
 @dataclass(frozen=True)
 class Curves:
     """Scores of the decisions at each threshold; all arrays have one length."""

@@ -1,7 +1,7 @@
-"""Whether the trees of an estimator that was read from a file can be walked safely.
+"""Check that the trees of an estimator read from a file are safe to walk.
 
 scikit-learn follows the numbers in a tree's nodes without looking at their bounds: a forged file
-could make it read foreign memory or walk in a circle. skops cannot see that, it checks types only
+could make it read foreign memory or loop forever. skops cannot see that: it checks only types
 (https://github.com/scikit-learn/scikit-learn/pull/34558).
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 
 
 def are_sound(estimator: Any) -> bool:
-    """Tell whether every node of every tree leads on to a later node, and asks for a feature.
+    """Tell whether every inner node of every tree has later children and an existing feature.
 
-    Known are the trees of scikit-learn's forests and of its histogram boosting.
+    This covers the trees of scikit-learn's forests and of its histogram boosting.
     """
     return all(_is_sound(tree, features) for tree, features in _trees(estimator))
 
 
 def _trees(estimator: Any) -> Iterator[tuple[Any, int]]:
-    """Yield each tree with the number of features that the estimators around it are given."""
+    """Yield each tree with the number of features of the estimator around it."""
     left: list[tuple[Any, int]] = [(estimator, -1)]
     seen: set[int] = set()
     while left:

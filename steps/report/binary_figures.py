@@ -1,4 +1,4 @@
-"""Figures of a classifier of two classes on its held-out rows; drawn inside `charts.style`."""
+"""Figures of a two-class classifier on its held-out rows; drawn inside `charts.style`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from steps.model.evaluation import Scored
     from steps.model.threshold import Curves
 
-# As many names as a plot has room for beside its curves.
+# The most and the longest names that fit in a plot beside its curves.
 MOST_INSIDE, LONGEST_INSIDE = 3, 24
 # Scores from 0 to 1, better when higher: those that one axis can show.
 UNIT_SCORES = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy")
@@ -44,7 +44,7 @@ def roc(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
 
 
 def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
-    """Draw precision against recall; a model that knows nothing has the share of positives."""
+    """Draw precision against recall; an uninformed model has the share of positives."""
     figure, axes = charts.canvas()
     for position, model in enumerate(models):
         look = _line(position, model, "pr_auc")
@@ -54,8 +54,8 @@ def precision_recall(truth: np.ndarray, models: Sequence[Scored]) -> Figure:
         precision, recall, _ = precision_recall_curve(truth, model.probability)
         axes.plot(recall, precision, **look, drawstyle="steps-post")
     charts.unit_square(axes, "recall", "precision")
-    # The curve of a good model goes through the upper right, and so does that of a rule of chance
-    # where most rows are positive.
+    # A good model's curve passes through the upper right, and so does that of chance where most
+    # rows are positive.
     high = max(truth.mean() + 0.25, models[0].scores["pr_auc"].value) > 0.75
     axes.legend(loc="lower left" if high else "upper right")
     return figure
@@ -93,7 +93,7 @@ def thresholds(cross_validated: Curves, held_out: Curves, threshold: float) -> F
     figure, axes = charts.canvas(height=3.0)
     for name, colour in (("precision", SECOND), ("recall", THIRD), ("f1", MODEL)):
         for curves, width, alpha in ((held_out, 0.9, 0.55), (cross_validated, 1.6, 1.0)):
-            # Without any positive decision there is no precision to show.
+            # Without a true positive, precision says nothing.
             decided = curves.recall > 0
             axes.plot(
                 curves.thresholds[decided],

@@ -23,7 +23,7 @@ def calibration(
     """Show the share of rows in which something `happened` by its predicted probability.
 
     Bins hold about equally many rows. Whiskers are 95 % Wilson intervals. The strip below shows
-    where the predictions lie. `labels` are of the axes.
+    where the predictions lie. `labels` name the axes.
     """
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1]))
     bin_of = np.searchsorted(edges, probability, side="left")

@@ -1,4 +1,4 @@
-"""The look of every figure, forms that serve any task, and the two files: PNG, and SVG for a page.
+"""The style of every figure, charts for any task, and the output: PNG files, and SVG for a page.
 
 Figures are drawn once in the colours of the light theme. In the SVG each of these colours is
 replaced by a CSS variable, so that the report's figures follow its theme, light or dark.
@@ -63,7 +63,7 @@ _STYLE: dict[RcKeyType, Any] = {
     "figure.constrained_layout.use": True,
     # Text stays text: it can be searched, scales with the page and takes the page's font.
     "svg.fonttype": "none",
-    # A dollar in the name of a column is no formula.
+    # A dollar sign in a column's name does not start a formula.
     "text.parse_math": False,
     "svg.hashsalt": "report",
 }
@@ -78,7 +78,7 @@ MOST_IMPORTANCES = 20
 def style() -> Iterator[None]:
     """Draw and save figures in the project's style while the block runs."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # Such a sign is a box in the PNG; the report's text has the fonts of its reader.
+        # A missing glyph is a box in the PNG; the report's text uses its reader's fonts.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
 
@@ -118,7 +118,7 @@ def cross_validation(
     key = (("cross-validation, ± deviation of folds", GREY), ("held-out, 95 %", MODEL))
     for label, colour in key:
         axes.plot([], [], "o-", color=colour, markersize=5, label=label)
-    # Of the figure: beside long names of scores the axes are too narrow for it.
+    # A legend of the figure: beside long score names the axes are too narrow for it.
     figure.legend(loc="outside upper left", ncols=len(key), borderpad=0.2)
     return figure
 
@@ -191,7 +191,7 @@ def to_svg(figure: Figure, description: str) -> str:
     figure.savefig(written, format="svg", facecolor="none", metadata={"Date": None})
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :]
-    # The page has many figures, so what matplotlib names in each must go, or names would clash.
+    # The page has many figures, so remove matplotlib's ids, which would clash.
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from steps.model.task import Task
 
 NAME, PLOTS = "comparison.html", "plots"
-# Of these a task shows those that it has.
+# Each task shows those of these metrics that it has.
 SHOWN_IN_TERMINAL = ("roc_auc", "f1", "brier", "balanced_accuracy", "r2", "mae", "rmse")
 ID_LENGTH = 8
 
@@ -42,8 +42,8 @@ class Entry:
     """A run to be compared: its model's predictions of its held-out rows.
 
     `truth` and `predicted` are as the task gives them. `rows` is `digest` of the held-out table:
-    only models of the same rows and target can be compared. `seed` is that of the run: with it
-    the intervals are the ones that train has logged.
+    only models with the same rows and target can be compared. `seed` is the run's own, which
+    makes the intervals equal to those that train logged.
     """
 
     run_id: str
@@ -72,7 +72,7 @@ def digest(table: pd.DataFrame) -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs with the same held-out rows; the first is what the others are compared with."""
+    """Runs with the same held-out rows; the others are compared with the first."""
 
     entries: tuple[Entry, ...]
 
@@ -122,7 +122,7 @@ class Group:
 
     @property
     def varied(self) -> list[str]:
-        """Names of the parameters that are not the same in all runs."""
+        """Names of the parameters that differ between runs."""
         names = list(dict.fromkeys(name for entry in self.entries for name in entry.params))
         return [name for name in names if len({e.params.get(name) for e in self.entries}) > 1]
 
@@ -161,7 +161,7 @@ def lines(groups: Sequence[Group]) -> list[str]:
 
 
 def write(folder: Path, groups: Sequence[Group]) -> Record:
-    """Write `comparison.html` into `folder`; give what is to be logged."""
+    """Write `comparison.html` into `folder`; return what to log."""
     with charts.style():
         figures = {
             f"{'roc' if _has_curves(each) else each.task.main}_{number}": _figure(each)

@@ -1,4 +1,4 @@
-"""The part of a report about the table: what was decided about it, the split, the features."""
+"""The report's section about the data: decisions on columns, the split, the features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from steps.report.origin import Origin
 
 MOST_FEATURES, MOST_DECISIONS, MOST_CLASSES, MOST_VALUES = 40, 60, 6, 3
-# What is read first: what is not there any more.
+# Dropped columns come first.
 DROPPED = "dropped"
 
 

@@ -43,7 +43,7 @@ class Chart:
 
 
 def write(folder: Path, drifts: Sequence[Drift], limit: float, rows: int) -> Record:
-    """Write the page into `folder`, what differs most first; give what is to be logged."""
+    """Write the page into `folder`, largest drift first; return what to log."""
     ordered = sorted(drifts, key=lambda drift: drift.psi, reverse=True)
     over = [drift.name for drift in ordered if drift.is_over(limit)]
     content = {
@@ -111,7 +111,7 @@ def _chart(drift: Drift) -> Chart:
 
 
 def _ticks(drift: Drift, width: float) -> list[tuple[float, str]]:
-    """Give places and texts of the cuts between bins of a number, or of a category's bins."""
+    """Return places and texts of a number's cuts, or of a category's bins."""
     if isinstance(drift.bins, NumberBins):
         return [(LEFT + width * place, cut) for place, cut in enumerate(drift.bins.cuts, start=1)]
     own = [label for label in drift.labels if label != MISSING]

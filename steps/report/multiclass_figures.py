@@ -96,7 +96,7 @@ def matrix(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def recalls(each: Sequence[ClassScores]) -> Figure:
-    """Show how many of many classes are found how well."""
+    """Draw the distribution of recall over many classes."""
     found = [one.recall for one in each if one.rows]
     figure, axes = charts.canvas(height=3.0)
     axes.hist(found, bins=20, range=(0, 1), color=MODEL, alpha=0.45, rwidth=0.92)

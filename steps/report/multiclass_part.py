@@ -27,7 +27,7 @@ MOST_CONFUSIONS = 10
 
 @dataclass(frozen=True)
 class Confusion:
-    """Rows of one class that are taken for another; `share` is that of the class's rows."""
+    """Rows of one class predicted as another; `share` is their share of the class's rows."""
 
     actual: str
     predicted: str

@@ -1,4 +1,4 @@
-"""What a report is about, in plain strings: data, runs, and where they are to be seen."""
+"""What a report is about, in plain strings: data, runs and their pages."""
 
 from __future__ import annotations
 

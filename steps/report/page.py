@@ -84,12 +84,12 @@ def signed_amount(value: float) -> str:
 
 
 def writer(metric: str) -> Callable[[float], str]:
-    """Give what writes the values of a metric."""
+    """Return the function that formats a metric's values."""
     return amount if metric in ERRORS else score
 
 
 def signed_writer(metric: str) -> Callable[[float], str]:
-    """Give what writes differences of a metric."""
+    """Return the function that formats differences of a metric."""
     return signed_amount if metric in ERRORS else signed
 
 

@@ -30,7 +30,7 @@ Range = tuple[float, float]
 
 
 def predicted_against_actual(truth: np.ndarray, predicted: np.ndarray) -> Figure:
-    """Draw each row; those on the diagonal are met."""
+    """Draw each row; predictions on the diagonal are exact."""
     figure, axes = charts.canvas(height=3.9)
     view = _view(np.concatenate([truth, predicted]))
     axes.plot(view, view, color=GREY, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
@@ -90,7 +90,7 @@ def _rows(axes: Axes, values: tuple[np.ndarray, np.ndarray], views: tuple[Range,
 
 def _cells(axes: Axes, values: tuple[np.ndarray, np.ndarray], views: tuple[Range, Range]) -> None:
     counts, across, up = np.histogram2d(*values, bins=CELLS, range=views)
-    # The eye compares ratios: each shade is for so many times the rows of the one before.
+    # The eye compares ratios, so each shade stands for a multiple of the rows of the last one.
     shade = np.ceil(SHADES * np.log1p(counts) / np.log1p(counts.max() or 1)).astype(int)
     for level in range(1, SHADES + 1):
         corners = [

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from steps.model.fitted_search import ScoredCandidate, SearchSummary
 
-# Of thousands of candidates these many show the same curve.
+# This many of thousands of candidates already show the same curve.
 MOST_RANKS = 400
 OVERVIEW_HEIGHT = 1.6
 
@@ -84,7 +84,7 @@ def _by_rank(axes: Axes, ordered: Sequence[ScoredCandidate], search: SearchSumma
 
 
 def hyper_parameters(search: SearchSummary) -> Figure | None:
-    """Score over what was varied; None when nothing was."""
+    """Draw the score over what was varied; None if nothing was."""
     varied = search.varied
     match kind(search):
         case "line":

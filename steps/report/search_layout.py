@@ -59,7 +59,7 @@ def kind(search: SearchSummary) -> Kind:
 
 
 def caption(search: SearchSummary) -> str:
-    """Say how the figure of the hyper-parameters is to be read."""
+    """Say how to read the figure of the hyper-parameters."""
     chosen, count = kind(search), len(search.candidates)
     left_out = chosen == "parallel" and count > MOST_LINES
     return _CAPTIONS[chosen] + (f" The best {MOST_LINES} of {count:,}." if left_out else "")
@@ -107,7 +107,7 @@ def _varied_in(search: SearchSummary, name: str) -> tuple[str, ...]:
 
 
 def shown_score(search: SearchSummary, candidate: ScoredCandidate) -> float:
-    """Give a candidate's mean score; an error as such, and not with its sign changed."""
+    """Return a candidate's mean score; an error is shown without its negative sign."""
     mean = candidate.mean[search.metric]
     return -mean if search.metric.startswith(NEGATIVE) else mean
 
@@ -147,7 +147,7 @@ def value_text(value: object) -> str:
 
 
 def values(search: SearchSummary, name: str) -> list[object]:
-    """List the tried values of a parameter: numbers, others, at last None (no limit)."""
+    """List the tried values of a parameter: numbers, others, and None (no limit) last."""
     tried = (candidate.params.get(name, UNSET) for candidate in search.candidates)
     found = {repr(value): value for value in tried}
 

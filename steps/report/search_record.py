@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from sklearn import metrics
 from sklearn.utils import estimator_html_repr
 
 from steps.base.record import Record
 from steps.model.fitted_search import FittedSearch
-from steps.model.fitting import CandidateResult, Work
+from steps.model.fitting import CandidateResult
+from steps.model.fold_data import Work
+from steps.model.growth import answers_to
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LONGEST_PARAMETER = 6000
 MOST_CLASSES_IN_PAIRS = 20
@@ -86,23 +87,26 @@ def search_settings(search: FittedSearch, taken: Collection[str]) -> Record:
 def search_results(search: FittedSearch, work: Work, folder: Path) -> Record:
     """Tell how the search ended; its files are written into `folder`."""
     best = {f"best_{name}": value for name, value in search.best_params_.items()}
-    scores = {"best_cv_score": float(search.best_score_), **training_metrics(search, work)}
+    known = answers_to(search.best_estimator_, work.features)
+    scores = {"best_cv_score": float(search.best_score_), **training_metrics(search, work, known)}
     pd.DataFrame.from_dict(search.cv_results_).to_csv(folder / "cv_results.csv", index=False)
     (folder / "estimator.html").write_text(_estimator_page(search), encoding="utf-8")
-    _draw_training_plots(search, work, folder)
+    _draw_training_plots(known, work, folder)
     return Record(params=parameter_texts(best), metrics=scores, files=((folder, ""),))
 
 
-def training_metrics(search: FittedSearch, work: Work) -> dict[str, float]:
+def training_metrics(search: FittedSearch, work: Work, known: Any) -> dict[str, float]:
     """Score the refitted model on the rows it was trained on, averaged over the classes.
+
+    `known` answers for these rows as the model does.
 
     High values say little: they are here because autolog logs them.
     """
     labels = work.labels
-    predicted = search.predict(work.features)
+    predicted = known.predict(work.features)
     if not work.task.classes:
         return _training_errors(search, work, predicted)
-    probabilities = search.predict_proba(work.features)
+    probabilities = known.predict_proba(work.features)
     averaged: dict[str, Any] = {"average": "weighted", "pos_label": None, "zero_division": 0}
     found = {
         "precision_score": metrics.precision_score(labels, predicted, **averaged),
@@ -111,7 +115,7 @@ def training_metrics(search: FittedSearch, work: Work) -> dict[str, float]:
         "accuracy_score": metrics.accuracy_score(labels, predicted),
         "log_loss": metrics.log_loss(labels, probabilities),
         "roc_auc": _training_auc(labels, probabilities),
-        "score": search.score(work.features, labels),
+        "score": search.scorer_[search.refit](known, work.features, labels),
     }
     return {f"training_{name}": float(value) for name, value in found.items()}
 
@@ -147,12 +151,11 @@ def _estimator_page(search: FittedSearch) -> str:
     )
 
 
-def _draw_training_plots(search: FittedSearch, work: Work, folder: Path) -> None:
+def _draw_training_plots(known: Any, work: Work, folder: Path) -> None:
     """Draw what autolog draws of classes; it draws nothing of numbers."""
     if not work.task.classes:
         return
-    estimator = search.best_estimator_
-    predicted = estimator.predict(work.features)
+    predicted = known.predict(work.features)
 
     def confusion(ax: Axes) -> None:
         metrics.ConfusionMatrixDisplay.from_predictions(
@@ -161,13 +164,12 @@ def _draw_training_plots(search: FittedSearch, work: Work, folder: Path) -> None
 
     _draw(confusion, "Normalized confusion matrix", folder / "training_confusion_matrix.png")
     if len(work.task.classes) == 2:
-        _draw_curves(search, work, folder)
+        _draw_curves(known, work, folder)
 
 
-def _draw_curves(search: FittedSearch, work: Work, folder: Path) -> None:
-    estimator = search.best_estimator_
-    scores = estimator.predict_proba(work.features)[:, 1]
-    curve: dict[str, Any] = {"y_true": work.labels, "pos_label": estimator.classes_[1]}
+def _draw_curves(known: Any, work: Work, folder: Path) -> None:
+    scores = known.predict_proba(work.features)[:, 1]
+    curve: dict[str, Any] = {"y_true": work.labels, "pos_label": known.classes_[1]}
 
     def roc(ax: Axes) -> None:
         metrics.RocCurveDisplay.from_predictions(y_score=scores, ax=ax, **curve)
@@ -184,6 +186,11 @@ def _draw_curves(search: FittedSearch, work: Work, folder: Path) -> None:
 
 
 def _draw(draw: Callable[[Axes], None], title: str, path: Path) -> None:
+    # Late: it takes a quarter of a second, which the search need not wait for.
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context({"font.size": 8}):
         # Not by way of pyplot: it would keep the figure, and choose a window system.
         figure = Figure()

@@ -1,4 +1,4 @@
-"""What a report says and draws of one kind of target, beside what all of them have."""
+"""The part of a report that depends on the kind of target."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from steps.base.record import Record
 from steps.model.bootstrap import resamples
+from steps.model.bounded import EXACT_ROWS
 from steps.model.details import BinaryDetails, MulticlassDetails
 from steps.report import (
     binary_part,
@@ -115,7 +116,7 @@ def _content(
         "provenance": [
             (name, text, origin.links.get(name, "")) for name, text in origin.provenance.items()
         ],
-        "resamples": resamples(len(evaluation.truth)),
+        "intervals": _intervals(evaluation),
         "seed": origin.seed,
         **data_section.content(evaluation, origin),
         **part.content,
@@ -165,3 +166,15 @@ def _score_rows(evaluation: Evaluation, details: Details) -> list[dict[str, Any]
 def _importances_note(features: int) -> str:
     most = charts.MOST_IMPORTANCES
     return f" The {most} most important of {features:,} features." if features > most else ""
+
+
+def _intervals(evaluation: Evaluation) -> str:
+    """Say what the intervals rest on."""
+    rows, classes = len(evaluation.truth), len(evaluation.classes)
+    if classes == 2 and rows > EXACT_ROWS:
+        return (
+            "the variance of each score over the held-out rows within their class (DeLong's for "
+            "ROC AUC), PR AUC by bootstrap resamples of groups of rows"
+        )
+    kind = "stratified bootstrap" if classes else "bootstrap"
+    return f"{resamples(rows)} {kind} resamples of the held-out rows"

@@ -1,4 +1,4 @@
-"""Bins of a feature's values among the training rows, and the count of other rows in them."""
+"""Bins of a feature's training values, and counts of other rows in these bins."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ REST, MISSING = "all others", "missing"
 
 @dataclass(frozen=True)
 class NumberBins:
-    """The training rows' values of one number, as `data/profile.json` has them.
+    """Training values of one numeric feature, as `data/profile.json` counts them.
 
-    A bin is (edge before, edge].
+    A bin is (previous edge, edge].
     """
 
     name: str
@@ -57,9 +57,9 @@ class NumberBins:
         return (f"up to {cuts[0]}", *between, f"over {cuts[-1]}")
 
     def count(self, values: Any) -> np.ndarray:
-        """Count rows: those missing, below and above the training range, then by bin."""
-        # Comparing and counting per edge is several times faster than a search per value, and a
-        # missing value (NaN) is never counted: it is greater than nothing.
+        """Count rows: missing, below the training range, above it, then in each bin."""
+        # Comparing and counting per edge is several times faster than a search per value, and
+        # never counts a missing value: every comparison with NaN is false.
         over = [int(np.count_nonzero(values > edge)) for edge in self.edges]
         present = len(values) - int(np.count_nonzero(np.isnan(values)))
         below = int(np.count_nonzero(values < self.low))
@@ -67,7 +67,7 @@ class NumberBins:
         in_bins = -np.diff([present, *over, 0])
         zeros = len(values) - int(np.count_nonzero(values)) if self.zero_is_missing else 0
         if zeros:
-            # A bin is (edge before, edge]: zeros all fell into this one.
+            # A bin is (previous edge, edge], so all zeros fell into this one.
             in_bins[np.searchsorted(self.edges, 0.0)] -= zeros
             below -= zeros if self.low > 0 else 0
             above -= zeros if self.high < 0 else 0
@@ -77,7 +77,7 @@ class NumberBins:
 
 @dataclass(frozen=True)
 class CategoryBins:
-    """The training rows' most frequent texts of one category, and all others in the last bin."""
+    """The most frequent training texts of one category; the last bin holds all others."""
 
     name: str
     texts: tuple[str, ...]
@@ -97,7 +97,7 @@ class CategoryBins:
         return (*self.texts, REST)
 
     def count(self, values: Any) -> np.ndarray:
-        """Count rows: those missing, two zeros (a category has no range), then by bin."""
+        """Count rows: missing, two zeros (a category has no range), then in each bin."""
         places = pc.index_in(values.dictionary, value_set=pa.array(self.texts, pa.string()))
         bins = pc.fill_null(places, len(self.texts)).to_numpy()
         rows = np.bincount(values.indices.drop_null().to_numpy(), minlength=len(bins))

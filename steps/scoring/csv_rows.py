@@ -1,11 +1,11 @@
-"""Chunks of CSV text decoded to rows: quickly if all is well, row by row if something is not.
+"""Decode chunks of CSV text to rows: quickly if all is well, row by row if something is wrong.
 
-Arrow parses the text either way, and its handler of invalid rows tells which have too many or too
-few fields. It cannot tell where rows begin: for it an open quote takes all that follows along,
-and it gives neither the line of a row nor the bytes of one that is not UTF-8 (its handler fails
-there). So rows are numbered here first (`csv_text`). DuckDB 1.5 with `store_rejects` was tried
-too: it is as fast, but an open quote takes all rows after it along there too, bytes that are not
-UTF-8 are lost, it opens files itself, and it adds 69 MB.
+Arrow parses the text either way, and its handler of invalid rows reports those with too many or
+too few fields. But it cannot say where rows begin: an open quote swallows everything after it. It
+also gives neither the line of a row nor the bytes of one that is not UTF-8 (its handler fails
+there). So this module numbers the rows first (`csv_text`). We also tried DuckDB 1.5 with
+`store_rejects`: it is as fast, but an open quote swallows the following rows there too, bytes
+that are not UTF-8 are lost, it opens files itself, and it adds 69 MB.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from steps.data.values import TextRules
     from steps.scoring.rows import Selection
 
-# Each different text of a chunk is looked at once.
+# As a dictionary, so that each distinct text of a chunk is examined only once.
 TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True)
 class CsvChunk:
-    """Whole rows of a CSV file, as text; `line` is the number of the first one, from 1.
+    """Whole rows of a CSV file, as text; `line` is the number of the first line, from 1.
 
-    `encoding` is that of the file, if the text was not in UTF-8.
+    `encoding` is the file's original encoding, "" for UTF-8.
     """
 
     file: str
@@ -50,11 +50,11 @@ class CsvChunk:
     encoding: str = ""
 
     def decode(self, selection: Selection) -> Rows:
-        """Parse the rows; those that are not as expected are left out, with what is wrong."""
+        """Parse the rows; leave out the bad ones and say what is wrong with each."""
         if not _is_plain(self.text, self.delimiter) or not self._is_text():
             return _decode_carefully(self, selection)
         schema = selection.schema
-        # Few numbers are written in a way that only the rules know: `1,234`, true.
+        # Few numbers are written in a way that only the text rules can read: `1,234`, true.
         for types in (_types(schema), dict.fromkeys(schema.columns, TEXTS)):
             try:
                 table = _parse(self.text, self, selection, types)
@@ -67,7 +67,7 @@ class CsvChunk:
         return _decode_carefully(self, selection)
 
     def _is_text(self) -> bool:
-        """Tell whether what was in another encoding is text; that of UTF-8 is found by Arrow."""
+        """Tell whether recoded text is valid; Arrow itself checks what was UTF-8 to begin with."""
         if not self.encoding or self.text.isascii():
             return True
         try:
@@ -97,13 +97,13 @@ def _parse(
     on_invalid: Callable[[Any], str] | None = None,
 ) -> pa.Table:
     if text.startswith(csv_text.BYTE_ORDER_MARK):
-        # Arrow 25 takes one away, and here it is a part of the first cell.
+        # Arrow 25 strips a byte order mark, but here it is part of the first cell.
         text = csv_text.BYTE_ORDER_MARK + text
     wanted = dict.fromkeys(_texts(selection), pa.string()) | dict(types)
     return pa.csv.read_csv(
         pa.py_buffer(text),
         read_options=pa.csv.ReadOptions(
-            # One chunk is one block, parsed by the thread that asks: chunks are what is spread.
+            # One chunk is one block, parsed by the calling thread: we spread chunks over threads.
             column_names=chunk.columns,
             use_threads=False,
             block_size=len(text) + 1,
@@ -123,10 +123,10 @@ def _texts(selection: Selection) -> list[str]:
 
 
 def _lines(chunk: CsvChunk, rows: int) -> pa.Array:
-    """Give the text of each row."""
+    """Return the text of each row."""
     text = chunk.text.replace(b"\r\n", b"\n") if b"\r" in chunk.text else chunk.text
     lines = pc.split_pattern(pa.array([text.rstrip(b"\n")], pa.binary()), "\n").flatten()
-    # Blank lines and line ends within quotes both make more lines than rows.
+    # Blank lines and line ends within quotes leave more lines than rows.
     if len(lines) == rows:
         return lines
     numbered = csv_text.numbered_rows(chunk.text, chunk.delimiter)
@@ -164,10 +164,11 @@ def _kept(table: pa.Table, features: Features, selection: Selection) -> pa.Table
 
 
 def kept_fields(selection: Selection) -> list[pa.Field]:
-    """Give the types in which columns are kept: numbers are numbers, the target its classes'.
+    """Return the types of the kept columns: numbers are float64, the target has its classes' type.
 
-    Only the features' type is known before the last row is read; a guess from the first rows may
-    be wrong. So other columns stay text, and nothing of an identifier such as 007 is lost.
+    Before the last row is read, only the types of features and target are known; a guess from the
+    first rows may be wrong. So other columns stay text, and an identifier such as 007 loses
+    nothing.
     """
     schema = selection.schema
     types: dict[str, pa.DataType] = {}
@@ -181,7 +182,7 @@ def kept_fields(selection: Selection) -> list[pa.Field]:
 def _of_type(column: pa.ChunkedArray, kind: pa.DataType, rules: TextRules) -> pa.ChunkedArray:
     if pa.types.is_string(kind):
         return column.cast(kind)
-    # A target that is not there yet, or of another kind, is a missing value in a typed column.
+    # In a typed column, a target that is absent or of another kind becomes a missing value.
     if pa.types.is_floating(kind):
         numbers, wrong = values.numbers(column, "", rules)
         numbers = numbers.copy()
@@ -190,12 +191,12 @@ def _of_type(column: pa.ChunkedArray, kind: pa.DataType, rules: TextRules) -> pa
     return values.label_texts(column, bool if pa.types.is_boolean(kind) else int).cast(kind)
 
 
-# --- something is wrong with a chunk, so look at each of its rows ----------------------------
+# --- something is wrong with a chunk, so inspect each of its rows ----------------------------
 
 
 @dataclass
 class _Inspected:
-    """The rows of a chunk that is not all well: line and text of each, reasons of the bad."""
+    """The rows of a chunk with bad ones: line and text of each row, and why a row is bad."""
 
     rows: list[tuple[int, bytes]] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
@@ -235,7 +236,7 @@ def _number_rows(chunk: CsvChunk) -> _Inspected:
 
 
 def _check_text(inspected: _Inspected, encoding: str) -> None:
-    # What is kept as its own bytes needs no encoding.
+    # The caller skips this check where it keeps a row's bytes unread: they need no encoding.
     for row in inspected.good():
         text = inspected.rows[row][1]
         try:
@@ -247,9 +248,9 @@ def _check_text(inspected: _Inspected, encoding: str) -> None:
 def _check_fields(
     inspected: _Inspected, chunk: CsvChunk, selection: Selection
 ) -> tuple[pa.Table, Features]:
-    """Parse the rows that are good so far, and leave out what has other fields or no numbers."""
+    """Parse the rows that are good so far; reject those with a wrong field count or bad values."""
     asked = inspected.good()
-    # Arrow 25 takes text without any row for no CSV, but not for one in which a row is left out.
+    # Arrow 25 refuses empty text as no CSV, but reads no rows from a blank line: hence the end.
     text = b"\n".join(inspected.rows[row][1] for row in asked) + b"\n"
     if not text.isascii():
         text = text.decode("utf-8", errors="replace").encode()

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from steps.scoring.rows import Layout, Predicted, Rows, Sink
 
-# gzip's own default takes twice the time for 3 % less.
+# gzip's own default takes twice as long to save another 3 %.
 GZIP_LEVEL = 4
 
 
 class _Csv:
-    """CSV text; `pack` compresses a piece of it so that packed pieces can follow each other."""
+    """Writes CSV text; `pack` compresses a piece so that packed pieces can be concatenated."""
 
     def __init__(
         self, path: Path, file: BinaryIO, layout: Layout, pack: Callable[[Any], Any]
@@ -44,7 +44,7 @@ class _Csv:
             columns.append(self._labels.take(pa.array(predicted.classes)))
         *first, last = self._layout.numbers(predicted)
         columns += [*map(number_texts, first), number_texts(last, end="\n")]
-        # The texts of the rows lie in memory one after the other: the bytes of the output.
+        # The joined rows lie next to each other in memory: their buffer is the output's bytes.
         texts = pc.binary_join_element_wise(*columns, b",")
         return self._pack(texts.buffers()[2] if len(texts) else b""), len(texts)
 
@@ -58,28 +58,28 @@ class _Csv:
 def csv_sink(
     part: Path, path: Path, layout: Layout, pack: Callable[[Any], Any] = lambda data: data
 ) -> Iterator[_Csv]:
-    """Write CSV text to `part`, which is to become `path`."""
+    """Write CSV text to `part`, which will become `path`."""
     check_printable(layout.kept)
     with part.open("wb") as file:
         yield _Csv(path, file, layout, pack)
 
 
 def gzipped_csv_sink(part: Path, path: Path, layout: Layout) -> AbstractContextManager[Sink]:
-    """Write gzipped CSV text to `part`, which is to become `path`."""
-    # A gzip file may be several one after the other, so pieces are packed by many threads.
+    """Write gzipped CSV text to `part`, which will become `path`."""
+    # Gzip files may be concatenated, so many threads can each compress a piece.
     return csv_sink(part, path, layout, lambda data: gzip.compress(data, GZIP_LEVEL, mtime=0))
 
 
 def line(values: list[Any]) -> bytes:
-    """Write one line, without its end."""
+    """Format one line, without its line end."""
     text = io.StringIO()
-    # With this line end names that hold one of its characters are put in quotes.
+    # With this line end the writer quotes names that contain a carriage return or a newline.
     csv.writer(text, lineterminator="\r\n").writerow(values)
     return text.getvalue().removesuffix("\r\n").encode()
 
 
 def check_printable(kept: Iterable[pa.Field]) -> None:
-    """Raise a StepError if CSV has no place for what is kept."""
+    """Raise a StepError if CSV cannot hold one of the kept columns."""
     for item in kept:
         if pa.types.is_nested(item.type):
             raise _unprintable(item)
@@ -93,8 +93,8 @@ def _unprintable(item: pa.Field) -> StepError:
 
 
 def number_texts(numbers: np.ndarray, end: str = "") -> pa.Array:
-    """Turn numbers into the shortest texts that read back as the same, and `end`."""
-    # Most probabilities of a forest repeat: each different one is turned into text once.
+    """Format each number as the shortest text that reads back as the same, followed by `end`."""
+    # Most probabilities of a forest repeat, so each distinct one is formatted only once.
     encoded = pa.array(numbers).dictionary_encode()
     texts = encoded.dictionary.cast(pa.string())
     whole = pc.match_substring_regex(texts, r"^-?\d+$")
@@ -104,7 +104,7 @@ def number_texts(numbers: np.ndarray, end: str = "") -> pa.Array:
 
 
 def field_texts(column: pa.ChunkedArray, item: pa.Field) -> pa.Array:
-    """Turn a column into the texts of its CSV fields, in quotes where they need them."""
+    """Format a column as CSV fields, quoted where necessary."""
     values = column.combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -114,7 +114,7 @@ def field_texts(column: pa.ChunkedArray, item: pa.Field) -> pa.Array:
     try:
         texts = pc.fill_null(values.cast(pa.string()), "")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        # Bytes that are no text, say.
+        # For example bytes that are not text.
         raise _unprintable(item) from error
     if is_text:
         quoted = pc.binary_join_element_wise("", pc.replace_substring(texts, '"', '""'), "", '"')

@@ -1,4 +1,4 @@
-"""CSV files as the input: their headers, and their rows in chunks of text."""
+"""CSV files as input: their headers, and their rows in chunks of text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CsvTable:
         self.rows = _estimate(files, self._headers)
 
     def as_lines_possible(self, selection: Selection) -> bool:
-        """Tell whether a row's own text is what is kept of it."""
+        """Tell whether the row's own text can serve as its kept columns."""
         return (
             selection.keep == self.columns
             and self._delimiter == ","
@@ -49,11 +49,11 @@ class CsvTable:
         )
 
     def kept_types(self, selection: Selection) -> list[pa.Field]:
-        """Features are numbers, the target is of its classes' type, anything else is text."""
+        """Return types: numbers for features, the classes' type for the target, else text."""
         return kept_fields(selection)
 
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[CsvChunk]:
-        """Read the files one after the other; what is read is digested on the way."""
+        """Read the files one after the other, and digest them on the way."""
         for whole in self._whole_files():
             yield from whole.chunks(digests.watch(whole.file))
 
@@ -70,15 +70,14 @@ class CsvTable:
             )
 
     def sections(self, digests: Digests, size: int) -> Iterator[CsvSection]:
-        """Cut the files into sections of about `size` bytes, to be read apart.
+        """Cut the files into sections of about `size` bytes that can be read independently.
 
-        This reads each file once, to know where its rows end and to digest it.
+        This reads each uncompressed UTF-8 file once, to learn where rows end and to digest it.
         """
         for whole in self._whole_files():
             file = whole.file
             if file.format == GZIP or whole.encoding:
-                # What was compressed, or is text in another encoding, can be read from the start
-                # only.
+                # Compressed or recoded text can be read only from the start.
                 yield whole
                 digests.start(file)
                 continue
@@ -96,8 +95,8 @@ class CsvTable:
 class CsvSection:
     """Rows of one CSV file: `size` bytes of its text from `start` on, or all the rest.
 
-    `line` is the number of the first line. `encoding` is "" for UTF-8; with any other, `start`
-    and `size` are those of the text as UTF-8.
+    `line` is the number of the first line. `encoding` is "" for UTF-8; with any other encoding,
+    `start` and `size` count bytes of the text recoded as UTF-8.
     """
 
     file: InputFile
@@ -109,7 +108,7 @@ class CsvSection:
     encoding: str = ""
 
     def chunks(self, watch: Callable[[bytes], None] = lambda _: None) -> Iterator[CsvChunk]:
-        """Read the rows; all bytes from the file's start on are shown to `watch`."""
+        """Read the rows; pass all bytes, from the file's start on, to `watch`."""
         line = self.line
         try:
             with self.file.open() as opened:
@@ -150,14 +149,14 @@ class CsvSection:
 def reading(
     opened: BinaryIO, format: str, watch: Callable[[bytes], None], encoding: str = ""
 ) -> Callable[[int], bytes]:
-    """Give the function that reads a file's text as UTF-8; `watch` is shown the file's bytes."""
+    """Return a function that reads a file's text as UTF-8; it passes the raw bytes to `watch`."""
     watched: Any = _Watched(opened, watch)
     unpacked: Any = gzip.GzipFile(fileobj=watched) if format == GZIP else watched
     return Recoded(unpacked, encoding).read if encoding else unpacked.read
 
 
 class _Watched(io.RawIOBase):
-    """A file whose bytes are shown to someone as they are read, in order."""
+    """A file that passes its bytes to a callback as they are read, in order."""
 
     def __init__(self, opened: BinaryIO, watch: Callable[[bytes], None]) -> None:
         self._opened, self._watch = opened, watch
@@ -172,7 +171,7 @@ class _Watched(io.RawIOBase):
 
 
 def skip_exactly(read: Callable[[int], bytes], size: int) -> None:
-    """Read `size` bytes and forget them."""
+    """Read `size` bytes and discard them."""
     while size and (block := read(size)):
         size -= len(block)
 
@@ -199,7 +198,7 @@ def _read_header(file: InputFile, delimiter: str, encoding: str) -> Header:
 def check_same_columns(
     file: str, columns: tuple[str, ...], first: str, expected: tuple[str, ...]
 ) -> None:
-    """Raise a StepError if a file has not the columns of the first one; their order is free."""
+    """Raise a StepError if a file lacks or adds columns compared with the first; order is free."""
     differing = sorted(set(columns) ^ set(expected))
     if differing:
         where = "only in the first" if differing[0] in expected else "not in the first"
@@ -210,7 +209,7 @@ def check_same_columns(
 
 
 def _estimate(files: tuple[InputFile, ...], headers: list[Header]) -> int | None:
-    """Estimate the number of rows from the length of the first ones, for the progress."""
+    """Estimate the number of rows from the length of the first ones, for the progress bar."""
     sizes = [file.size for file in files if file.format != GZIP and file.size is not None]
     if len(sizes) != len(files):
         return None

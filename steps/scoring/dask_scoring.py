@@ -1,7 +1,7 @@
-"""Scoring spread over a Dask cluster: sections of the input, each to a Parquet file of its own.
+"""Scoring spread over a Dask cluster: each section of the input becomes its own Parquet file.
 
-Every worker reads its section of the input and writes its part of the output itself, so workers
-elsewhere need storage that all machines share.
+Every worker reads its sections of the input and writes its parts of the output itself, so workers
+on other machines need storage that all machines share.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from steps.scoring.stream import Scorer, Totals
 
 CSV_SECTION_BYTES = 32 << 20
-# A worker may go away (a machine is taken back): another one does its work again.
+# A worker may vanish (its machine is reclaimed); another one then repeats its work.
 RETRIES = 2
 SHARED = "workers need storage that all machines share"
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a worker reports of one section: its counts, and its bad rows chunk by chunk."""
+    """What a worker reports about one section: its counts, and its bad rows chunk by chunk."""
 
     totals: Totals
     rejected: list[tuple[str, int, list[Rejected]]]
 
 
 class _Collected(BadRows):
-    """Bad rows on their way to where rows are numbered."""
+    """Collects bad rows on a worker; the calling process numbers them later."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def _parts(
         sections: Iterator[Any] = table.sections(digests, CSV_SECTION_BYTES)
     else:
         sections = table.sections(scorer.selection, digests)
-    # The model goes to each worker once, not with each section.
+    # Send the model to each worker once, not with each section.
     sent = client.scatter(scorer, broadcast=True)
     work = partial(score_section, layout=layout)
     futures = [

@@ -1,7 +1,7 @@
-"""How far the scored rows are from the training rows: counted chunk by chunk in one pass.
+"""How far the scored rows have drifted from the training rows, counted chunk by chunk in one pass.
 
-The chance of any false alarm on a table that has not drifted is at most `FALSE_ALARMS`, however
-many features it has: see `Drift.limit`.
+On a table that has not drifted, the chance of any false alarm is at most `FALSE_ALARMS`, however
+many features the table has: see `Drift.limit`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from steps.scoring.matrix import Feature
 
 FALSE_ALARMS = 0.05
-# Where a bin expects a few rows only, the statistic's tail is up to four times as thick as that
-# of its approximation: found by simulation, which the tests repeat.
+# Where a bin expects only a few rows, the statistic's tail is up to four times as heavy as its
+# approximation. A simulation showed this, and the tests repeat it.
 CAUTION = 4
-# Values of a category that so few rows are expected of are counted together.
+# Category values with fewer expected rows than this are counted together.
 FEWEST_ROWS = 5
 
 
@@ -32,9 +32,9 @@ class Drift:
     """One feature's training and scored rows, compared.
 
     `trained` and `scored` count the rows per bin of `labels`. `psi` is their population stability
-    index. `chance` is the probability of counts that differ as much if nothing has drifted, and
-    `limit` what it must be below: with that for each feature, a table that has not drifted raises
-    no alarm at all in 95 of 100 cases (Bonferroni's correction, and `CAUTION`).
+    index. `chance` is the probability of counts that differ this much although nothing has
+    drifted; below `limit` it counts as drift. With this limit for each feature, a table that has
+    not drifted raises no alarm at all in 95 of 100 cases (Bonferroni correction, and `CAUTION`).
     """
 
     bins: Bins
@@ -59,7 +59,7 @@ class Drift:
         return self.chance < self.limit
 
     def is_over(self, threshold: float) -> bool:
-        """Tell drift from what few rows show by chance."""
+        """Tell drift over a threshold from chance differences of few rows."""
         return self.psi > threshold and self.is_beyond_chance
 
 
@@ -75,15 +75,15 @@ def read_bins(profile: Mapping[str, Any], schema: Schema) -> tuple[Bins, ...]:
 
 
 def count(features: Sequence[Feature], bins: Sequence[Bins]) -> list[np.ndarray]:
-    """Count the rows of a chunk: per feature the missing, those below and above, then each bin.
+    """Count a chunk's rows per feature: missing, below and above the range, then each bin.
 
-    Counts of chunks add up.
+    The counts of several chunks can be added up.
     """
     return [each.count(values) for values, each in zip(features, bins, strict=True)]
 
 
 def compare(counted: Sequence[np.ndarray], bins: Sequence[Bins]) -> tuple[Drift, ...]:
-    """Compare the counts of all chunks with the training rows'."""
+    """Compare the counts of all chunks with those of the training rows."""
     limit = FALSE_ALARMS / CAUTION / max(len(bins), 1)
     return tuple(_compare(counts, each, limit) for counts, each in zip(counted, bins, strict=True))
 
@@ -94,7 +94,7 @@ def _compare(counts: np.ndarray, bins: Bins, limit: float) -> Drift:
     present = int(scored.sum())
     if isinstance(bins, CategoryBins):
         labels, trained, scored = _join_rare(labels, trained, scored)
-    # A column that loses its values has drifted, whatever those left look like.
+    # A column that loses values has drifted, whatever the remaining ones look like.
     trained_missing = round(bins.missing / (1 - bins.missing) * int(bins.counts.sum()))
     if missing or trained_missing:
         labels = (*labels, MISSING)
@@ -116,9 +116,9 @@ def _compare(counts: np.ndarray, bins: Bins, limit: float) -> Drift:
 def _join_rare(
     labels: tuple[str, ...], trained: np.ndarray, scored: np.ndarray
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Count rare values together with the last bin, that of all others and unseen ones.
+    """Merge rare values into the last bin, which holds all other and unseen values.
 
-    What is rare is decided by the training rows only: the scored ones are what is tested.
+    Only the training rows decide what is rare, because the scored rows are under test.
     """
     *_, rest = range(len(trained))
     smaller = min(1.0, int(scored.sum()) / max(int(trained.sum()), 1))
@@ -135,19 +135,19 @@ def _join_rare(
 def stability_index(expected: np.ndarray, found: np.ndarray) -> float:
     """Compute the population stability index of two histograms over the same bins.
 
-    Half a row is added to each bin, so that an empty one weighs by how many rows there are
-    instead of infinitely.
+    Half a row is added to each bin, so that the weight of an empty bin depends on the number of
+    rows instead of being infinite.
     """
     shares = [(counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (expected, found)]
     return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
 
 def chance(expected: np.ndarray, found: np.ndarray) -> float:
-    """Give the probability of two histograms that differ so much, if nothing differs but chance.
+    """Return the probability that two histograms differ this much by chance alone.
 
-    It is the G-test of homogeneity with Williams' correction (Sokal and Rohlf 1995, "Biometry",
-    17.4). The index itself has no such limit: where a bin is empty by chance it grows much faster
-    than that becomes rare.
+    This is the G-test of homogeneity with Williams' correction (Sokal and Rohlf 1995, "Biometry",
+    17.4). The index itself has no such limit: where a bin is empty by chance, the index grows
+    much faster than such a case becomes rare.
     """
     tables = np.stack([expected, found]).astype(float)
     columns, sizes = tables.sum(axis=0), tables.sum(axis=1)

@@ -1,4 +1,4 @@
-"""The files that `input` names (one, a folder's, a glob's, here or elsewhere), and their digest."""
+"""The files that `input` names (one, a folder or a glob, local or remote), and their digest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from steps.data.sources import (
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
 MAGIC = {b"PAR1": PARQUET, b"\x1f\x8b": GZIP}
-# What the file systems of fsspec call time and version of a file.
+# Keys under which fsspec's file systems report a file's size, time and version.
 VERSION = (
     *("size", "mtime", "modified", "created", "last_modified", "LastModified", "updated"),
     *("ETag", "etag", "version_id", "VersionId", "generation", "Content-MD5", "content_md5"),
@@ -38,9 +38,9 @@ SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file of the input: how to open it, what messages call it, its bytes and its format.
+    """One input file: how to open it, its name in messages, its size in bytes and its format.
 
-    `version` tells its content from what it was or will be at another time.
+    `version` changes when the content changes.
     """
 
     filesystem: Any
@@ -52,15 +52,15 @@ class InputFile:
 
     @property
     def is_local(self) -> bool:
-        """Whether the file is on this machine (or one that is mounted here)."""
+        """Whether the file is on this machine or on storage mounted here."""
         return isinstance(self.filesystem, LocalFileSystem)
 
     def exists(self) -> bool:
-        """Tell whether the file is there (seen from another machine, it may not be)."""
+        """Tell whether this machine sees the file (a Dask worker may not)."""
         return bool(self.filesystem.exists(self.path))
 
     def open(self) -> BinaryIO:
-        """Open the file for reading bytes."""
+        """Open the file to read bytes."""
         opened: BinaryIO = self.filesystem.open(self.path, "rb")
         return opened
 
@@ -68,13 +68,13 @@ class InputFile:
 def find_files(location: str) -> tuple[InputFile, ...]:
     """Find the files that a path, a glob or a URI names, sorted by path.
 
-    In a folder, files are taken by their suffix, and names that begin with `.` or `_` are left
-    out, as Spark and Dask do. All must be of one format, which their first bytes tell.
+    In a folder, this takes files by their suffix and skips names that begin with `.` or `_`, as
+    Spark and Dask do. All files must have one format, recognised by their first bytes.
     """
     try:
         filesystem, path = _filesystem(location)
         files = [_describe(filesystem, each, location) for each in _paths(filesystem, path)]
-    # The library of each file system has errors of its own.
+    # Each file system's library raises its own errors.
     except Exception as error:
         raise unreadable(location, error) from error
     if not files:
@@ -112,7 +112,7 @@ def _of_arrow(location: str) -> tuple[Any, str]:
 
 
 def _paths(filesystem: Any, path: str) -> list[str]:
-    # HTTP tells a refusal from a missing file only when the file is opened.
+    # HTTP distinguishes a refusal from a missing file only when the file is opened.
     if filesystem.isfile(path) or (scheme(path) in ("http", "https") and not path.endswith("/")):
         return [path]
     if filesystem.isdir(path):
@@ -120,7 +120,7 @@ def _paths(filesystem: Any, path: str) -> list[str]:
     if not glob.has_magic(path) or scheme(path) in ("http", "https"):
         return []
     matches = sorted(filter(filesystem.isfile, filesystem.glob(path)))
-    # As in a shell, an asterisk does not stand for a hidden file.
+    # As in a shell, an asterisk does not match hidden files.
     return [each for each in matches if not PurePosixPath(each).name.startswith(".")]
 
 
@@ -147,18 +147,18 @@ def _describe(filesystem: Any, path: str, location: str) -> InputFile:
 
 
 def _version(filesystem: Any, path: str) -> str:
-    """Give size, time and whatever else a file system says of a file's version."""
+    """Return size, time and whatever else a file system reports about a file's version."""
     if isinstance(filesystem, LocalFileSystem):
         status = Path(path).stat()
         return f"{status.st_size} bytes, {status.st_mtime_ns}, {status.st_ino}"
-    # Some keep a listing of what they have seen.
+    # Some file systems cache their listings.
     filesystem.invalidate_cache()
     told = filesystem.info(path)
     return ", ".join(f"{key} {told[key]}" for key in VERSION if told.get(key) is not None)
 
 
 def check_unchanged(files: Iterable[InputFile]) -> None:
-    """Raise a StepError if a file is not what it was when it was found: rows may be missing."""
+    """Raise a StepError if a file has changed since it was listed: rows may be missing."""
     for file in files:
         try:
             version = _version(file.filesystem, file.path)
@@ -175,7 +175,7 @@ def check_unchanged(files: Iterable[InputFile]) -> None:
 
 
 class Digests:
-    """sha256 of each file of the input; a context manager, for the thread that it may need."""
+    """The sha256 of each input file; a context manager, because it may run a thread."""
 
     def __init__(self) -> None:
         self._watched: list[tuple[InputFile, hashlib._Hash]] = []
@@ -194,16 +194,16 @@ class Digests:
         self._pool.shutdown(cancel_futures=True)
 
     def watch(self, file: InputFile) -> Callable[[bytes], None]:
-        """Give what is to be called with each piece of a file that is read in order."""
+        """Return the function to call with each piece of a file that is read in order."""
         content = hashlib.sha256()
         self._watched.append((file, content))
         return content.update
 
     def start(self, file: InputFile) -> None:
-        """Begin to digest a file that is not read in order.
+        """Start to digest a file that is not read in order.
 
-        One that is elsewhere is not fetched twice: what its file system says of its version
-        stands for its content.
+        A remote file is not fetched twice: the version that its file system reports stands for
+        its content.
         """
         if file.is_local:
             self._started.append((file, self._pool.submit(file_digest, Path(file.path))))
@@ -212,7 +212,7 @@ class Digests:
             self._watched.append((file, hashlib.sha256(version)))
 
     def value(self) -> str:
-        """Give the digest of the only file, or one of the names and digests of all."""
+        """Return the digest of the only file, or a digest of all names and digests."""
         digests = [(file, content.hexdigest()) for file, content in self._watched]
         digests += [(file, future.result()) for file, future in self._started]
         if len(digests) == 1:

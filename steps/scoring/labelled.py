@@ -1,4 +1,4 @@
-"""Scores where the input holds the target: from counts, so memory does not grow with the rows."""
+"""Scores for input that holds the target: from counts, so memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from steps.data.schema import Schema
     from steps.scoring.rows import Predicted
 
-# Parts are merged when they hold more numbers than this.
+# Parts are merged once they hold more numbers than this.
 MOST_NUMBERS = 1 << 20
 
 
 class Counts(Protocol):
-    """What is counted of labelled rows; counts of parts add up."""
+    """Counts of labelled rows; the counts of several parts can be added up."""
 
     @classmethod
     def merge(cls, parts: Sequence[Self]) -> Self:
@@ -30,20 +30,20 @@ class Counts(Protocol):
 
     @property
     def size(self) -> int:
-        """Count the numbers that it is made of."""
+        """Count the stored numbers."""
 
     @property
     def rows(self) -> int:
         """Count the labelled rows."""
 
     def scores(self) -> dict[str, float]:
-        """Compute the metrics, by their names."""
+        """Compute the metrics, by name."""
 
 
 def count_labelled(
     actual: np.ndarray, predicted: Predicted, schema: Schema, half_width: float | None = None
 ) -> Counts:
-    """Count the rows of a chunk; those without a label (-1, or NaN) are left out."""
+    """Count the rows of a chunk, except those without a label (-1 or NaN)."""
     if predicted.classes is None:
         return NumberSums.count(actual, predicted.output, half_width)
     if schema.task == BINARY:
@@ -53,7 +53,7 @@ def count_labelled(
 
 @dataclass
 class LabelledTotal:
-    """The counts of all chunks, merged now and then."""
+    """The counts of all chunks, merged from time to time to save memory."""
 
     _waiting: list[Counts] = field(default_factory=list)
     _size: int = 0
@@ -67,7 +67,7 @@ class LabelledTotal:
             self._waiting, self._size = [merged], merged.size
 
     def total(self) -> Counts | None:
-        """Give the counts of all rows, or None if nothing was added."""
+        """Return the counts of all rows, or None if nothing was added."""
         return self._merged() if self._waiting else None
 
     def _merged(self) -> Counts:

@@ -1,4 +1,4 @@
-"""Scores of a classifier of two classes, from counts."""
+"""Scores of a two-class classifier, from counts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Probabilities of a forest repeat. Should more different ones than this come together, they are
-# rounded to steps of 1/GRID, which moves the area under the curve by less than 1e-5.
+# A forest's probabilities repeat. If more than half this many distinct ones come together, they
+# are rounded to steps of 1/GRID, which moves the area under the curve by less than 1e-5.
 MOST_DIFFERENT = 1 << 20
 GRID = 1 << 18
 
 
 @dataclass(frozen=True)
 class BinaryCounts:
-    """Labelled rows by probability: different probabilities, and rows per class of each.
+    """Labelled rows by probability: the distinct probabilities, and the rows per class of each.
 
     `confusion[actual, predicted]` counts rows.
     """
@@ -28,7 +28,7 @@ class BinaryCounts:
     def count(
         cls, actual: np.ndarray, predicted: np.ndarray, probability: np.ndarray
     ) -> BinaryCounts:
-        """Count rows; those without a class (-1) are left out."""
+        """Count rows, except those without a class (-1)."""
         known = actual >= 0
         if not known.all():
             actual, predicted, probability = actual[known], predicted[known], probability[known]
@@ -52,7 +52,7 @@ class BinaryCounts:
 
     @property
     def size(self) -> int:
-        """Count the numbers that it is made of."""
+        """Count the stored numbers."""
         return len(self.probabilities)
 
     @property
@@ -61,7 +61,7 @@ class BinaryCounts:
         return int(self.confusion.sum())
 
     def scores(self) -> dict[str, float]:
-        """Compute the metrics of steps.model.metrics; what needs both classes only with both."""
+        """Compute the metrics of steps.model.metrics; only accuracy if a class has no rows."""
         (true_negative, false_positive), (false_negative, true_positive) = self.confusion.tolist()
         found = {
             "precision": _ratio(true_positive, true_positive + false_positive),

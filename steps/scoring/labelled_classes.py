@@ -1,8 +1,8 @@
 """Scores of a classifier of more than two classes, from counts.
 
-All are exact but for the area under the curve, which is that of probabilities rounded to steps of
-their log odds: a pair of rows within one step counts as a tie. There are so many steps that this
-moves the area by less than 0.001.
+All are exact except the area under the curve, for which probabilities are rounded to steps of
+their log odds: two rows within one step count as a tie. The steps are fine enough to move the
+area by less than 0.001.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from steps.model.class_metrics import confusion_matrix, losses, of_each_class
 
-# Log odds from -LARGEST to LARGEST; all beyond is as good as 0 or 1.
+# Log odds from -LARGEST to LARGEST; anything beyond is practically 0 or 1.
 STEPS, LARGEST = 2048, 16.0
 
 
@@ -23,7 +23,7 @@ class ClassCounts:
     """Labelled rows by class.
 
     `of_all[class, step]` counts the rows by the step of that class's probability, `of_own` only
-    those that are of the class. `confusion[actual, predicted]` counts rows, `loss` adds up.
+    the rows of that class. `confusion[actual, predicted]` counts rows, `loss` is a sum over rows.
     """
 
     of_all: np.ndarray
@@ -35,7 +35,7 @@ class ClassCounts:
     def count(
         cls, actual: np.ndarray, predicted: np.ndarray, probability: np.ndarray
     ) -> ClassCounts:
-        """Count rows; those without a class (-1) are left out."""
+        """Count rows, except those without a class (-1)."""
         known = actual >= 0
         actual = actual[known].astype(np.intp)
         predicted, probability = predicted[known], probability[known]
@@ -62,7 +62,7 @@ class ClassCounts:
 
     @property
     def size(self) -> int:
-        """Count the numbers that it is made of."""
+        """Count the stored numbers."""
         return 2 * self.of_all.size
 
     @property
@@ -71,9 +71,9 @@ class ClassCounts:
         return int(self.confusion.sum())
 
     def scores(self) -> dict[str, float]:
-        """Compute the metrics of steps.model.class_metrics; the area only of classes that it has.
+        """Compute the metrics of steps.model.class_metrics; the area of classes that have one.
 
-        A class that neither occurs nor is predicted counts for nothing.
+        A class that neither occurs nor is predicted does not count.
         """
         if not self.rows:
             return {}
@@ -90,7 +90,7 @@ class ClassCounts:
         }
 
     def _areas(self) -> np.ndarray:
-        """Give the one-vs-rest area of each class that has rows, but not all."""
+        """Compute the one-vs-rest area of each class that has some rows, but not all."""
         own, rest = self.of_own.astype(float), (self.of_all - self.of_own).astype(float)
         below = np.cumsum(rest, axis=1) - rest
         right = np.sum(own * (below + rest / 2), axis=1)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The upper bits of a float: 512 steps between a number and twice it. The middle of a step is
-# within 0.1 % of what is in it.
+# Dropping these lower bits of a float leaves 512 steps between a number and its double. The middle
+# of a step is within 0.1 % of all values in it.
 BITS_LEFT_OUT = np.uint64(43)
 
 
@@ -17,9 +17,9 @@ BITS_LEFT_OUT = np.uint64(43)
 class NumberSums:
     """Sums over labelled rows.
 
-    `mean` and `variation` (the sum of squares around it) are those of the labels; `steps` and
+    `mean` and `variation` (the sum of squares around the mean) describe the labels; `steps` and
     `counts` are a histogram of the absolute errors. `inside` counts the rows within their
-    interval, None without one.
+    interval, or is None without intervals.
     """
 
     rows: int
@@ -35,7 +35,7 @@ class NumberSums:
     def count(
         cls, actual: np.ndarray, predicted: np.ndarray, half_width: float | None
     ) -> NumberSums:
-        """Add up rows; those without a number (NaN) are left out."""
+        """Add up rows, except those without a number (NaN)."""
         known = ~np.isnan(actual)
         actual, errors = actual[known], np.abs(actual[known] - predicted[known])
         mean = float(actual.mean()) if len(actual) else 0.0
@@ -56,8 +56,8 @@ class NumberSums:
     def merge(cls, parts: Sequence[NumberSums]) -> NumberSums:
         """Add up several parts.
 
-        The variation is put together by the means of the parts (Chan, Golub and LeVeque 1983):
-        sums of squares would lose it where the labels are far from zero.
+        The variation is combined by way of the parts' means (Chan, Golub and LeVeque 1983): plain
+        sums of squares would lose it to rounding where the labels are far from zero.
         """
         rows = sum(part.rows for part in parts)
         mean = sum(part.rows * part.mean for part in parts) / max(rows, 1)
@@ -80,13 +80,13 @@ class NumberSums:
 
     @property
     def size(self) -> int:
-        """Count the numbers that it is made of."""
+        """Count the stored numbers."""
         return 2 * len(self.steps)
 
     def scores(self) -> dict[str, float]:
         """Compute the metrics of steps.model.number_metrics, and the coverage of the interval.
 
-        All are exact but for the median error, which is within 0.1 %.
+        All are exact except the median error, which is within 0.1 %.
         """
         if not self.rows:
             return {}
@@ -105,6 +105,6 @@ class NumberSums:
         places = np.array([(self.rows - 1) // 2, self.rows // 2])
         steps = self.steps[np.searchsorted(np.cumsum(self.counts), places, side="right")]
         ends = [(steps + np.uint64(more) << BITS_LEFT_OUT).view(np.float64) for more in (0, 1)]
-        # Errors of exactly 0 are in a step of their own.
+        # Errors of exactly 0 have their own step.
         middles = np.where(steps == 0, 0.0, (ends[0] + ends[1]) / 2)
         return float(middles.mean())

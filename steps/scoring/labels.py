@@ -1,4 +1,4 @@
-"""The labels of rows that are scored: the class or number of each, and what is neither."""
+"""The labels of scored rows: each row's class or number, and labels that are neither."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
     from steps.data.schema import Schema
 
-# As many different texts are listed.
+# The most distinct texts that a message lists.
 MOST_TEXTS = 5
-# As many are counted one by one; of a column of identifiers only the number of rows is kept.
+# The most texts counted one by one; further ones, as of identifiers, count only as rows.
 MOST_COUNTED = 1000
 LONGEST_TEXT = 40
 
 
 @dataclass
 class Unknown:
-    """Labels that are there, but are no class (no number): rows in all, and rows by text."""
+    """Labels that are present but not a class (or number): rows in total, and rows by text."""
 
     rows: int = 0
     texts: Counter[str] = field(default_factory=Counter)
 
     def add(self, rows: int, texts: Mapping[str, int]) -> None:
-        """Add those of other rows."""
+        """Add the unknown labels of other rows."""
         self.rows += rows
         for text, count in texts.items():
             if text in self.texts or len(self.texts) < MOST_COUNTED:
@@ -48,7 +48,7 @@ class Unknown:
 class Labels:
     """The labels of some rows.
 
-    `actual` are positions of classes, -1 for none, or numbers, NaN for none.
+    `actual` holds positions of classes (-1 for none) or numbers (NaN for none).
     """
 
     actual: np.ndarray
@@ -56,7 +56,7 @@ class Labels:
 
 
 def read_labels(column: pa.Array | pa.ChunkedArray, schema: Schema) -> Labels:
-    """Read the labels of a target's column, of any type."""
+    """Read the labels from a target column of any type."""
     if schema.classes:
         actual = values.class_of(column, schema.classes)
         return Labels(actual, _unknown(column, actual < 0, schema))
@@ -65,7 +65,7 @@ def read_labels(column: pa.Array | pa.ChunkedArray, schema: Schema) -> Labels:
         return Labels(nothing, _unknown(column, np.isnan(nothing), schema))
     numbers, wrong = values.numbers(column, schema.target, schema.rules)
     if wrong:
-        # Arrow may lend out its own memory.
+        # The array may be Arrow's own memory, so do not write to it.
         numbers = numbers.copy()
         numbers[list(wrong)] = np.nan
     return Labels(numbers, _unknown(column, np.isnan(numbers), schema))
@@ -81,7 +81,7 @@ def _unknown(column: pa.Array | pa.ChunkedArray, without: np.ndarray, schema: Sc
     try:
         texts = pc.utf8_trim_whitespace(left.cast(pa.string()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        # Lists, say, or bytes that are no text.
+        # For example lists, or bytes that are not text.
         found.add(len(left), {str(left.type): len(left)})
         return found
     texts = texts.filter(pc.invert(pc.is_in(texts, pa.array(["", *schema.rules.missing]))))

@@ -1,8 +1,8 @@
-"""From features to the matrix that the last step of a pipeline takes, as the pipeline makes it.
+"""Turn features into the matrix for a pipeline's last step, exactly as the pipeline would.
 
-What a pipeline costs beside its last step is text: millions of objects to look up. Here each
-different text of a chunk is looked up once, and all else is done by the pipeline's own fitted
-transformers, on numbers.
+Apart from its last step, a pipeline's cost is text: millions of objects to look up. This module
+looks up each distinct text of a chunk once, and leaves everything else to the pipeline's own
+fitted transformers, which then work on numbers.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Feature: TypeAlias = np.ndarray | pa.DictionaryArray
 
 @dataclass(frozen=True)
 class Categories:
-    """How a fitted encoder numbers the texts of its columns: by their place among the known.
+    """How a fitted encoder numbers the texts of its columns: by position among the known texts.
 
-    `unknown` is the number of any other text, and of a missing one.
+    `unknown` is the number for any other text and for a missing one.
     """
 
     known: tuple[pa.Array, ...]
@@ -37,7 +37,7 @@ class Categories:
 
     @classmethod
     def of(cls, encoder: OrdinalEncoder) -> Categories | None:
-        """Read them from an encoder; None if it is not one that this is known to be true of."""
+        """Read them from an encoder; None if it may number texts differently."""
         if (
             encoder.handle_unknown != "use_encoded_value"
             or encoder.encoded_missing_value != encoder.unknown_value
@@ -54,14 +54,14 @@ class Categories:
         return cls(tuple(known), float(encoder.unknown_value))
 
     def codes(self, position: int, column: pa.DictionaryArray) -> np.ndarray:
-        """Give the number of each row's text, as float64."""
+        """Return the number of each row's text, as float64."""
         numbers = pc.fill_null(self._places(position, column).cast(pa.float64()), self.unknown)
         rows = pc.fill_null(column.indices, len(numbers)).to_numpy()
         codes: np.ndarray = np.append(numbers.to_numpy(), self.unknown)[rows]
         return codes
 
     def unseen(self, position: int, column: pa.DictionaryArray) -> int:
-        """Count the rows of unknown texts."""
+        """Count the rows with unknown texts."""
         strange = self._places(position, column).is_null().to_numpy(zero_copy_only=False)
         if not strange.any():
             return 0
@@ -73,10 +73,10 @@ class Categories:
 
 @dataclass(frozen=True)
 class _Block:
-    """Neighbouring columns of the matrix, made of some features by one transformer.
+    """Adjacent columns of the matrix, made from some features by one transformer.
 
-    Of categories, `categories` numbers their texts and `transformer` has the rest of the steps.
-    `fills` are what a plain imputer puts in place of what is missing.
+    For categories, `categories` numbers the texts and `transformer` holds the remaining steps.
+    `fills` are a plain imputer's replacements for missing values.
     """
 
     names: tuple[str, ...]
@@ -114,14 +114,14 @@ class _Block:
 
 @dataclass(frozen=True)
 class MatrixMaker:
-    """What the first step of a fitted pipeline does; `sparse` is what its matrix is."""
+    """What a fitted pipeline's first step does; `sparse`: whether its matrix is sparse."""
 
     features: tuple[str, ...]
     blocks: tuple[_Block, ...]
     sparse: bool
 
     def matrix(self, features: Sequence[Feature], dtype: type[np.floating[Any]]) -> Any:
-        """Make the matrix, dense (of the type) or sparse."""
+        """Make the matrix: dense and of type `dtype`, or sparse."""
         by_name = dict(zip(self.features, features, strict=True))
         blocks = [block.columns(by_name) for block in self.blocks]
         if self.sparse:
@@ -133,7 +133,7 @@ class MatrixMaker:
         return made.astype(dtype, copy=False)
 
     def unseen(self, features: Sequence[Feature]) -> dict[str, int]:
-        """Count the rows of each category whose text was not seen in training."""
+        """Count, for each category, the rows whose text was not seen in training."""
         by_name = dict(zip(self.features, features, strict=True))
         return {
             name: block.categories.unseen(position, by_name[name])
@@ -144,9 +144,9 @@ class MatrixMaker:
 
 
 def matrix_maker(columns: Any, schema: Schema) -> MatrixMaker | None:
-    """Take a fitted first step apart; None if it is not of the make that this is exact for.
+    """Take a fitted first step apart; None if the matrix might differ from the pipeline's own.
 
-    That is a ColumnTransformer that gives lists of columns to transformers.
+    The first step must be a ColumnTransformer that gives lists of columns to transformers.
     """
     if type(columns) is not ColumnTransformer or _has_other_output(columns):
         return None
@@ -189,7 +189,7 @@ def _of_categories(steps: Sequence[Any], names: tuple[str, ...]) -> _Block | Non
     categories = Categories.of(steps[0])
     if categories is None:
         return None
-    # Each step asks its input for the names of the columns, and codes have none: as in fitting.
+    # Each step asks its input for column names; codes have none, just as in fitting.
     rest = Pipeline([(str(place), step) for place, step in enumerate(steps[1:])])
     return _Block(names, rest if len(steps) > 1 else None, categories)
 

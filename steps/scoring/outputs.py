@@ -1,4 +1,4 @@
-"""Where the outputs of a scoring may go: checked before a model is trained or a row is read."""
+"""Check where outputs may go, before a model is trained or a row is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def outputs(output: Path, *, quarantine: bool) -> tuple[Path, ...]:
-    """Give all places that are written to."""
+    """Return all places that scoring writes to."""
     return (output, rejected_path(output)) if quarantine else (output,)
 
 
@@ -36,7 +36,7 @@ def check_apart_from_input(
 ) -> None:
     """Raise a StepError if an output is, holds or lies in an input, or the next run would read it.
 
-    `location` is what was asked for, `files` what was found there.
+    `location` is what the user asked for, `files` are the files at that location.
     """
     # `simplecache::file:///new.csv`: storage that is read through another one.
     named = [local_path(each) for each in location.split("::")]
@@ -52,7 +52,7 @@ def check_apart_from_input(
 
 
 def _matches(pattern: Path, place: Path) -> bool:
-    """Tell whether a glob finds a file that need not be there yet."""
+    """Tell whether a glob matches a file, even one that does not exist yet."""
     parts = pattern.absolute().parts[1:]
     start = next((at for at, part in enumerate(parts) if glob.has_magic(part)), None)
     if start is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from steps.scoring.rows import Selection
 
 BATCH_ROWS = 1 << 16
-# Columns are read piece by piece, so a row group's size does not decide the memory.
+# Read columns piece by piece, so that memory does not depend on the size of a row group.
 READ_BYTES = 1 << 20
 
 
@@ -87,19 +87,19 @@ class ParquetTable:
             check_same_columns(file.shown, tuple(schema.names), files[0].shown, self.columns)
 
     def kept_types(self, selection: Selection) -> list[pa.Field]:
-        """Kept columns stay as they are in the first file."""
+        """Return the kept columns' types, which are those of the first file."""
         return [self._schema.field(name) for name in selection.keep]
 
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[ParquetChunk]:
         """Read the files one after the other."""
         kept = tuple(self.kept_types(selection))
         for file in self.files:
-            # A Parquet file is not read from its start to its end, so this is another reading.
+            # Parquet is not read from start to end, so its digest needs a second reading.
             digests.start(file)
             yield from ParquetSection(file, None, 1, selection, kept).chunks()
 
     def sections(self, selection: Selection, digests: Digests) -> Iterator[ParquetSection]:
-        """Cut the files into sections, one per row group, to be read apart."""
+        """Cut the files into sections, one per row group, that can be read independently."""
         kept = tuple(self.kept_types(selection))
         for file in self.files:
             digests.start(file)
@@ -140,7 +140,7 @@ class ParquetSection:
                 ) from error
 
     def _check_types(self, schema: Schema) -> list[str]:
-        """Check the features' types; name those that are text, of which each one is read once."""
+        """Check the features' types; name the text columns, to be read as dictionaries."""
         with open_parquet(self.file) as opened:
             types = {name: opened.schema_arrow.field(name).type for name in schema.columns}
         for name, kind in types.items():

@@ -1,4 +1,4 @@
-"""What is asked for, and what it means for the columns that are read and written."""
+"""The request, and the columns that it makes scoring read and write."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Table = CsvTable | ParquetTable
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: `keep` None is all columns of the input, () none of them.
+    """What the user asks for: `keep` is None for all columns of the input, () for none.
 
-    `half_width` is that of the interval around predicted numbers, None without one. `scheduler`
-    is the Dask cluster to spread over, or None.
+    `half_width` is half the interval around predicted numbers, or None. `scheduler` is the Dask
+    cluster to use, or None.
     """
 
     output: Path
@@ -49,7 +49,7 @@ class Request:
 
     @contextmanager
     def bad_rows(self) -> Iterator[BadRows]:
-        """Open what deals with bad rows."""
+        """Open the handler of bad rows."""
         if not self.quarantine:
             yield BadRows()
             return
@@ -75,7 +75,7 @@ def open_table(files: tuple[InputFile, ...], delimiter: str, encoding: str) -> T
 
 
 def plan(table: Table, schema: Schema, request: Request) -> tuple[Selection, Layout]:
-    """Settle what is read of each row and what is written."""
+    """Decide what to read from each row and what to write."""
     require_columns(schema.columns, table.columns, f"input {table.files[0].shown}")
     kept = table.columns if request.keep is None else request.keep
     require_columns(kept, table.columns, "parameter keep")

@@ -1,4 +1,4 @@
-"""Predictions from a fitted pipeline, by the shortest way that is exactly its own."""
+"""Predict as a fitted pipeline does, exactly, by the shortest way."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ AVERAGES = (VotingClassifier, VotingRegressor)
 class Predictor:
     """A fitted classifier or regressor; `threshold` means something for two classes only.
 
-    It is given features in the order of the schema's (see `steps.scoring.rows.Rows`), and may be
-    called from several threads at a time.
+    It takes features in schema order (see `steps.scoring.rows.Rows`). Several threads may call it
+    at a time.
     """
 
     def __init__(self, estimator: Any, schema: Schema, threshold: float) -> None:
@@ -71,9 +71,9 @@ class Predictor:
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
         """Give the position of each row's class.
 
-        Where there are two and a threshold of their own, the rule is
-        `steps.model.metrics.decide`. Else it is that of scikit-learn's `predict`, which is asked
-        of all probabilities: the sum of two is not always 1 to the last bit.
+        Two classes with a threshold other than the default use `steps.model.metrics.decide`.
+        All others use the rule of scikit-learn's `predict`, which compares all probabilities: two
+        of them do not always add up to 1 to the last bit.
         """
         if self._threshold == DEFAULT_THRESHOLD or self._schema.task != BINARY:
             largest: np.ndarray = np.argmax(probabilities, axis=1)
@@ -110,7 +110,7 @@ def _direct(estimator: Any, schema: Schema) -> _Direct | None:
         members = [member for member in found if member is not None]
         if len(members) < len(found):
             return None
-        # It hands on to its members what it is given: features, as they are.
+        # The average passes its input, the plain features, on to its members.
         last = copy.copy(last)
         last.estimators_ = members
         return _Direct(members[0].maker, last, None)
@@ -122,13 +122,13 @@ def _direct(estimator: Any, schema: Schema) -> _Direct | None:
     # Chunks are spread over threads already, and trees that add up their votes in one thread do
     # so in one order: the sum is the same to the last bit.
     last = copy.copy(last).set_params(n_jobs=1, verbose=0)
-    # It is what forests compute in; their own conversion gives the same numbers.
+    # Forests compute in float32; their own conversion gives the same numbers.
     return _Direct(maker, last, np.float32)
 
 
 @dataclass(frozen=True)
 class _Framed:
-    """A pipeline of any other make, called on a frame like that it was fitted on."""
+    """Any other pipeline, called on a frame like the one it was fitted on."""
 
     estimator: Any
     schema: Schema

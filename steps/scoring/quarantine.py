@@ -1,4 +1,4 @@
-"""Bad rows: the first one is an error, or all are written apart with what is wrong with them."""
+"""Bad rows: the first is an error, or all go to a file of their own with the reasons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BadRows:
         self._file, self._before = "", 0
 
     def add(self, file: str, read: int, rejected: list[Rejected]) -> None:
-        """Take note of the next `read` rows of a file, of which some are rejected."""
+        """Record the next `read` rows of a file, some of them rejected."""
         if file != self._file:
             self._file, self._before = file, 0
         for bad in rejected:
@@ -46,12 +46,12 @@ class BadRows:
 
 @contextmanager
 def quarantine(output: Path) -> Iterator[BadRows]:
-    """Write bad rows to `<output>.rejected.csv`; it is made anew even if there are none."""
+    """Write bad rows to `<output>.rejected.csv`; replace it even if there are none."""
     path = rejected_path(output)
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         yield BadRows(file, path)
 
 
 def rejected_path(output: Path) -> Path:
-    """Give the place of an output's bad rows."""
+    """Return the path for an output's bad rows."""
     return output.with_name(f"{output.name}.rejected.csv")

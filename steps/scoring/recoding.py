@@ -21,9 +21,8 @@ def encoding_of(start: bytes, encoding: str) -> str:
 class Recoded(io.RawIOBase):
     """A file's text as UTF-8.
 
-    Bytes that the encoding does not have become what UTF-8 does not have either, so that their
-    row is found to be bad; where that cannot be (half a character of two bytes), reading raises a
-    UnicodeError.
+    Bytes that are invalid in the encoding become invalid UTF-8, so that their row counts as bad.
+    Where that is impossible (half of a two-byte character), reading raises a UnicodeError.
     """
 
     def __init__(self, raw: BinaryIO | io.RawIOBase, encoding: str) -> None:

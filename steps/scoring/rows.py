@@ -1,4 +1,4 @@
-"""What passes from readers to writers: rows, decoded to features and to what is kept of them."""
+"""What passes from readers to writers: rows, as features and kept columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from steps.data.schema import Label, Schema
     from steps.scoring.labels import Labels
 
-# Where a probability is not that of one class, but of the one that is predicted.
+# Marks the probability of whichever class is predicted, rather than of a fixed class.
 PREDICTED = -1
 
 
@@ -79,7 +79,7 @@ class Chunk(Protocol):
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a model says of the rows of a chunk.
+    """A model's predictions for the rows of a chunk.
 
     `output` has the probability of each class (rows, classes), or predicted numbers (rows,);
     `classes` are then None, else the position of each row's class. `unseen` counts rows by

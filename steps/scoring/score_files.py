@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoringResult:
-    """What came of it; `drift` is empty where the training profile is not known."""
+    """The result of scoring; `drift` is empty if the training profile is unknown."""
 
     classes: tuple[Label, ...]
     totals: Totals
@@ -52,7 +52,7 @@ def score_files(
     scorer = stream.Scorer(predictor, selection, bins, request.half_width)
     score = _score_here
     if request.is_spread:
-        # Imported when asked for, as few are: it keeps the others' start short.
+        # Few runs need Dask; importing it only here keeps the start of the others short.
         from steps.scoring.dask_scoring import score
     with Digests() as digests, console.progress(table.rows, "rows", "batch_score") as shown:
         totals = score(table, scorer, layout, request, digests, shown.update)
@@ -62,7 +62,7 @@ def score_files(
 
 
 def check_columns(files: tuple[InputFile, ...], schema: Schema, request: Request) -> None:
-    """Raise a StepError if the columns of the files cannot be scored, or not be kept."""
+    """Raise a StepError if the columns of the files cannot be scored or kept."""
     plan(open_table(files, request.delimiter, schema.encoding), schema, request)
 
 

@@ -107,14 +107,14 @@ class _Parquet(_Rows):
         self._writer.close()
 
     def abandon(self) -> None:
-        # The footer of a file that is not kept may not fit on the disk either.
+        # The footer of a discarded file may not fit on a full disk either.
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
 
 
 @contextmanager
 def parquet_part(part: Path, path: Path, layout: Layout) -> Iterator[_Parquet]:
-    """Write `part`, a Parquet file that others take to its place, or one of a set, `path`."""
+    """Write the Parquet file `part`; the caller moves it to `path`, or to its set in `path`."""
     with part.open("wb") as file:
         sink = _Parquet(path, file, layout)
         try:

@@ -2,7 +2,7 @@
 
 The calling thread reads chunks, a pool of threads decodes, predicts and encodes them, and one
 thread writes them in the order in which they were read. Arrow, numpy and the trees release the
-interpreter's lock, so threads are enough, and the model is there once.
+interpreter's lock, so threads are enough, and memory holds the model only once.
 """
 
 from __future__ import annotations
@@ -152,9 +152,9 @@ def score(
     progress: Callable[[int], None],
     workers: int | None = None,
 ) -> Totals:
-    """Score chunks into a sink; `progress` is told the rows of each chunk that was written.
+    """Score chunks into a sink; `progress` receives the number of rows of each written chunk.
 
-    Raises what reading, predicting or writing raised first in the order of the rows.
+    Raises the first error of reading, predicting or writing, in row order.
     """
     workers = workers or threads()
     totals = Totals()
@@ -174,7 +174,7 @@ def score(
     try:
         for chunk in chunks:
             waiting.append(writing.submit(write, predicting.submit(scorer, chunk, sink)))
-            # Not more chunks at a time than keep all threads busy: that bounds the memory.
+            # Bound the memory: queue only as many chunks as keep all threads busy.
             if len(waiting) > workers + 2:
                 waiting.popleft().result()
         while waiting:

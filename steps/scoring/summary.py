@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from steps.scoring.score_files import ScoringResult
 
-# Azure ML takes so many metric names per run; the page shows all features whatever their number.
+# Azure ML accepts this many metric names per run; the page always shows all features.
 MOST_METRICS = 50
 MOST_FEATURES = 30
 MOST_CLASSES = 10
@@ -96,7 +96,7 @@ def _told(result: ScoringResult) -> str:
 
 
 def label_warning(result: ScoringResult) -> str | None:
-    """Tell of labels that the model does not know, or None if there is none."""
+    """Describe labels that the model does not know; None if there are none."""
     unknown = result.totals.unknown
     if not unknown.rows:
         return None

@@ -1,4 +1,4 @@
-"""Artifacts of runs: uploaded patiently, downloaded, and looked for."""
+"""Upload the artifacts of runs patiently, download them, and check that they exist."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SECONDS_LONGEST = 60.0
 def upload(client: MlflowClient, run_id: str, path: Path, folder: str) -> None:
     """Log a file or a folder of files to a run, in an artifact folder ("" is the root).
 
-    azure-storage-blob 12.27 asks again when the service fails (503), but not when it is told that
-    it asks too much (429). Artifacts are written once, so the second time goes file by file.
+    azure-storage-blob 12.27 retries when the service fails (503), but not when the service
+    throttles it (429). An artifact can be written only once, so the retry goes file by file.
     """
     log = client.log_artifacts if path.is_dir() else client.log_artifact
     try:
@@ -46,7 +46,7 @@ def _upload_file(client: MlflowClient, run_id: str, file: Path, folder: str) -> 
             client.log_artifact(run_id, str(file), folder or None)
             return
         except ResourceExistsError:
-            # It arrived the first time.
+            # The first attempt uploaded it.
             return
         except HttpResponseError as busy:
             _pause(busy, attempt)
@@ -54,7 +54,7 @@ def _upload_file(client: MlflowClient, run_id: str, file: Path, folder: str) -> 
 
 
 def _pause(busy: HttpResponseError, attempt: int) -> None:
-    """Wait as long as the service asks for; raises what is no request to wait."""
+    """Wait as long as the service asks; raise any error that is not a request to wait."""
     if busy.status_code != TOO_MANY_REQUESTS:
         raise busy
     asked = getattr(busy.response, "headers", {}).get("Retry-After", "")
@@ -64,15 +64,15 @@ def _pause(busy: HttpResponseError, attempt: int) -> None:
 
 def download(client: MlflowClient, run_id: str, artifact: str, folder: Path) -> Path:
     """Download one artifact (a file or a folder) of a run."""
-    # Only the root can be listed on Azure ML; it tells a run without the artifact from a failure.
+    # Azure ML lists only the root; that is enough to tell a missing artifact from a failure.
     top = artifact.partition("/")[0]
     if top not in _listed(client, run_id):
         raise StepError(
             f"expected the artifact {artifact} in run {run_id}, found no {top} there; "
             "use a run whose step finished"
         )
-    # By its own address: asked by run id, MLflow 3.15 goes on to look for logged models, which
-    # Azure ML does not have, and hides what went wrong before.
+    # By its own address: given a run id, MLflow 3.15 also looks for logged models, which Azure ML
+    # does not have, and hides the first error.
     path = fetch(f"{client.get_run(run_id).info.artifact_uri}/{artifact}", folder)
     if not path.exists():
         raise StepError(f"expected the artifact {artifact} in run {run_id}, found nothing")
@@ -80,14 +80,14 @@ def download(client: MlflowClient, run_id: str, artifact: str, folder: Path) -> 
 
 
 def fetch(uri: str, folder: Path) -> Path:
-    """Give the local path of what a URI of MLflow names, downloaded to `folder` if need be."""
+    """Return the local path of an MLflow URI, downloading it to `folder` if needed."""
     return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
 def holds(client: MlflowClient, run_id: str, wanted: Iterable[str]) -> bool:
-    """Tell whether a run is there and still has all of these artifacts, given by their paths.
+    """Tell whether a run exists and still has all artifacts at these paths.
 
-    On Azure ML only the root is looked at: azureml-mlflow 1.62 lists no folder for MLflow 3.
+    On Azure ML, check only the root: azureml-mlflow 1.62 cannot list folders with MLflow 3.
     """
     try:
         top = _listed(client, run_id)

@@ -22,9 +22,9 @@ from steps.store.runs import StepRun
 
 @dataclass(frozen=True)
 class Session:
-    """Where a step works: an experiment, a folder for passing files, and runs settled before.
+    """Where a step works: an experiment, a folder for temporary files, and runs already settled.
 
-    `settled` maps a step to the run that `latest` means: a pipeline has just made or chosen it.
+    `settled` maps a step to the run that `latest` means, which a pipeline has just made or chosen.
     """
 
     client: MlflowClient
@@ -35,10 +35,10 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a step reads; each step adds what it needs of it.
+    """What a step reads; each step adds fields of its own.
 
-    `digest` is that of the content; only a step that is reused needs one. `upstream_run_id` is
-    the run of an earlier step that it comes from, if any.
+    `digest` is the hash of the content; only a step with `reuse` needs one. `upstream_run_id`
+    names the earlier step's run that made the content, if any.
     """
 
     digest: str = ""
@@ -47,9 +47,9 @@ class Source:
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step ended: the lines to show, and its exit code if it is not 0.
+    """How a step ended: the lines to show and its exit code.
 
-    `tags` are those of the step's run that the run of a pipeline shows too.
+    A pipeline copies `tags` from the step's run to its own run.
     """
 
     lines: tuple[str, ...] = ()
@@ -69,11 +69,10 @@ def _nothing_left(chosen: object, reused: Run, session: Session) -> StepResult:
 class Reuse(Generic[P]):
     """When an earlier run of a step can stand for a new one.
 
-    Its key must be the same: `code` names the folders and modules of `steps`, and `libraries` the
-    packages, that decide the result beside parameters and input. The run must still have the
-    `artifacts` that these parameters ask for, and the run it was built on its
-    `upstream_artifacts`. `conclude` does what is due on a reused run: what
-    depends on more than the key.
+    Both must have the same key. Besides parameters and input, the result depends on `code`
+    (folders and modules of `steps`) and `libraries` (packages). The run must still have the
+    `artifacts` that these parameters ask for, and its upstream run the `upstream_artifacts`.
+    `conclude` does on a reused run the work that depends on more than the key.
     """
 
     code: tuple[str, ...]
@@ -87,8 +86,8 @@ class Reuse(Generic[P]):
 class Step(Generic[P, S]):
     """An entry point of the project.
 
-    `find_source` settles what the step reads, running earlier steps if need be; it raises
-    `Unreadable` if the input cannot be read from here. `execute` does the work. A step without
+    `find_source` settles what the step reads, running earlier steps if needed; it raises
+    `Unreadable` if this machine cannot read the input. `execute` does the work. A step without
     `reuse` runs each time and has no key.
     """
 
@@ -102,7 +101,7 @@ class Step(Generic[P, S]):
 
 @dataclass(frozen=True)
 class Call(Generic[P, S]):
-    """A step with its parameters: the texts as given, and the values read from them."""
+    """A step with its parameters: the texts as given, and the values parsed from them."""
 
     step: Step[P, S]
     texts: Mapping[str, str]
@@ -114,7 +113,7 @@ class Call(Generic[P, S]):
         return cls(step, texts, parameters.parse(step.parameters, texts))
 
     def key(self, source: S) -> str | None:
-        """Compute the key of this call on this input; None if nobody would look for it."""
+        """Compute the key of this call on this input; None if the step is never reused."""
         if self.step.reuse is None:
             return None
         deciding = parameters.names(self.step.parameters, in_key=True)
@@ -128,7 +127,7 @@ class Call(Generic[P, S]):
 
 
 def load(name: str) -> Step[Any, Any]:
-    """Import a step by name: a step runs earlier ones only where there is no run to build on."""
+    """Import a step by name, only when needed: often an earlier run already exists."""
     step: Step[Any, Any] = import_module(f"steps.{name}").STEP
     return step
 
@@ -141,7 +140,7 @@ def perform(call: Call[P, S], source: S, run: StepRun, session: Session) -> Step
 
 
 def perform_nested(call: Call[P, S], source: S, session: Session) -> tuple[Run, StepResult]:
-    """Run a step as a nested run of the present one, in this process."""
+    """Run a step as a nested run of the current one, in this process."""
     with runs.open_run(call.step.name, call.texts, nested=True) as run:
         console.say(f"{call.step.name}: run {run.id}")
         result = perform(call, source, run, session)
@@ -151,10 +150,10 @@ def perform_nested(call: Call[P, S], source: S, session: Session) -> tuple[Run, 
 
 
 def latest(name: str, session: Session) -> Run:
-    """Give a run of a step with the parameters of its newest run, on what is there now.
+    """Return an up-to-date run of a step, with the parameters of its newest run.
 
-    Without any run, the step is run with its defaults. If no run has this input and this code,
-    the step is run again.
+    Run the step with its defaults if it has never run; run it again if no run has the current
+    input, code and libraries, or if the artifacts are gone.
     """
     step = load(name)
     default = parameters.defaults(step.parameters)
@@ -190,7 +189,7 @@ def upstream(name: str, chosen: str, session: Session) -> Run:
 def reuse_or_perform(
     call: Call[P, S], session: Session, *, fresh: bool = False
 ) -> tuple[Run, StepResult]:
-    """Give the newest run with the key of this call, or run the step; `fresh` always runs it."""
+    """Return the newest run with the key of this call, or run the step; `fresh` always runs it."""
     source = call.step.find_source(call.chosen, session)
     reused = None if fresh else _reusable(call, source, session)
     if call.step.reuse is None or reused is None:
@@ -213,7 +212,7 @@ def _reusable(call: Call[P, S], source: S, session: Session) -> Run | None:
     )
     for run in runs.finished(session.client, session.experiment_id, call.step.name, key=key):
         built_on = run.data.tags.get(runs.UPSTREAM)
-        # The run that `source` names has just been made, or looked at.
+        # The upstream run of `source` was just made or checked.
         known = built_on in (None, source.upstream_run_id)
         if artifacts.holds(session.client, run.info.run_id, wanted) and (
             known or artifacts.holds(session.client, built_on, of_upstream)

@@ -30,6 +30,7 @@ from steps.model.fitted_search import FittedSearch
 from steps.model.fitting import CandidateResult
 from steps.model.grid import Candidate
 from steps.model.search_loop import Span
+from steps.model.sources import Source
 from steps.report import search_record as record
 from steps.store.destination import AZURE, is_remote
 from steps.store.runs import FINISHED, KEY, StepRun
@@ -41,6 +42,8 @@ CANDIDATE_OF = "step.candidate_of"
 CANDIDATE = "step.candidate"
 COPY_OF = "step.candidate.copy_of"
 ERROR = "step.candidate.error"
+PRUNED = "step.candidate.pruned"
+ROWS = "step.candidate.rows"
 FOLDS = "step.candidate.folds."
 PARENT = "mlflow.parentRunId"
 
@@ -60,9 +63,10 @@ AZURE_PARAMS = 200
 LONGEST_ERROR, LONGEST_NAME = 1000, 250
 
 
-def candidate_id(candidate: Candidate) -> str:
-    """Identify a candidate by its parameters, whatever their order."""
+def candidate_id(candidate: Candidate, rows: int | None = None) -> str:
+    """Identify a candidate by its parameters, whatever their order, and its rows if not all."""
     text = json.dumps(candidate, sort_keys=True, default=str)
+    text += "" if rows is None else f" {rows}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -93,9 +97,11 @@ class ChildRuns:
     Ctrl-C) end FAILED or KILLED.
     """
 
-    def __init__(self, parent: ParentRun, candidates: Sequence[Candidate], bar: Progress) -> None:
+    def __init__(self, parent: ParentRun, source: Source, bar: Progress) -> None:
         self._run, self._client, self._bar = parent.run, parent.run.client, bar
-        self._candidates, self._metric = candidates, parent.metric
+        # A search that learns adds candidates as it goes.
+        self._source, self._candidates = source, source.candidates
+        self._metric, self._total = parent.metric, source.total
         uri = mlflow.get_tracking_uri()
         self._remote, self._azure = is_remote(uri), uri.startswith(AZURE)
         self._families = parent.families
@@ -116,7 +122,8 @@ class ChildRuns:
         self._ended: set[int] = set()
         self._points: list[Metric] = []
         self._points_sent = 0.0
-        self._done, self._best = 0, -math.inf
+        self._began = time.time()
+        self._done, self._adopted, self._best, self._best_index = 0, 0, -math.inf, -1
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +139,10 @@ class ChildRuns:
                 self._send_points()
                 self.wait()
             else:
-                self._abandon(KILLED if isinstance(error, KeyboardInterrupt) else FAILED)
+                interrupted = isinstance(error, KeyboardInterrupt)
+                if interrupted and self._best_index >= 0:
+                    console.say(self._best_so_far())
+                self._abandon(KILLED if interrupted else FAILED)
 
     def started(self, index: int, at: float) -> None:
         """Create the run of a candidate."""
@@ -141,7 +151,7 @@ class ChildRuns:
     def finished(self, index: int, outcome: CandidateResult, span: Span) -> None:
         """Write a candidate's scores and end its run."""
         self._end(index, outcome, span.ended)
-        self._count(outcome)
+        self._count(index, outcome)
         if outcome.error:
             console.warn(f"{name_of(self._candidates[index])} failed: {outcome.error}")
 
@@ -152,14 +162,16 @@ class ChildRuns:
         """
         self._create(index, span.started, {COPY_OF: origin})
         self._end(index, outcome, span.ended)
-        self._count(outcome)
+        self._adopted += 1
+        self._count(index, outcome)
 
     def keep(self, index: int, outcome: CandidateResult, run_id: str) -> None:
         """Count a candidate whose child run is this search's own, of an attempt before."""
         self._ids[index] = Future()
         self._ids[index].set_result(run_id)
         self._ended.add(index)
-        self._count(outcome)
+        self._adopted += 1
+        self._count(index, outcome)
 
     def rank(self, search: FittedSearch) -> None:
         """Add the ranks, which autolog's child runs have too, where that costs no request.
@@ -189,7 +201,10 @@ class ChildRuns:
 
     def _create(self, index: int, at: float, tags: Mapping[str, str]) -> None:
         candidate = self._candidates[index]
-        mine = {**self._tags, CANDIDATE: candidate_id(candidate), **tags}
+        rows = self._source.rows_of(index)
+        mine = {**self._tags, CANDIDATE: candidate_id(candidate, rows), **tags}
+        if rows is not None:
+            mine[ROWS] = str(rows)
         self._ids[index] = self._send(self._write_start, name_of(candidate), at, mine)
 
     def _end(self, index: int, outcome: CandidateResult, at: float) -> None:
@@ -208,14 +223,14 @@ class ChildRuns:
         ordered = sorted(shared.items(), key=lambda item: item[0].startswith("fillna__"))
         return dict(ordered[: AZURE_PARAMS - len(own)])
 
-    def _count(self, outcome: CandidateResult) -> None:
+    def _count(self, index: int, outcome: CandidateResult) -> None:
         self._done += 1
         now = int(time.time() * 1000)
         self._points.append(Metric("candidates_done", self._done, now, self._done))
         score = record.candidate_metrics(outcome)[f"mean_test_{self._metric}"]
         # A score that is not a number is not better than any.
         if score > self._best:
-            self._best = score
+            self._best, self._best_index = score, index
         if math.isfinite(self._best):
             self._points.append(Metric("best_cv_score_so_far", self._best, now, self._done))
         note = f"best {self._metric} {self._best:.4f}" if math.isfinite(self._best) else ""
@@ -223,9 +238,25 @@ class ChildRuns:
         if time.monotonic() - self._points_sent >= SECONDS_BETWEEN_POINTS:
             self._send_points()
 
+    def _best_so_far(self) -> str:
+        return (
+            f"search: interrupted after {self._done} candidates; best {self._metric} so far "
+            f"{self._best:.4f} with {name_of(self._candidates[self._best_index])}"
+        )
+
+    def _speed(self) -> dict[str, float]:
+        """Give what the parent shows of the time: spent, left, and candidates in a second."""
+        spent = time.time() - self._began
+        rate = (self._done - self._adopted) / max(spent, 1e-9)
+        left = (self._total - self._done) / rate if rate else 0.0
+        named = {"search_seconds": spent, "search_seconds_left": left}
+        return {**named, "candidates_per_second": rate}
+
     def _send_points(self) -> None:
         self._points_sent = time.monotonic()
         points, self._points = self._points, []
+        now = int(time.time() * 1000)
+        points += [Metric(name, value, now, self._done) for name, value in self._speed().items()]
         for first in range(0, len(points), MOST_POINTS):
             self._send(self._write_points, points[first : first + MOST_POINTS])
 
@@ -258,6 +289,8 @@ class ChildRuns:
         tags = {FOLDS + name: json.dumps(scores) for name, scores in outcome.scores.items()}
         if outcome.error:
             tags[ERROR] = outcome.error[:LONGEST_ERROR]
+        if outcome.pruned:
+            tags[PRUNED] = "true"
         self._client.log_batch(
             run_id, metrics, params[:MOST_PARAMS], [RunTag(*item) for item in tags.items()]
         )

@@ -1,4 +1,4 @@
-"""Open MLflow's database, or make it: one process at a time, and in one piece."""
+"""Open or create MLflow's database: one process at a time, never half-made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from steps.base.secrets import masked
 
 SERVERS = ("postgresql", "mysql", "mssql", "oracle")
 SQLITE = "sqlite:///"
-# A migration that is alive writes more often.
+# A running migration writes more often than this.
 SECONDS_OF_QUIET = 10.0
 LEFT_BY_A_MIGRATION = "_alembic_tmp_"
 
@@ -30,11 +30,11 @@ def is_server(uri: str) -> bool:
 
 
 def open_or_create(uri: str) -> None:
-    """Open the tracking store once, so that what is wrong with it shows in one line.
+    """Open the tracking store once, so that any fault in it shows in one line.
 
-    MLflow makes a new database in dozens of migrations without a lock: of several processes all
-    fail, and leave one that nobody can open (mlflow 3.15). So it is made under a lock, and one
-    that was left half-made without any run is taken away first.
+    MLflow creates a database in dozens of migrations without a lock: if several processes do so
+    at once, all fail and leave a database that nobody can open (mlflow 3.15). So create it under
+    a lock, and first set aside a half-made one that holds no run.
     """
     path = _file(uri)
     if path is None and not is_server(uri):
@@ -78,7 +78,7 @@ def _open(uri: str) -> None:
 
 def _set_aside_half_made(path: Path) -> None:
     while path.exists() and _is_half_made(path):
-        # `mlflow run` and `mlflow ui` know nothing of the lock: one may be making it just now.
+        # `mlflow run` and `mlflow ui` ignore the lock: one of them may be creating it right now.
         if time.time() - path.stat().st_mtime < SECONDS_OF_QUIET:
             time.sleep(0.2)
             continue
@@ -91,14 +91,14 @@ def _set_aside_half_made(path: Path) -> None:
 
 
 def _is_half_made(path: Path) -> bool:
-    """Tell whether a killed or crossed migration left a database in which nobody has a run yet."""
+    """Tell whether a killed or concurrent migration left a database that holds no run yet."""
     try:
         with closing(sqlite3.connect(path, timeout=60)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
             if not tables:
                 return True
             if "experiments" not in tables:
-                # Another program's, or one whose first table has just been made.
+                # Either another program's database, or ours with only its first table.
                 return tables <= {"alembic_version"}
             left = any(name.startswith(LEFT_BY_A_MIGRATION) for name in tables)
             version = "alembic_version" in tables and database.execute(
@@ -114,14 +114,14 @@ if sys.platform == "win32":
 
     @contextmanager
     def _lock(path: Path) -> Iterator[None]:
-        # Folders cannot be locked there.
+        # Windows cannot lock folders.
         yield
 else:
     import fcntl
 
     @contextmanager
     def _lock(path: Path) -> Iterator[None]:
-        # The folder itself: nothing is left behind, and a read-only one can be locked too.
+        # Lock the folder itself: that leaves no lock file, and works if it is read-only.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)

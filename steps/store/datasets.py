@@ -23,7 +23,7 @@ ARTIFACTS = tuple(f"{DATA}/{name}" for name in (TRAIN, TEST, SCHEMA, PROFILE))
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test rows with their schema and profile, and what was decided about them."""
+    """Training and test rows with their schema, their profile and the decisions about them."""
 
     train: pd.DataFrame
     test: pd.DataFrame
@@ -32,16 +32,16 @@ class Dataset:
     decisions: dict[str, Any]
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Give the feature columns of some rows: float64, and categories as objects with NaN."""
+        """Return the feature columns of some rows: float64, and categories as objects with NaN."""
         return rows[list(self.schema.features)]
 
     def labels(self, rows: pd.DataFrame) -> np.ndarray:
-        """Give the original labels of some rows."""
+        """Return the original labels of some rows."""
         labels: np.ndarray = rows[self.schema.target].to_numpy()
         return labels
 
     def groups(self, rows: pd.DataFrame) -> np.ndarray | None:
-        """Give the group of each row, if the rows were split by group."""
+        """Return the group of each row, or None if the rows were not split by group."""
         return rows[self.schema.group].to_numpy() if self.schema.group else None
 
 
@@ -68,7 +68,7 @@ def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
 def _read(path: Path, schema: Schema) -> pd.DataFrame:
     frame = pd.read_parquet(path)
     for name in schema.categories:
-        # scikit-learn's encoders take None and NaN for two categories, and NaN is the documented
+        # scikit-learn's encoders treat None and NaN as two categories; NaN is the documented
         # missing value.
         texts = frame[name].astype(object)
         frame[name] = texts.where(texts.notna(), np.nan)

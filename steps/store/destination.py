@@ -1,13 +1,12 @@
-"""Which tracking server a step uses: decided here, and nowhere else.
+"""Decide which tracking server a step uses; no other module does.
 
-1. Inside an Azure ML job: what the environment says, untouched.
-2. ``MLFLOW_TRACKING_URI`` names a remote server, or a database on one: that one.
+1. Inside an Azure ML job: the server of the environment, unchanged.
+2. ``MLFLOW_TRACKING_URI`` names a remote server, or a database on one: that server.
 3. The parameter ``workspace`` finds a ``config.json``: the Azure ML workspace it names.
 4. Otherwise the local store.
 
 `mlflow run` opens a run before the step can say where it wants to log. That run stays in the local
-store, with tags that lead to the step's run in the workspace; `mlflow run` ends it as it ends
-every run.
+store, with tags that lead to the step's run in the workspace; `mlflow run` ends it as usual.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ DEFAULT_EXPERIMENT = "Default"
 RUN_ID, EXPERIMENT_ID = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"
 EXPERIMENT_NAME, TRACKING_URI = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"
 
-# What MLflow raises, and Azure's clients beneath it.
+# Errors of MLflow, and of the Azure clients that it calls.
 FAILURES = (MlflowException, AzureError)
 
 
@@ -57,7 +56,7 @@ class Destination:
 
 
 def is_remote(uri: str) -> bool:
-    """Tell a tracking server from a local store."""
+    """Tell whether a tracking URI names a server, not a local store."""
     return uri.partition(":")[0].lower() in REMOTE_SCHEMES
 
 
@@ -101,7 +100,7 @@ def connect(workspace: str) -> Destination:
 
 
 def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
-    """Tell how to see a run."""
+    """Say where to see a run."""
     if server.uri.startswith(AZURE):
         return f"see: {studio_url(server.uri, run_id)}"
     if server.uri.startswith(("http:", "https:")):
@@ -110,7 +109,7 @@ def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
 
 
 def quieten() -> None:
-    """Silence MLflow's own lines: addresses that not every server has, and database set-up."""
+    """Silence MLflow's lines on database set-up, and its addresses, which some servers lack."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("mlflow", "alembic"):
@@ -118,9 +117,9 @@ def quieten() -> None:
 
 
 def message(error: BaseException) -> str:
-    """Give the text of an error, and of one of Azure ML what the service answered.
+    """Return the text of an error; for an Azure ML error, the answer of the service.
 
-    Azure ML's refusals are not in MLflow's form: MLflow shows them as an unknown error's JSON.
+    Azure ML does not refuse in MLflow's format: MLflow shows the JSON of an unknown error.
     """
     answer = error.json.get("error") if isinstance(error, RestException) else None
     if not isinstance(answer, dict) or "message" not in answer:
@@ -131,7 +130,7 @@ def message(error: BaseException) -> str:
 def enter(uri: str, environ: MutableMapping[str, str] = os.environ) -> None:
     """Make MLflow log to the workspace, and hand over the run that `mlflow run` opened, if any.
 
-    Afterwards `environ` says what it would if `mlflow run` had been started with `uri`.
+    It leaves `environ` as if `mlflow run` had been started with `uri`.
     """
     if RUN_ID in environ:
         _hand_over(uri, environ)
@@ -156,14 +155,14 @@ def _point_at(uri: str, environ: MutableMapping[str, str]) -> None:
     # For the whole process: azureml-mlflow 1.62's artifact client asks the default store.
     mlflow.set_tracking_uri(uri)
     environ[TRACKING_URI] = uri
-    # The id of an experiment in the local store.
+    # This id is valid only in the local store.
     environ.pop(EXPERIMENT_ID, None)
 
 
 def use_experiment(name: str | None, environ: MutableMapping[str, str] = os.environ) -> str:
-    """Log to an experiment of the workspace by name, made if need be; returns its id.
+    """Log to an experiment of the workspace, creating it if needed, and return its id.
 
-    MLflow's default is the id "0", which a workspace need not have.
+    MLflow's default is the id "0", which may not exist in a workspace.
     """
     wanted = name or environ.get(EXPERIMENT_NAME) or DEFAULT_EXPERIMENT
     experiment_id: str = mlflow.set_experiment(wanted).experiment_id
@@ -171,7 +170,7 @@ def use_experiment(name: str | None, environ: MutableMapping[str, str] = os.envi
 
 
 def _copy(opened: Run, experiment_id: str) -> str:
-    """Make a run in the workspace with the parameters and tags of a local one, but no secrets."""
+    """Create a run in the workspace with the parameters and tags of a local one, secrets masked."""
     client = MlflowClient()
     run_id: str = client.create_run(experiment_id, run_name=opened.info.run_name).info.run_id
     tags = {**opened.data.tags, LOCAL_RUN: opened.info.run_id}

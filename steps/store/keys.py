@@ -1,8 +1,8 @@
-"""The key of a step: all that decides its result, as one hash.
+"""Hash everything that a step's result depends on: its key.
 
-A step declares which code and which libraries decide (`chain.Reuse`); a test compares the
-declaration with what the step imports. Login, console, report and this room are in no key: what
-they say or where they write changes no result.
+A step declares the code and libraries that affect its result (`chain.Reuse`); a test compares the
+declaration with the step's imports. No key includes login, console, report or this room: they
+cannot change a result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def step_key(
 ) -> str:
     """Hash the entry point, its parameters, the digest of its input, its code and its libraries.
 
-    `parameters` are parsed values: another spelling of a value gives the same key.
+    `parameters` are parsed values, so the spelling of a value does not change the key.
     """
     content = [name, parameters, source, code, dict(sorted(libraries.items()))]
     return hashlib.sha256(json.dumps(content, default=repr).encode()).hexdigest()
@@ -44,7 +44,7 @@ def code_digest(parts: Sequence[str], package: Path = PACKAGE) -> str:
     }
     total = hashlib.sha256()
     for name in sorted(files):
-        # Git may check out other line ends on another machine; the code is the same.
+        # Git may check out other line endings on another machine; the code is the same.
         code = files[name].read_bytes().replace(b"\r\n", b"\n")
         total.update(f"{name} {hashlib.sha256(code).hexdigest()}\n".encode())
     return total.hexdigest()
@@ -55,6 +55,6 @@ def _source_files(part: Path) -> list[Path]:
 
 
 def library_versions(names: Sequence[str]) -> dict[str, str]:
-    """Give the installed version of each library, and the minor version of Python."""
+    """Return the installed version of each library, and the minor version of Python."""
     python = ".".join(map(str, sys.version_info[:2]))
     return {"python": python, **{name: metadata.version(name) for name in names}}

@@ -1,4 +1,4 @@
-"""Whether MLflow can write to a database on this machine."""
+"""Check that MLflow can write to a database on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from steps.base.places import check_file
 def check_writable(uri: str) -> None:
     """Raise a StepError if a tracking URI names a sqlite database that cannot be written to.
 
-    MLflow 3.15 itself would try ten times, for 100 seconds, and show each failure.
+    MLflow 3.15 itself would retry ten times over 100 seconds and show each failure.
     """
     path = _path(uri)
     if path is None:
@@ -35,7 +35,7 @@ def check_writable(uri: str) -> None:
 
 
 def _path(uri: str) -> Path | None:
-    """Give the file of a sqlite database; None for any other store, and for one in memory."""
+    """Return the file of a sqlite database; None for any other store or one in memory."""
     try:
         url = make_url(uri)
     except ArgumentError:
@@ -51,6 +51,6 @@ def _begin_to_write(path: Path) -> None:
         try:
             database.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            # Another step is writing just now, so this one can.
+            # Busy means that another step is writing right now, so the file is writable.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise

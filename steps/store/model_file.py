@@ -1,8 +1,8 @@
-"""Read the folder of a model that anyone may have written, without running anything of it.
+"""Read a model folder that anyone may have written, without running any of its code.
 
-All ways to a model (a folder, `runs:/`, `models:/`, the champion, a comparison) end here. A model
-is taken only if `train` could have written it: its file is read by skops with the project's own
-list of types, whatever the folder says, and no path, module or code that the folder names is used.
+Every model (from a folder, `runs:/`, `models:/`, the champion, a comparison) passes through here.
+It is accepted only if `train` could have written it: skops reads the file with the project's own
+list of types, and every path, module and code that the folder names is ignored.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ MODEL_FILE = "model.skops"
 # 100,000 columns need 6 MB.
 LARGEST_MLMODEL = 32_000_000
 DEEPEST = 16
-# Python turns longer digits into numbers in a time that grows with the square of their number.
+# Python takes quadratic time to turn longer strings of digits into numbers.
 LONGEST_PLAIN = 4_300
-# What belongs to no library that skops might import for it; skops has a list of its own of these.
+# Types that make skops import no other library; skops checks these against its own list.
 BASIC = ("builtins.", "numpy.")
-# Functions that a file brings: none of the project's models has one.
+# Nodes for functions: none of the project's models has one.
 CALLABLES = ("FunctionNode", "MethodNode", "OperatorFuncNode", "PartialNode")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_mlmodel(folder: Path) -> dict[str, Any]:
-    """Read the `MLmodel` file of a folder and check that nothing in it asks for code.
+    """Read the `MLmodel` file of a folder and return its `metadata`.
 
-    Gives its `metadata`. Raises StepError for what `train` does not write.
+    Raise StepError if it asks for code, or for anything that `train` does not write.
     """
     with _open(folder, MLMODEL) as file:
         content = file.read(LARGEST_MLMODEL + 1)
@@ -67,7 +67,7 @@ def read_estimator(folder: Path, trusted: Collection[str]) -> Any:
 
     `trusted` are the only types that may come from outside Python and numpy.
     """
-    # One open file for the check and for loading: nobody can exchange it in between.
+    # Check and load the same open file, so that nobody can swap it in between.
     with _open(folder, MODEL_FILE) as file:
         strangers = _strangers(file, folder, trusted)
         if strangers:
@@ -86,7 +86,7 @@ def read_estimator(folder: Path, trusted: Collection[str]) -> Any:
 
 
 def check_written(folder: Path, trusted: Collection[str]) -> None:
-    """Check that a model just saved in a folder is one that can be read again."""
+    """Check that a model just saved in a folder can be read again."""
     read_mlmodel(folder)
     with _open(folder, MODEL_FILE) as file:
         strangers = _strangers(file, folder, trusted)
@@ -98,7 +98,7 @@ def check_written(folder: Path, trusted: Collection[str]) -> None:
 
 
 def refused(folder: Path, found: str) -> StepError:
-    """Say in one line why a model is not taken."""
+    """Say in one line why a model is refused."""
     return StepError(
         f"expected a model that train of this project has logged, found {found} in {folder}; "
         "nothing of it was loaded: score a model of another program with mlflow models predict, "
@@ -108,7 +108,7 @@ def refused(folder: Path, found: str) -> StepError:
 
 def _open(folder: Path, name: str) -> BinaryIO:
     path = folder / name
-    # A link may lead out of the folder; a pipe would be waited for.
+    # A link may lead out of the folder; opening a pipe would block.
     no_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         if path.is_symlink():
@@ -123,14 +123,14 @@ def _open(folder: Path, name: str) -> BinaryIO:
 
 
 def _parse(text: str) -> object:
-    """Parse YAML in linear time: no aliases, no depth, no endless numbers."""
+    """Parse YAML in linear time: refuse aliases, deep nesting and endless numbers."""
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("it has an alias")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        # PyYAML has no type information for what its events hold.
+        # PyYAML does not annotate the attributes of its events.
         scalar: Any = event if isinstance(event, yaml.ScalarEvent) else None
         if depth > DEEPEST or (scalar and scalar.implicit[0] and len(scalar.value) > LONGEST_PLAIN):
             raise ValueError("it is nested too deep, or one value is too long")
@@ -146,7 +146,7 @@ def _strangers(file: BinaryIO, folder: Path, trusted: Collection[str]) -> list[s
     try:
         with ZipFile(file) as content:
             size = sum(entry.file_size for entry in content.infolist())
-            # skops stores without compression, so what is larger inside is a bomb.
+            # skops does not compress, so a larger content is a zip bomb.
             if size > os.fstat(file.fileno()).st_size:
                 raise refused(folder, "a compressed model file")
             schema = json.loads(content.read("schema.json"))

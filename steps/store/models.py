@@ -1,4 +1,4 @@
-"""The model of a train run: saved as the artifact `best_estimator`, loaded from anywhere."""
+"""Save the model of a train run as the artifact `best_estimator`; load it from anywhere."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 BEST_ESTIMATOR = "best_estimator"
 
-# The reviewed classes of scikit-learn that a model may consist of, and what their files hold beside
-# them: an imputer's dtype, a tree's arrays, those of a histogram boosting's trees, the three
-# numbers that a target encoder's folds are, and the dictionary of an average's members. A type
-# that is not listed makes saving fail.
+# The reviewed classes of scikit-learn that a model may consist of, and the other types in their
+# files: an imputer's dtype, the arrays of trees and of histogram boosting's trees, a target
+# encoder's folds (three numbers), and the dictionary of an average's members. Saving fails for
+# any type that is not listed.
 ESTIMATORS = (
     "sklearn.compose._column_transformer.ColumnTransformer",
     "sklearn.ensemble._forest.ExtraTreesClassifier",
@@ -84,7 +84,7 @@ REQUIREMENTS = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
 def signature(schema: Schema) -> ModelSignature:
     """Describe the model's columns: categories are strings, all others doubles.
 
-    A missing value is accepted: NaN, or None where it is text.
+    Missing values are allowed: NaN, or None in text columns.
     """
     kinds = {bool: DataType.boolean, int: DataType.long, str: DataType.string}
     columns = ColumnSchema(
@@ -102,8 +102,8 @@ def log_best_estimator(
 ) -> None:
     """Save the fitted pipeline under `folder` and log it as the run's `best_estimator`.
 
-    Saved and logged in two calls: MLflow 3's `log_model` needs an API that Azure ML does not
-    have, and it infers in a child process the requirements that are known here.
+    Saving and logging are two calls: MLflow 3's `log_model` needs an API that Azure ML lacks,
+    and starts a child process to infer the requirements, which are known here.
     """
     target = folder / BEST_ESTIMATOR
     save(pipeline, schema, metadata, run.id, target)
@@ -130,7 +130,7 @@ def save(
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A fitted estimator with what its `MLmodel` file says of it."""
+    """A fitted estimator with the metadata of its `MLmodel` file."""
 
     estimator: Any
     metadata: dict[str, Any]
@@ -139,7 +139,7 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class _Metadata:
-    """What `train` writes of a model beside its schema."""
+    """What `train` writes about a model besides its schema."""
 
     train_run_id: str
     preprocess_run_id: str
@@ -168,7 +168,7 @@ def load(folder: Path) -> LoadedModel:
 def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
     shapes.check(_Metadata, metadata, "metadata")
     for name in ("train_run_id", "preprocess_run_id"):
-        # They become names of folders and parts of requests.
+        # These ids become folder names and parts of requests.
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,254}", metadata[name], re.ASCII):
             raise StepError(f"expected the id of a run as {name}, found another text")
     threshold = metadata.get("threshold")
@@ -189,7 +189,7 @@ def untrusted_types(estimator: Any) -> list[str]:
     try:
         found = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
     except RecursionError:
-        # skops 0.16 on a scorer, which histogram boosting keeps if `scoring` names one.
+        # skops 0.16 recurses on a scorer, which histogram boosting keeps if `scoring` names one.
         return ["what refers to itself (such as a scorer)"]
     return sorted(set(found) - set(TRUSTED_TYPES))
 
@@ -197,16 +197,16 @@ def untrusted_types(estimator: Any) -> list[str]:
 def _import_skops() -> None:
     """Import skops without all of scikit-learn.
 
-    When it is imported, skops 0.16 calls `all_estimators`, which imports every module of
-    scikit-learn, for the names of classes that need no trust: 0.75 to 1.1 s, against 0.15 s with
-    the names of this project's own, longer than anything else before the first row is scored.
-    Nothing public avoids it: neither `trusted=` nor a part of `skops.io` is reached before that.
+    On import, skops 0.16 calls `all_estimators`, which imports every module of scikit-learn, to
+    name the classes that need no trust. That takes 0.75 to 1.1 s, longer than anything else before
+    the first row is scored; with the names of this project's classes it takes 0.15 s. No public
+    option avoids it: neither `trusted=` nor any part of `skops.io` is reached before that.
     """
     if "skops.io" in sys.modules:
         return
     import sklearn.utils
 
-    # Only their names count: importing the classes would cost what this is to save.
+    # Only the names matter: importing the classes would cost the time that this saves.
     named = [_stand_in(*path.rsplit(".", 1)) for path in ESTIMATORS]
     all_estimators = sklearn.utils.all_estimators
     sklearn.utils.all_estimators = lambda: [(kind.__name__, kind) for kind in named]

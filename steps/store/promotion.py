@@ -1,7 +1,7 @@
 """Take a trained model through its gate, into the registry, and against the champion.
 
-The model may have been trained just now, or be that of an earlier run: the decision rests on the
-metrics of the run, and on the model's predictions of its held-out rows if there is a champion.
+The model may be new or come from an earlier run: the decision uses the metrics of the run and, if
+there is a champion, the model's predictions of its held-out rows.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ ANOTHER_NAME = "register this model under another name"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows held out from a training, and what the model says of them.
+    """Rows held out from training, and the model's predictions of them.
 
-    `truth` and `predicted` are what the metrics of the task take. `split` is the digest of what
-    the preprocess run made.
+    `truth` and `predicted` have the form that the task's metrics take. `split` is the digest of
+    the preprocess run's output.
     """
 
     rows: pd.DataFrame
@@ -54,10 +54,9 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A model whose `best_estimator` is logged to a run, and what decides on it.
+    """A model whose `best_estimator` is logged to a run, and what the decision needs.
 
-    `metric` (or `auto`) and `seed` are those of the comparison with a champion; only there
-    `held_out` is asked.
+    `metric` (or `auto`), `seed` and `held_out` serve only the comparison with a champion.
     """
 
     run_id: str
@@ -74,7 +73,7 @@ def read_held_out(run: Run, session: Session) -> HeldOut:
     prepared = session.client.get_run(run.data.tags[UPSTREAM])
     data = datasets.load(session.client, prepared.info.run_id, folder)
     model = models.load(download(session.client, run.info.run_id, models.BEST_ESTIMATOR, folder))
-    # Nothing is shuffled any more: any seed will do.
+    # Nothing is shuffled from here on: any seed will do.
     task = task_of(data.schema, seed=0)
     return HeldOut(
         rows=data.test,
@@ -89,15 +88,15 @@ def read_held_out(run: Run, session: Session) -> HeldOut:
 def decide(required: Requirements, challenger: Challenger, session: Session) -> Decision:
     """Check the minimums; register the model if they hold; crown it if it beats the champion.
 
-    A model that is registered under this name already keeps its version.
+    A model already registered under this name keeps its version.
     """
     checks = gate.check(required.minimum, challenger.metrics)
     decision = Decision(required, checks)
     if not decision.passed or required.model is None:
         return decision
     registry = Registry(session.client, required.model)
-    # Scored before registering: a model that must beat the champion and does not is never in the
-    # registry, and others wait for this one no longer than need be.
+    # Compare before registering: a model that must beat the champion and does not never enters
+    # the registry, and other trainings wait for this one no longer than necessary.
     champion, mine = registry.named(CHAMPION), registry.version_of(challenger.run_id)
     if champion is not None and mine is not None and _number(champion) == _number(mine):
         return replace(decision, version=_number(mine), champion=True, reigning=True)
@@ -128,7 +127,7 @@ def _settle(
     registry.wait_for_turn(version)
     now = registry.named(CHAMPION)
     if _number(now) != _number(champion):
-        # Another training was crowned since: this model has to beat that one.
+        # Another model has been crowned since: this one has to beat it.
         decision = replace(decision, duel=_duel(challenger, now, session))
     if not decision.passed:
         registry.decline(version)

@@ -11,18 +11,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Dataset, DatasetInput, InputTag, Run
+from mlflow.entities import DatasetInput, InputTag, Run
 from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.model.dask_executor import ClusterExecutor
-from steps.model.executors import Executor, LocalExecutor
+from steps.model.executors import Executor
 from steps.model.fitted_search import FittedSearch, refitted, unfitted_search
-from steps.model.fitting import CandidateResult, Work
-from steps.model.grid import Candidate, SearchSettings
+from steps.model.fitting import CandidateResult
+from steps.model.fold_data import Work
+from steps.model.grid import SearchSettings
+from steps.model.local_executor import LocalExecutor
 from steps.model.search_loop import Span, fit_all
+from steps.model.sources import Halving, Listed, Source
+from steps.model.tpe import Learned
 from steps.report import search_record as record
 from steps.store.children import (
     CANDIDATE,
@@ -30,11 +32,13 @@ from steps.store.children import (
     FOLDS,
     KILLED,
     PARENT,
+    PRUNED,
     ChildRuns,
     ParentRun,
     candidate_id,
 )
 from steps.store.runs import FINISHED, KEY, RUNNING, StepRun, find_runs
+from steps.store.training_data import training_data
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,6 @@ def search(
 
     Gives scikit-learn's search object as after its own `fit`.
     """
-    candidates = settings.candidates()
-    console.say(f"search: {len(candidates)} candidates, {settings.folds} folds each")
     described = unfitted_search(work, settings)
     begun = run.client.get_run(run.id).data
     settled = record.search_settings(described, begun.params)
@@ -62,12 +64,14 @@ def search(
     tags = {**begun.tags, **settled.tags}
     _log_training_data(run, work, tags)
     parent = ParentRun(run, tags, work.families, settings.metric)
-    known = finished_candidates(run, tags[KEY], candidates) if execution.resume else {}
+    left = finished_children(run, tags[KEY]) if execution.resume else []
+    source, known = _take_over(settings, work, left)
+    console.say(f"search: {source.total} candidates, {settings.folds} folds each")
     if known:
         console.say(f"search: {len(known)} of them taken over from an interrupted run")
     with (
-        console.progress(len(candidates), "candidates", "search") as bar,
-        ChildRuns(parent, candidates, bar) as children,
+        console.progress(source.total, "candidates", "search") as bar,
+        ChildRuns(parent, source, bar) as children,
     ):
         for index, earlier in sorted(known.items()):
             if earlier.parent == run.id:
@@ -76,14 +80,41 @@ def search(
                 children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
         with _executor(work, execution) as executor:
             taken = {index: earlier.outcome for index, earlier in known.items()}
-            outcomes = fit_all(candidates, executor, children, taken)
-        found = refitted(described, work, candidates, outcomes)
+            outcomes = fit_all(source, executor, children, taken, settings.metric)
+        found = refitted(described, work, source, outcomes, settings.metric, execution.jobs)
         children.rank(found)
         # Drawn while the last child runs are on their way.
         files = folder / "search"
         files.mkdir()
         run.log(record.search_results(found, work, files))
     return found
+
+
+def _take_over(
+    settings: SearchSettings, work: Work, left: Sequence[Run]
+) -> tuple[Source, dict[int, Earlier]]:
+    """Make the source of candidates, and tell it of those that are known from before."""
+    known: dict[int, Earlier] = {}
+    if settings.search == "tpe":
+        learned = Learned(settings, len(left))
+        for child in sorted(left, key=lambda run: run.info.end_time)[: settings.n_iter]:
+            earlier = _read(child)
+            known[learned.recall(child.data.params, earlier.outcome)] = earlier
+        return learned, known
+    candidates = settings.candidates()
+    source: Source = (
+        Halving(work, candidates, settings.metric)
+        if settings.search == "halving"
+        else Listed(work, candidates)
+    )
+    by_id = {child.data.tags.get(CANDIDATE): child for child in left}
+    # A round of halving that is known to the end is followed by the next: the list grows.
+    for index, candidate in enumerate(source.candidates):
+        found = by_id.get(candidate_id(candidate, source.rows_of(index)))
+        if found is not None:
+            known[index] = _read(found)
+            source.hear(index, known[index].outcome)
+    return source, known
 
 
 def _executor(work: Work, execution: Execution) -> AbstractContextManager[Executor]:
@@ -94,9 +125,8 @@ def _executor(work: Work, execution: Execution) -> AbstractContextManager[Execut
 
 def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> None:
     """Log what the search is trained on: shape, columns and digest, as autolog does."""
-    data = from_pandas(work.features, source=CodeDatasetSource(dict(tags)))
     context = InputTag("mlflow.data.context", "train")
-    inputs = [DatasetInput(Dataset(**data.to_dict()), [context])]
+    inputs = [DatasetInput(training_data(work.features, tags), [context])]
     try:
         run.client.log_inputs(run.id, inputs)
     except MlflowException:
@@ -115,10 +145,8 @@ class Earlier:
     span: Span
 
 
-def finished_candidates(
-    run: StepRun, key: str, candidates: Sequence[Candidate]
-) -> dict[int, Earlier]:
-    """Find the candidates that interrupted runs with this step key have finished, by position.
+def finished_children(run: StepRun, key: str) -> list[Run]:
+    """Find the child runs that interrupted runs with this step key have finished.
 
     Runs that ended FINISHED are left alone: fitting them again is what was asked for then. This
     run may have been interrupted itself: a job whose node is taken away starts again as it was.
@@ -126,17 +154,18 @@ def finished_candidates(
     """
     same_key = find_runs(run.client, run.experiment_id, f"tags.`{KEY}` = '{key}'")
     interrupted = {found.info.run_id for found in same_key if found.info.status != FINISHED}
-    positions = {candidate_id(candidate): index for index, candidate in enumerate(candidates)}
-    earlier: dict[int, Earlier] = {}
-    for child in find_runs(run.client, run.experiment_id, f"tags.`{CANDIDATE_OF}` = '{key}'"):
-        parent = child.data.tags.get(PARENT)
-        if parent == run.id and child.info.status == RUNNING:
+    of_key = f"tags.`{CANDIDATE_OF}` = '{key}'"
+    children = list(find_runs(run.client, run.experiment_id, of_key))
+    for child in children:
+        if child.data.tags.get(PARENT) == run.id and child.info.status == RUNNING:
             run.client.set_terminated(child.info.run_id, KILLED)
-        index = positions.get(child.data.tags.get(CANDIDATE, ""))
-        wanted = child.info.status == FINISHED and parent in interrupted
-        if wanted and index is not None and (index not in earlier or parent == run.id):
-            earlier[index] = _read(child)
-    return earlier
+    finished = [
+        child
+        for child in children
+        if child.info.status == FINISHED and child.data.tags.get(PARENT) in interrupted
+    ]
+    # Of a candidate that is there twice the last one counts: this run's own.
+    return sorted(finished, key=lambda child: child.data.tags[PARENT] == run.id)
 
 
 def _read(child: Run) -> Earlier:
@@ -146,5 +175,5 @@ def _read(child: Run) -> Earlier:
         if name.startswith(FOLDS)
     }
     span = Span(child.info.start_time / 1000, child.info.end_time / 1000)
-    parent = child.data.tags[PARENT]
-    return Earlier(child.info.run_id, parent, CandidateResult(scores), span)
+    parent, pruned = child.data.tags[PARENT], PRUNED in child.data.tags
+    return Earlier(child.info.run_id, parent, CandidateResult(scores, pruned=pruned), span)

@@ -1,13 +1,13 @@
-"""Registered models: their versions, and which one is the champion.
+"""Manage the versions of registered models, and decide which one is the champion.
 
 The champion is the version that the alias `champion` names or, on a store without aliases (Azure
 ML is not known to have them), the highest version tagged ``champion=true``.
 
 No store has transactions, so trainings that finish together take turns by version number, which
-every store gives out once. A version is created with ``champion=pending``; it is decided only when
-no lower version is pending. A training that died in between is waited for once, then passed over.
-Should two versions be tagged even so (the passed-over one was alive), the highest is the champion
-for every reader, and whoever tags last removes the other tag.
+every store gives out once. A version starts with ``champion=pending``; it is decided only when no
+lower version is pending. If a training died in between, the next one waits for it once, then passes
+it over. If two versions are tagged even so (because the passed-over training was alive), every
+reader takes the highest as the champion, and whoever tags last removes the other tag.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-# The alias of the best version, and the tag that says the same.
+# Both the alias and the tag of the best version.
 CHAMPION = "champion"
 PENDING, YES, NO = "pending", "true", "false"
 TRAIN_RUN = "train_run_id"
-# How stores say that there is no such model or alias, or that they have no aliases at all.
+# Error codes for a missing model or alias, and of stores without aliases.
 ABSENT = {
     *("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"),
     *("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "FEATURE_DISABLED"),
 }
-# A training is pending for a few requests, and for scoring a champion at most.
+# A version is pending for a few requests, or at most until a champion is scored.
 PATIENCE_SECONDS = 60.0
 SECONDS_BETWEEN_LOOKS = 0.3
 
 
 def uri_of(version: ModelVersion) -> str:
-    """Give the URI of a version by its number, which no alias can move."""
+    """Return the URI of a version by its number, which no alias can move."""
     return f"models:/{version.name}/{version.version}"
 
 
@@ -88,7 +88,7 @@ class Registry:
         except MlflowException as error:
             if not _is_absent(error):
                 raise
-            # No such model or alias, or no aliases in this store: the tags tell.
+            # No such model or alias, or a store without aliases: look at the tags.
             return next((v for v in self.versions() if v.tags.get(alias) == YES), None)
 
     def version_of(self, run_id: str) -> ModelVersion | None:
@@ -97,20 +97,20 @@ class Registry:
         return next(from_run, None)
 
     def register(self, run_id: str) -> ModelVersion:
-        """Create the next version from a run's model; it is pending until it is decided."""
+        """Create the next version from a run's model; it stays pending until decided."""
         try:
             self.client.create_registered_model(self.name)
         except MlflowException:
-            # It is there already; any other reason shows again here.
+            # It exists already; any other error is raised again here.
             self.client.get_registered_model(self.name)
-        # A "runs:/" source is refused by the Azure ML client; the address behind it is not.
+        # The Azure ML client refuses a "runs:/" source, but accepts the address behind it.
         source = RunsArtifactRepository.get_underlying_uri(f"runs:/{run_id}/{BEST_ESTIMATOR}")
         return self.client.create_model_version(
             self.name, source, run_id=run_id, tags={TRAIN_RUN: run_id, CHAMPION: PENDING}
         )
 
     def wait_for_turn(self, mine: ModelVersion) -> None:
-        """Wait until every lower version is decided, or its training can be taken for dead."""
+        """Wait until every lower version is decided, or its training is presumed dead."""
         deadline = time.monotonic() + self.patience
         while ahead := [
             version
@@ -126,7 +126,7 @@ class Registry:
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def crown(self, version: ModelVersion) -> None:
-        """Make a version the champion, and no other."""
+        """Make a version the only champion."""
         self._set_alias(version)
         self.tag(version, {CHAMPION: YES})
         while True:
@@ -138,7 +138,7 @@ class Registry:
                 return
 
     def decline(self, version: ModelVersion) -> None:
-        """Leave the champion as it is."""
+        """Mark a version as not the champion."""
         self.tag(version, {CHAMPION: NO})
 
     def withdraw(self, version: ModelVersion) -> None:
@@ -163,8 +163,8 @@ class Registry:
 
 
 def _is_absent(error: MlflowException) -> bool:
-    """Tell "there is no such thing" from a refusal, a failure or a lost connection."""
-    # Azure ML answers in a form of its own, of which MLflow 3.15 knows no code.
+    """Tell whether an error means "not found", not a refusal, failure or lost connection."""
+    # Azure ML answers in its own format, in which MLflow 3.15 finds no error code.
     answer = error.json.get("error") if isinstance(error, RestException) else None
     return error.error_code in ABSENT or "NotFound" in str(answer)
 
@@ -173,7 +173,7 @@ def model_name(value: str) -> str | None:
     """Read the name of a registered model, or `none`."""
     if value.strip().lower() == NONE:
         return None
-    # What MLflow and Azure ML both take.
+    # MLflow and Azure ML both accept these.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", value):
         raise ValueError("none, or a name of letters, digits, dots, dashes and underscores")
     return value

@@ -41,7 +41,7 @@ class StepRun:
     def log(self, record: Record) -> None:
         """Log parameters, metrics and tags in one request, then the files.
 
-        Secrets in addresses are not logged.
+        Secrets in addresses are masked.
         """
         now = int(time.time() * 1000)
         self.client.log_batch(
@@ -60,8 +60,8 @@ def open_run(
 ) -> Iterator[StepRun]:
     """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
 
-    The run shows all of the step's parameters, in the form in which `mlflow run` records them,
-    and ends FINISHED, or FAILED if the block raises. A run that was not made here keeps its name.
+    The run records all parameters of the step as `mlflow run` does, and ends FINISHED, or FAILED
+    if the block raises. A run opened by `mlflow run` or by Azure ML keeps its name.
     """
     name = None if "MLFLOW_RUN_ID" in os.environ else step
     with mlflow.start_run(run_name=name, nested=nested) as active:
@@ -78,13 +78,13 @@ def open_run(
 
 
 def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
-    """Give the parameters, of those named, with which a step's run was launched."""
+    """Return those parameters in `names` that a run has recorded."""
     params = run.data.params
     return {name: from_recorded(params[name]) for name in names if name in params}
 
 
 def output_digest(run: Run) -> str:
-    """Name the content of what a preprocess run made."""
+    """Return the digest of a preprocess run's output, or the run's id if it has none."""
     digest: str = run.data.tags.get(OUTPUT, run.info.run_id)
     return digest
 
@@ -94,14 +94,14 @@ def finished(
 ) -> Iterator[Run]:
     """Yield the FINISHED runs of a step in an experiment, newest first."""
     wanted = f"tags.`{STEP}` = '{step}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
-    # Status is compared here: servers differ in the words that a filter may use for it.
+    # Compare the status here: servers differ in how a filter may name it.
     for run in find_runs(client, experiment_id, wanted):
         if run.info.status == FINISHED:
             yield run
 
 
 def find_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
-    """Yield the runs of an experiment that a filter string finds, newest first."""
+    """Yield the runs of an experiment that match a filter string, newest first."""
     token = None
     while True:
         try:
@@ -109,7 +109,7 @@ def find_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator
                 [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
             )
         except ValueError as error:
-            # MLflow 3.15 writes a run's files in place: a kill in that moment leaves an empty one.
+            # MLflow 3.15 writes a run's files in place: a kill during that leaves an empty file.
             raise StepError(
                 f"expected readable runs in {mlflow.get_tracking_uri()}, found a damaged one "
                 f"({error}); a folder of runs does not survive every kill: use a database "
@@ -122,7 +122,7 @@ def find_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator
 
 
 def get_run(client: MlflowClient, run_id: str, step: str) -> Run:
-    """Read a run and check that it is one of the given step."""
+    """Read a run and check that it belongs to the given step."""
     try:
         run = client.get_run(run_id)
     except MlflowException as error:

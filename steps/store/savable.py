@@ -1,4 +1,4 @@
-"""Whether what a search may choose can be saved: asked before the search, not after it."""
+"""Check before a search, not after it, that any model it may choose can be saved."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from steps.base.errors import StepError
+from steps.model.grid import listed
 from steps.model.pipeline import CLF
 from steps.store import models
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-    from steps.model.fitting import Work
+    from steps.model.fold_data import Work
     from steps.model.grid import Candidate, SearchSettings
 
 # Rows and trees (or iterations) that show which types a fitted pipeline is made of.
@@ -27,10 +28,10 @@ SIZES = (f"{CLF}__n_estimators", f"{CLF}__max_iter")
 
 
 def check(settings: SearchSettings, work: Work) -> None:
-    """Raise StepError for a value of the grid with which a model could not be saved.
+    """Raise StepError for a value of the grid that makes a model impossible to save.
 
-    Each value that is no number is tried on a few rows: only such a value can bring a type of its
-    own. What a fit on so few rows raises is not judged: the search tells.
+    Fit each value that is not a number on a few rows: only such a value can add a type. Errors of
+    these fits are ignored: the search itself will report them.
     """
     for candidate in _trials(settings):
         try:
@@ -47,15 +48,17 @@ def check(settings: SearchSettings, work: Work) -> None:
 
 
 def _trials(settings: SearchSettings) -> Iterator[Candidate]:
-    """Yield a candidate or two for each value that is no number.
+    """Yield one or two candidates for each value that is not a number.
 
-    Others have their first values, and then their last: `scoring` of a boosting is kept in the
-    model only with `early_stopping`.
+    The other parameters take their first values, then their last: boosting, for example, keeps
+    `scoring` in the model only with `early_stopping`.
     """
     grids = settings.grid if isinstance(settings.grid, list) else [settings.grid]
     for grid in grids:
-        ends = [{name: values[end] for name, values in grid.items()} for end in (0, -1)]
-        for name, values in grid.items():
+        # The ends of a range are numbers.
+        lists = {name: listed(values) for name, values in grid.items()}
+        ends = [{name: values[end] for name, values in lists.items()} for end in (0, -1)]
+        for name, values in lists.items():
             for value in values:
                 if name == CLF or isinstance(value, int | float | None):
                     continue
@@ -66,14 +69,14 @@ def _trials(settings: SearchSettings) -> Iterator[Candidate]:
 
 
 def untrusted_types(pipeline: Pipeline, frame: pd.DataFrame, labels: np.ndarray) -> list[str]:
-    """Name the types that would make saving fail, found by a fit on a few rows."""
+    """Fit on a few rows and name the types that would make saving fail."""
     trial = clone(pipeline)
     known = trial.get_params()
     trial.set_params(**{name: TRIAL_SIZE for name in SIZES if name in known})
     rows = np.sort(_few_rows(labels))
     try:
         with warnings.catch_warnings():
-            # Two iterations are too few by intention.
+            # Two iterations are too few on purpose.
             warnings.simplefilter("ignore", ConvergenceWarning)
             trial.fit(frame.iloc[rows], labels[rows])
     except (ValueError, TypeError, AttributeError):
@@ -82,6 +85,6 @@ def untrusted_types(pipeline: Pipeline, frame: pd.DataFrame, labels: np.ndarray)
 
 
 def _few_rows(labels: np.ndarray) -> np.ndarray:
-    # Some rows of each class, so that the fit meets as many classes as there are.
+    # Take rows of each class, so that the fit sees all classes.
     order: Any = pd.Series(labels).groupby(labels, sort=False).cumcount().to_numpy()
     return np.argsort(order, kind="stable")[:TRIAL_ROWS]

@@ -1,4 +1,4 @@
-"""Which model `batch_score` means: by run, by URI, from the registry, or in a folder."""
+"""Find the model for `batch_score`: by run, by URI, in the registry, or in a folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def settle_model(given: str, session: Session) -> ScoringModel:
     """Settle which model a parameter means.
 
     `given` is `latest`, the id of a train run, `runs:/…`, `models:/…`, or a local model path.
-    A model that missed its gate has to be named: `latest` is not taken for it.
+    A model that missed its gate must be named: `latest` refuses it.
     """
     if given == LATEST:
         return _of_run(_checked(upstream("train", LATEST, session)))
@@ -76,7 +76,7 @@ def _checked(latest: Run) -> Run:
 
 
 def download_model(model: ScoringModel, session: Session) -> Path:
-    """Give the local folder of a model, downloaded if need be."""
+    """Return the local folder of a model, downloading it if needed."""
     if in_run := re.fullmatch(r"runs:/([^/]+)/(.+)", model.uri):
         return artifacts.download(session.client, in_run[1], in_run[2], session.folder)
     if model.uri.startswith("models:/"):
@@ -87,7 +87,7 @@ def download_model(model: ScoringModel, session: Session) -> Path:
 def _download(uri: str, folder: Path) -> Path:
     try:
         path = artifacts.fetch(uri, folder)
-        # A store on this machine gives the place of what it should have, there or not.
+        # A local store returns the path of a model even if the files are gone.
         reason = "" if (path / "MLmodel").is_file() else "its files are gone"
     except (MlflowException, OSError) as error:
         reason = str(error)

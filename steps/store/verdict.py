@@ -1,4 +1,4 @@
-"""The verdict on a logged model: decided when it was trained, and anew when it is reused."""
+"""Decide on a logged model: once when it is trained, and again when it is reused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def conclude(
 ) -> tuple[Decision, StepResult]:
     """Log the metrics of a new model and decide on it; its `best_estimator` is logged already.
 
-    A missed gate gives the exit code GATE.
+    If the model misses its gate, the exit code is GATE.
     """
     two_classes = trained.schema.task == BINARY
     tags = {"threshold": f"{evaluation.threshold:.6g}"} if two_classes else {}
@@ -68,9 +68,9 @@ def _written(score: float) -> str:
 def conclude_again(
     required: Requirements, metric: str, seed: int, reused: Run, session: Session
 ) -> StepResult:
-    """Decide anew on the model of an earlier train run, for the registry as it is now.
+    """Decide again on the model of an earlier train run, for the registry as it is now.
 
-    The verdict replaces the earlier one in the tags of that run.
+    The new verdict replaces the earlier one in the tags of that run.
     """
     challenger = Challenger(
         reused.info.run_id,

@@ -22,7 +22,7 @@ SMALL = ["--n_estimators=1,2", "--max_depth=2"]
 
 
 def arguments(step: str) -> list[str]:
-    """Give the command line of a step that takes about two seconds."""
+    """Return the command line of a step that takes about two seconds."""
     return SMALL if step in ("train", "main") else []
 
 
@@ -60,7 +60,7 @@ def _fork(step: str) -> int:
 
 
 def main(kills: int, seed: int) -> None:
-    """Kill steps until so many kills have hit; then run each once more, undisturbed."""
+    """Kill steps until `kills` kills have hit; then run each step once more, undisturbed."""
     chance = random.Random(seed)
     hit = 0
     while hit < kills:

@@ -30,7 +30,7 @@ def loopback_session() -> Iterator[LoopbackWorkspace]:
 
 @pytest.fixture
 def loopback_workspace(loopback_session: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
-    """Give the workspace with no fault planned; fail a test whose client asked for another host."""
+    """Provide the workspace without faults; fail a test whose client asked for another host."""
     loopback_session.faults.clear()
     loopback_session.requests.clear()
     loopback_session.refused.clear()
@@ -63,7 +63,7 @@ def interpreter_session(
 def interpreter(
     interpreter_session: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> Interpreter:
-    """Give the session's client process; importing the libraries takes longer than most tests."""
+    """Return the session's client process; importing the libraries takes longer than most tests."""
     return interpreter_session
 
 
@@ -81,5 +81,5 @@ def v2_session(
 
 @pytest.fixture
 def v2_client(v2_session: Interpreter, loopback_workspace: LoopbackWorkspace) -> Interpreter:
-    """Give the session's process with the unmodified azure-ai-ml."""
+    """Return the session's process with the unmodified azure-ai-ml."""
     return v2_session

@@ -38,7 +38,7 @@ def tracked():
 
 
 class InterpreterError(Exception):
-    """What a statement raised in the client, as its traceback says it."""
+    """An exception that a statement raised in the client, with its traceback."""
 
 
 class Interpreter:

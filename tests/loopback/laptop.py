@@ -67,7 +67,7 @@ class Laptop:
         return self.run(*command, **env)
 
     def local_runs(self) -> list[Run]:
-        """Give the runs in the client's own store."""
+        """Return the runs in the client's own store."""
         store = MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
         return list(store.search_runs([e.experiment_id for e in store.search_experiments()]))
 
@@ -111,12 +111,12 @@ def _installed(folder: Path) -> Path:
 
 
 def server(workspace: LoopbackWorkspace) -> MlflowClient:
-    """Look into the workspace's store, past its services."""
+    """Look into the workspace's store directly, bypassing its services."""
     return MlflowClient(workspace.tracking.url)
 
 
 def azure_runs(workspace: LoopbackWorkspace, **tags: str) -> list[Run]:
-    """Give the workspace's runs with these tags, newest first."""
+    """Return the workspace's runs with these tags, newest first."""
     client = server(workspace)
     experiments = [item.experiment_id for item in client.search_experiments()]
     names = {name.replace("__", "."): value for name, value in tags.items()}
@@ -124,5 +124,5 @@ def azure_runs(workspace: LoopbackWorkspace, **tags: str) -> list[Run]:
 
 
 def has(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Tell if one mapping holds all of another."""
+    """Return whether one mapping holds all of another."""
     return wanted.items() <= found.items()

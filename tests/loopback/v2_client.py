@@ -27,7 +27,7 @@ def submit(arguments="", **options):
 
 
 def python_of_v2_client() -> str:
-    """Give the Python of the environment, made in the user's cache folder if need be."""
+    """Return the Python of the environment, made in the user's cache folder if need be."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / PACKAGE.replace("==", "-")
     python = folder / "bin" / "python"

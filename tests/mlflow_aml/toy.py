@@ -1,4 +1,4 @@
-"""A small project of another kind than this one, and its submission from a user's machine."""
+"""A small, unrelated project, and its submission from a user's machine."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def sent(workspace: LoopbackWorkspace) -> list[str]:
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Wait for something to come about while a command runs."""
+    """Wait for a condition to hold while a command runs."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""A small search, and what scikit-learn makes of the same one."""
+"""A small search, and the same search in scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from steps.data.schema import Schema
-from steps.model.fitting import CandidateResult, Work, plan_work
+from steps.model.fitting import CandidateResult, plan_work
+from steps.model.fold_data import Work
 from steps.model.grid import Grid, SearchSettings, common_prefix, forest_grid
 from steps.model.search_loop import Span
 from tests.conftest import DIABETES
@@ -33,7 +34,7 @@ class Case:
     settings: SearchSettings
 
     def scikit_learn(self, **others: Any) -> GridSearchCV:
-        """Make the same search of scikit-learn's, unfitted."""
+        """Return scikit-learn's version of the same search, unfitted."""
         return GridSearchCV(
             self.work.estimator,
             self.settings.grid,
@@ -64,7 +65,7 @@ def make_case(kind: str = "int", folds: int = 3, metric: str = "roc_auc") -> Cas
 
 @dataclass
 class Heard:
-    """A listener that keeps what it is told."""
+    """A listener that records every call."""
 
     started_at: dict[int, float] = field(default_factory=dict)
     spans: dict[int, Span] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class Heard:
     most_at_once: int = 0
 
     def started(self, index: int, at: float) -> None:
-        """Count how many are being fitted."""
+        """Count the candidates being fitted."""
         assert index not in self.started_at
         self.started_at[index] = at
         self.most_at_once = max(self.most_at_once, len(self.started_at) - len(self.results))
@@ -99,5 +100,5 @@ def assert_same_results(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 
 @pytest.fixture
 def case() -> Case:
-    """Give a search of four candidates."""
+    """Return a search of four candidates."""
     return make_case()

@@ -42,7 +42,7 @@ def schema(task: str) -> Schema:
 
 
 def labels(task: str, rows: int = ROWS) -> np.ndarray:
-    """Make a target that the features tell something about."""
+    """Make a target that depends on the features."""
     frame = features(rows)
     value = frame["number"].fillna(0) + frame["zero"] / 2 + (frame["kind"] == "x")
     value += np.random.default_rng(1).normal(scale=0.5, size=rows)

@@ -48,7 +48,7 @@ def elsewhere(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_same_results_though_a_worker_is_killed(case: Case, elsewhere: str) -> None:
-    grid = {"clf__n_estimators": list(range(20, 36)), "clf__max_depth": [3]}
+    grid = {"clf__n_estimators": [20, 30], "clf__max_depth": list(range(2, 10))}
     case = case.with_grid(grid)
     with Client(elsewhere) as client:
         pids = list(client.run(os.getpid).values())
@@ -64,14 +64,17 @@ def test_same_results_though_a_worker_is_killed(case: Case, elsewhere: str) -> N
     killer = Killer()
     ours, heard = run(case, ClusterExecutor(case.work, elsewhere), heard=killer)
     assert len(heard.results) == 16
-    assert 2 <= heard.most_at_once <= 4
+    # Two tasks at once, of two candidates each; more while one is started again.
+    assert 4 <= heard.most_at_once <= 8
     assert_same_search(case, ours)
 
 
 @pytest.mark.slow
 def test_local_starts_a_cluster_of_its_own(case: Case) -> None:
     ours, heard = run(case, ClusterExecutor(case.work, "local", jobs=2))
-    assert heard.most_at_once == 2
+    assert heard.most_at_once == 4
+    # Each ended when its size was reached, not when its group was done.
+    assert heard.spans[0].ended < heard.spans[1].ended
     theirs = case.scikit_learn().fit(case.work.features, case.work.labels)
     assert_same_results(ours.cv_results_, theirs.cv_results_)
 

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV
 
-from steps.model.executors import LocalExecutor
 from steps.model.fitted_search import refitted, unfitted_search
-from steps.model.fitting import Work, plan_work
+from steps.model.fitting import plan_work
+from steps.model.fold_data import Work
 from steps.model.grid import SearchSettings
+from steps.model.local_executor import LocalExecutor
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.search_loop import fit_all
+from steps.model.sources import Listed
 from steps.model.task import task_of
 from tests.model import small_tables
 from tests.model.searches import Heard, assert_same_results
@@ -36,10 +38,10 @@ def plan(task: str, families: tuple[str, ...], grid: Any) -> tuple[SearchSetting
 
 
 def run(settings: SearchSettings, work: Work) -> Any:
-    candidates = settings.candidates()
+    source = Listed(work, settings.candidates())
     with LocalExecutor(work, 1) as executor:
-        results = fit_all(candidates, executor, Heard())
-    return refitted(unfitted_search(work, settings), work, candidates, results)
+        results = fit_all(source, executor, Heard(), metric=settings.metric)
+    return refitted(unfitted_search(work, settings), work, source, results, settings.metric)
 
 
 def as_scikit_learn(work: Work, grids: list[dict[str, Any]]) -> list[dict[str, Any]]:

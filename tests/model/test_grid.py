@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sklearn.model_selection import ParameterGrid, ParameterSampler
@@ -13,6 +17,7 @@ from steps.model.grid import (
     Grid,
     SearchSettings,
     check_names,
+    check_search,
     common_prefix,
     forest_grid,
     parse_grid,
@@ -89,5 +94,56 @@ def test_a_small_grid_is_tried_whole() -> None:
 def test_common_prefix() -> None:
     assert common_prefix(GRID, "clf") == "clf__"
     assert common_prefix([GRID, {"fillna__n_jobs": [1]}], "clf") == ""
-    # Where several families are searched, `clf` names them.
-    assert common_prefix([{"clf": ["linear"], "clf__C": [1]}, GRID], "clf") == "clf__"
+    assert common_prefix({"clf": ["passthrough"]}, "clf") == "clf__"
+
+
+@pytest.mark.parametrize(
+    ("grid", "search", "expected"),
+    [
+        ({f"clf__{name}": list(range(1000)) for name in "abc"}, "grid", "found 1,000,000,000;"),
+        ({f"clf__{name}": list(range(1000)) for name in "abc"}, "halving", "at most 10,000"),
+        ({"clf__n_estimators": [1, 10**12]}, "grid", "100,000 trees, found 1,000,000,000,000"),
+        ({"clf__max_iter": {"low": 1, "high": 10**6}}, "tpe", "100,000 trees"),
+        ({"clf__max_depth": {"low": 1, "high": 9}}, "random", "give -P search=tpe"),
+        ([{"clf__max_depth": [1]}, {"clf__max_depth": [2]}], "tpe", "expected one grid"),
+    ],
+)
+def test_what_would_not_end_is_refused(grid: Any, search: str, expected: str) -> None:
+    with pytest.raises(StepError, match=expected):
+        check_search(grid, search, 10)
+
+
+def test_a_large_grid_may_be_drawn_from() -> None:
+    check_search({f"clf__{name}": list(range(1000)) for name in "abc"}, "random", 10)
+
+
+def test_ranges_are_read() -> None:
+    text = '{"clf__max_depth": {"low": 2, "high": 20}, "clf__max_features": [0.3, "sqrt"]}'
+    assert parse_grid(text) == json.loads(text)
+
+
+ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{later}: &{later} [{', '.join([f'*{first}'] * 9)}]\n"
+    for first, later in pairwise("abcdefghi")
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ALIASES,
+        "a: " + "[" * 20_000,
+        "a: " + "{b: " * 5_000,
+        "- " * 20_000,
+        "? " * 20_000,
+        "a: [" + "x, " * 400_000,
+    ],
+    ids=["aliases", "lists", "mappings", "dashes", "keys", "long"],
+)
+def test_hostile_text_is_refused_at_once(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text(text)
+    started = time.process_time()
+    with pytest.raises(ValueError, match="lists of values by parameter name"):
+        parse_grid(str(path))
+    assert time.process_time() - started < 2

@@ -6,18 +6,24 @@ import os
 import signal
 import time
 from dataclasses import replace
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import RandomizedSearchCV
 
 from steps.base.errors import StepError
-from steps.model import fitting
-from steps.model.executors import Executor, LocalExecutor, parse_jobs
+from steps.model import fold_data
+from steps.model.executors import Executor, parse_jobs
 from steps.model.fitted_search import FittedSearch, cv_results, refitted, unfitted_search
-from steps.model.fitting import CandidateResult, fit_candidates, fit_shared_steps
+from steps.model.fitting import Batch, CandidateResult, fit_batch
+from steps.model.fold_data import Folds
+from steps.model.local_executor import LocalExecutor
 from steps.model.search_loop import fit_all
+from steps.model.sources import Halving, Listed
+from steps.model.threshold import joined, out_of_fold
 from tests.model.searches import Case, Heard, assert_same_results, make_case
 
 
@@ -27,9 +33,12 @@ def run(
     """Search a case from end to end."""
     heard, candidates = heard or Heard(), case.settings.candidates()
     with executor or LocalExecutor(case.work, 1) as fitted_by:
-        results = fit_all(candidates, fitted_by, heard, known)
+        source = Listed(case.work, candidates)
+        for index, result in (known or {}).items():
+            source.hear(index, result)
+        results = fit_all(source, fitted_by, heard, known)
     search = unfitted_search(case.work, case.settings)
-    return refitted(search, case.work, candidates, results), heard
+    return refitted(search, case.work, source, results, case.settings.metric), heard
 
 
 def assert_same_search(case: Case, ours: FittedSearch) -> None:
@@ -78,8 +87,8 @@ def test_equal_for_values_of_any_type(grid: Any) -> None:
 
 
 def test_equal_with_data_too_large_to_keep(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "MOST_BYTES_KEPT", 1000)
-    assert not fit_shared_steps(case.work).transformed
+    monkeypatch.setattr(fold_data, "MOST_BYTES_KEPT", 1000)
+    assert not Folds(case.work).are_kept(case.work.estimator)
     assert_same_search(case, run(case)[0])
 
 
@@ -130,6 +139,7 @@ def test_known_candidates_are_not_fitted_again(case: Case) -> None:
 
 def test_one_after_the_other_in_this_process(case: Case) -> None:
     before = time.time()
+    case = case.with_grid({"clf__max_depth": [2, 3, 4, 5]})
     _, heard = run(case)
     assert heard.most_at_once == 1
     ends = [before, *(heard.spans[index].ended for index in range(4))]
@@ -141,16 +151,18 @@ def test_one_after_the_other_in_this_process(case: Case) -> None:
 def with_workers(case: Case) -> LocalExecutor:
     """Make an executor that has two worker processes from the start."""
     executor = LocalExecutor(case.work, 2, seconds_worth_workers=-1.0)
+    # As if something had been fitted here.
+    executor._done = 1
     executor.slots(1)
-    assert executor._ready is not None
-    executor._ready.result(timeout=120)
+    assert executor._workers is not None
+    executor._workers.wait(seconds=120)
     return executor
 
 
 @pytest.mark.slow
 def test_worker_processes_give_the_same(case: Case) -> None:
     ours, heard = run(case, with_workers(case))
-    assert heard.most_at_once == 2
+    assert heard.most_at_once == 4
     assert_same_search(case, ours)
 
 
@@ -160,7 +172,7 @@ def test_turns_to_workers_once_they_are_up(case: Case) -> None:
     candidate = case.settings.candidates()[0]
     with executor:
         assert executor.slots(3) == 1
-        executor.submit([candidate]).result()
+        executor.submit(Batch({0: candidate}), lambda *_: None).result()
         slots = executor.slots(3)
         deadline = time.monotonic() + 120
         while slots == 1 and time.monotonic() < deadline:
@@ -170,8 +182,10 @@ def test_turns_to_workers_once_they_are_up(case: Case) -> None:
 
 
 def test_few_candidates_start_no_workers(case: Case) -> None:
-    _, heard = run(case, LocalExecutor(case.work, 2))
-    assert heard.most_at_once == 1
+    executor = LocalExecutor(case.work, 2)
+    run(case, executor)
+    assert executor._workers is None
+    assert executor._threads is None
 
 
 class Lossy(Executor):
@@ -193,20 +207,23 @@ class Lossy(Executor):
     def recover(self) -> None:
         self.recovered += 1
 
-    def submit(self, candidates: Any) -> Any:
-        key = candidates[0]["clf__n_estimators"]
+    def submit(self, batch: Batch, report: Any) -> Any:
+        """Lose a task after its first candidate."""
+        key = next(iter(batch.candidates.values()))["clf__max_depth"]
         self.losses[key] = self.losses.get(key, 0) - 1
-        lost = self.losses[key] >= 0
-        return Settled(None if lost else fit_candidates(self.work, candidates))
+        fitted = fit_batch(Folds(self.work), batch, lambda *_: None)
+        first = next(iter(fitted))
+        report(first, fitted[first])
+        return Settled(None if self.losses[key] >= 0 else fitted)
 
 
 class Settled:
     """A future that is done."""
 
-    def __init__(self, results: list[CandidateResult] | None) -> None:
+    def __init__(self, results: dict[int, CandidateResult] | None) -> None:
         self.results = results
 
-    def result(self) -> list[CandidateResult]:
+    def result(self) -> dict[int, CandidateResult]:
         if self.results is None:
             raise ConnectionError("worker lost")
         return self.results
@@ -216,7 +233,7 @@ class Settled:
 
 
 def test_lost_candidates_are_fitted_again(case: Case) -> None:
-    executor = Lossy(case, {1: 2})
+    executor = Lossy(case, {2: 2})
     ours, heard = run(case, executor)
     assert executor.recovered == 2
     assert len(heard.started_at) == len(heard.results) == 4
@@ -224,24 +241,25 @@ def test_lost_candidates_are_fitted_again(case: Case) -> None:
 
 
 def test_a_candidate_that_kills_every_worker_ends_the_search(case: Case) -> None:
+    case = case.with_grid({"clf__n_estimators": [1, 2, 3, 4], "clf__max_depth": [2, 3]})
     with pytest.raises(StepError, match="3 were lost"):
         run(case, Lossy(case, {2: 99}))
 
 
 @pytest.mark.slow
 def test_a_killed_worker_process_costs_nothing(case: Case) -> None:
-    case = case.with_grid({"clf__n_estimators": [1, 2, 3], "clf__max_depth": [2, 3]})
+    case = case.with_grid({"clf__n_estimators": [1, 2, 60, 61], "clf__max_depth": [2, 3]})
     executor = with_workers(case)
 
     class Killer(Heard):
         def finished(self, index: int, result: CandidateResult, span: Any) -> None:
             super().finished(index, result, span)
-            if len(self.results) == 2 and executor._pool is not None:
-                os.kill(next(iter(executor._pool._processes)), signal.SIGKILL)
+            if len(self.results) == 2 and executor._workers is not None:
+                os.kill(next(iter(executor._workers._pool._processes)), signal.SIGKILL)
 
     heard, candidates = Killer(), case.settings.candidates()
     with executor:
-        results = fit_all(candidates, executor, heard)
+        results = fit_all(Listed(case.work, candidates), executor, heard)
     theirs = case.scikit_learn().fit(case.work.features, case.work.labels)
     names = list(case.work.task.scorers)
     assert_same_results(cv_results(candidates, results, names), theirs.cv_results_)
@@ -256,3 +274,59 @@ def test_jobs(text: str, jobs: int) -> None:
 def test_what_is_no_number_of_jobs(text: str) -> None:
     with pytest.raises(ValueError, match="at least 1, or -1"):
         parse_jobs(text)
+
+
+def test_threads_give_the_same(case: Case) -> None:
+    case = case.with_grid({"clf__n_estimators": [1, 3], "clf__max_depth": [2, 3, 4]})
+    executor = LocalExecutor(case.work, 2, seconds_worth_threads=0.0)
+    executor._threads = ThreadPool(2)
+    ours, heard = run(case, executor)
+    assert heard.most_at_once == 6
+    assert_same_search(case, ours)
+
+
+@pytest.mark.parametrize("known", [[0], [1], [0, 3]])
+def test_a_group_of_which_some_are_known(case: Case, known: list[int]) -> None:
+    case = case.with_grid({"clf__n_estimators": [1, 2, 4], "clf__max_depth": [3]})
+    fresh, heard = run(case)
+    known = [index for index in known if index < 3]
+    resumed, again = run(case, known={index: heard.results[index] for index in known})
+    assert sorted(again.results) == [index for index in range(3) if index not in known]
+    assert_same_results(resumed.cv_results_, fresh.cv_results_)
+
+
+def test_predictions_of_the_best_are_kept(case: Case) -> None:
+    ours, heard = run(case)
+    estimator = clone(ours.best_estimator_)
+    work = case.work
+    splits = work.splits()
+    theirs = out_of_fold(work.task, estimator, work.features, work.labels, splits)
+    np.testing.assert_array_equal(joined(ours.unseen_, splits), theirs)
+    # As far as the search's own results go; the others' would fill the memory.
+    assert [result.unseen is not None for result in heard.results.values()].count(True) >= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_halving_is_scikit_learns(case: Case) -> None:
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV
+
+    case = case.with_grid({"clf__n_estimators": [1, 2, 5], "clf__max_depth": [1, 2, 3, -1]})
+    settings = replace(case.settings, search="halving")
+    work = case.work
+    source = Halving(work, settings.candidates(), "roc_auc")
+    with LocalExecutor(work, 1) as executor:
+        results = fit_all(source, executor, Heard())
+    described = unfitted_search(work, settings)
+    ours = refitted(described, work, source, results, "roc_auc")
+    theirs = HalvingGridSearchCV(
+        work.estimator, settings.grid, scoring="roc_auc", cv=settings.folds, random_state=42
+    ).fit(work.features, work.labels)
+    assert type(ours) is type(theirs)
+    found = theirs.cv_results_
+    assert ours.cv_results_["params"] == found["params"]
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.best_index_ == theirs.best_index_
+    for name in ("iter", "n_resources"):
+        np.testing.assert_array_equal(ours.cv_results_[name], found[name])
+    np.testing.assert_array_equal(ours.cv_results_["mean_test_roc_auc"], found["mean_test_score"])

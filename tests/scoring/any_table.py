@@ -45,7 +45,7 @@ NUMBER = st.one_of(
     st.sampled_from([0.0, -0.0, 5e-324, 1e-45, LARGEST, -LARGEST, 0.1 + 0.2, 1 / 3]),
     st.integers(-(2**63), 2**63),
 )
-# Surrogates are no text that a file could hold.
+# A file cannot hold surrogates.
 TEXT = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
     st.sampled_from(
@@ -82,7 +82,7 @@ def tables(draw: Any, text: Any = TEXT) -> pd.DataFrame:
 
 
 def features(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the features in the types and the order of the training."""
+    """Return the features in the types and the order of the training."""
     return table[list(FEATURES)].astype("float64")
 
 

@@ -57,7 +57,7 @@ def score(tmp_path: Path) -> Score:
 
 
 def rows(count: int, seed: int = 0) -> pd.DataFrame:
-    """Give rows like those of the diabetes table, target included."""
+    """Return rows like those of the diabetes table, target included."""
     random = np.random.default_rng(seed)
     drawn = pd.read_csv(DIABETES).iloc[random.integers(0, 768, count)].reset_index(drop=True)
     drawn["DiabetesPedigreeFunction"] = random.integers(50, 2500, count) / 1000

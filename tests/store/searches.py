@@ -41,7 +41,7 @@ def run_search(
 
 
 def in_order(case: Case, parent: str) -> list[Run]:
-    """Give the child runs of a search in the candidates' order."""
+    """Return the child runs of a search in the candidates' order."""
     by_candidate = {
         child.data.tags["step.candidate"]: child
         for child in all_runs(**{"mlflow.parentRunId": parent})

@@ -56,6 +56,9 @@ def test_same_record_as_autolog(
     assert ours.data.metrics.keys() - theirs.data.metrics.keys() == {
         "candidates_done",
         "best_cv_score_so_far",
+        "search_seconds",
+        "search_seconds_left",
+        "candidates_per_second",
     }
     for name, value in theirs.data.metrics.items():
         assert ours.data.metrics[name] == value, name

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -19,10 +19,12 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from steps.base import console
-from steps.model.executors import LocalExecutor, ResultsFuture
-from steps.model.grid import Candidate
+from steps.model.executors import BatchFuture
+from steps.model.fitting import Batch, FoldResult, Report, Step
+from steps.model.local_executor import LocalExecutor
 from steps.model.pipeline import build_pipeline
 from steps.model.search_loop import fit_all
+from steps.model.sources import Listed
 from steps.store.children import ChildRuns, ParentRun, name_of
 from steps.store.runs import KEY, StepRun
 from tests.conftest import all_runs, tracking
@@ -40,12 +42,21 @@ class Watched(LocalExecutor):
 
     def __init__(self, case: Case, parent: str) -> None:
         super().__init__(case.work, 1)
-        self.case, self.parent = case, parent
+        self.case, self.parent, self.steps = case, parent, 0
         self.seen: list[Counter[str]] = []
 
-    def submit(self, candidates: Sequence[Candidate]) -> ResultsFuture:
+    def _step(self, step: Step) -> list[FoldResult]:
+        """Before the first fold of each, look for what is on its way, by status."""
+        self.steps += 1
+        if self.steps % 3 == 1:
+            self.look()
+        return super()._step(step)
+
+    def look(self) -> None:
         """Wait a moment for what is on its way, and count the child runs by status."""
-        expected = Counter({"RUNNING": 1, "FINISHED": len(self.seen)})
+        finished = len(self.seen)
+        # Two candidates share a fit: they start together, and end one after the other.
+        expected = Counter({"RUNNING": 2 - finished % 2, "FINISHED": finished})
         expected += Counter()
         for _ in range(100):
             found = all_runs(**{"mlflow.parentRunId": self.parent})
@@ -54,29 +65,30 @@ class Watched(LocalExecutor):
                 break
             time.sleep(0.05)
         self.seen.append(counted)
-        return super().submit(candidates)
 
 
 def test_child_runs_come_and_end_with_their_candidates(any_store: str) -> None:
     case = make_case()
     candidates = case.settings.candidates()
+    source = Listed(case.work, candidates)
     with (
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(parent_of(case, run), candidates, bar) as listener,
+        ChildRuns(parent_of(case, run), source, bar) as listener,
         Watched(case, run.id) as executor,
     ):
-        fit_all(candidates, executor, listener)
+        fit_all(source, executor, listener)
     assert [dict(seen) for seen in executor.seen] == [
-        {"RUNNING": 1},
+        {"RUNNING": 2},
         {"RUNNING": 1, "FINISHED": 1},
-        {"RUNNING": 1, "FINISHED": 2},
+        {"RUNNING": 2, "FINISHED": 2},
         {"RUNNING": 1, "FINISHED": 3},
     ]
     found = in_order(case, run.id)
     assert {child.info.status for child in found} == {"FINISHED"}
     for earlier, later in pairwise(found):
-        assert earlier.info.start_time < earlier.info.end_time <= later.info.start_time
+        assert earlier.info.start_time < earlier.info.end_time <= later.info.end_time
+    assert found[1].info.end_time <= found[2].info.start_time == found[3].info.start_time
     assert found[0].info.run_name == name_of(candidates[0]) == "max_depth=2, n_estimators=1"
     history = run.client.get_metric_history(run.id, "candidates_done")
     assert [(point.step, point.value) for point in history] == [(n, n) for n in (1, 2, 3, 4)]
@@ -108,22 +120,23 @@ def test_an_interrupted_search_leaves_no_child_running(tmp_path: Path) -> None:
     case = make_case()
 
     class Interrupted(LocalExecutor):
-        def submit(self, group: Sequence[Candidate]) -> ResultsFuture:
-            if list(group) == [candidates[2]]:
+        def submit(self, batch: Batch, report: Report) -> BatchFuture:
+            if 2 in batch.candidates:
                 raise KeyboardInterrupt
-            return super().submit(group)
+            return super().submit(batch, report)
 
     candidates = case.settings.candidates()
+    source = Listed(case.work, candidates)
     with (
         pytest.raises(KeyboardInterrupt),
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(parent_of(case, run), candidates, bar) as listener,
+        ChildRuns(parent_of(case, run), source, bar) as listener,
         Interrupted(case.work, 1) as executor,
     ):
-        fit_all(candidates, executor, listener)
+        fit_all(source, executor, listener)
     found = all_runs(**{"mlflow.parentRunId": run.id})
-    assert Counter(child.info.status for child in found) == {"FINISHED": 2, "KILLED": 1}
+    assert Counter(child.info.status for child in found) == {"FINISHED": 2, "KILLED": 2}
 
 
 def test_an_error_of_the_store_fails_the_search(tmp_path: Path) -> None:
@@ -132,21 +145,22 @@ def test_an_error_of_the_store_fails_the_search(tmp_path: Path) -> None:
     class Deleting(LocalExecutor):
         """Deletes the child runs before they can be ended."""
 
-        def submit(self, candidates: Sequence[Candidate]) -> ResultsFuture:
+        def submit(self, batch: Batch, report: Report) -> BatchFuture:
             listener.wait()
             for child in all_runs(**{"mlflow.parentRunId": run.id}):
                 run.client.delete_run(child.info.run_id)
-            return super().submit(candidates)
+            return super().submit(batch, report)
 
     candidates = case.settings.candidates()
+    source = Listed(case.work, candidates)
     with (
         pytest.raises(MlflowException, match="must be in 'active' lifecycle"),
         step_run() as run,
         console.progress(4, "candidates", "search") as bar,
-        ChildRuns(parent_of(case, run), candidates, bar) as listener,
+        ChildRuns(parent_of(case, run), source, bar) as listener,
         Deleting(case.work, 1) as executor,
     ):
-        fit_all(candidates, executor, listener)
+        fit_all(source, executor, listener)
 
 
 @contextmanager
