@@ -165,6 +165,14 @@ class ChildRuns:
         self._adopted += 1
         self._count(index, outcome)
 
+    def keep(self, index: int, outcome: CandidateResult, run_id: str) -> None:
+        """Count a candidate whose child run is this search's own, of an attempt before."""
+        self._ids[index] = Future()
+        self._ids[index].set_result(run_id)
+        self._ended.add(index)
+        self._adopted += 1
+        self._count(index, outcome)
+
     def rank(self, search: FittedSearch) -> None:
         """Add the ranks, which autolog's child runs have too, where that costs no request.
 

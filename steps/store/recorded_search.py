@@ -30,13 +30,14 @@ from steps.store.children import (
     CANDIDATE,
     CANDIDATE_OF,
     FOLDS,
+    KILLED,
     PARENT,
     PRUNED,
     ChildRuns,
     ParentRun,
     candidate_id,
 )
-from steps.store.runs import FINISHED, KEY, StepRun, find_runs
+from steps.store.runs import FINISHED, KEY, RUNNING, StepRun, find_runs
 from steps.store.training_data import training_data
 
 
@@ -73,7 +74,10 @@ def search(
         ChildRuns(parent, source, bar) as children,
     ):
         for index, earlier in sorted(known.items()):
-            children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
+            if earlier.parent == run.id:
+                children.keep(index, earlier.outcome, earlier.run_id)
+            else:
+                children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
         with _executor(work, execution) as executor:
             taken = {index: earlier.outcome for index, earlier in known.items()}
             outcomes = fit_all(source, executor, children, taken, settings.metric)
@@ -136,6 +140,7 @@ class Earlier:
     """A candidate that has been fitted before: by which run, when, with which result."""
 
     run_id: str
+    parent: str
     outcome: CandidateResult
     span: Span
 
@@ -143,22 +148,24 @@ class Earlier:
 def finished_children(run: StepRun, key: str) -> list[Run]:
     """Find the child runs that interrupted runs with this step key have finished.
 
-    Runs that ended FINISHED are left alone: fitting them again is what was asked for then.
+    Runs that ended FINISHED are left alone: fitting them again is what was asked for then. This
+    run may have been interrupted itself: a job whose node is taken away starts again as it was.
+    What it was fitting then ends as KILLED.
     """
     same_key = find_runs(run.client, run.experiment_id, f"tags.`{KEY}` = '{key}'")
-    interrupted = {
-        found.info.run_id
-        for found in same_key
-        if found.info.status != FINISHED and found.info.run_id != run.id
-    }
-    if not interrupted:
-        return []
-    children = find_runs(run.client, run.experiment_id, f"tags.`{CANDIDATE_OF}` = '{key}'")
-    return [
+    interrupted = {found.info.run_id for found in same_key if found.info.status != FINISHED}
+    of_key = f"tags.`{CANDIDATE_OF}` = '{key}'"
+    children = list(find_runs(run.client, run.experiment_id, of_key))
+    for child in children:
+        if child.data.tags.get(PARENT) == run.id and child.info.status == RUNNING:
+            run.client.set_terminated(child.info.run_id, KILLED)
+    finished = [
         child
         for child in children
         if child.info.status == FINISHED and child.data.tags.get(PARENT) in interrupted
     ]
+    # Of a candidate that is there twice the last one counts: this run's own.
+    return sorted(finished, key=lambda child: child.data.tags[PARENT] == run.id)
 
 
 def _read(child: Run) -> Earlier:
@@ -168,5 +175,5 @@ def _read(child: Run) -> Earlier:
         if name.startswith(FOLDS)
     }
     span = Span(child.info.start_time / 1000, child.info.end_time / 1000)
-    pruned = PRUNED in child.data.tags
-    return Earlier(child.info.run_id, CandidateResult(scores, pruned=pruned), span)
+    parent, pruned = child.data.tags[PARENT], PRUNED in child.data.tags
+    return Earlier(child.info.run_id, parent, CandidateResult(scores, pruned=pruned), span)

@@ -26,6 +26,7 @@ UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
+RUNNING = RunStatus.to_string(RunStatus.RUNNING)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from mlflow.entities import Run
 
 from loopback.faults import ARM, BLOB_UPLOAD
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.interpreter import Interpreter
-from tests.loopback.laptop import Laptop, finish
-from tests.mlflow_aml.toy import last_job, start_and_wait_for, submit
+from tests.loopback.laptop import Laptop, azure_runs, finish
+from tests.mlflow_aml.toy import last_job, start, start_and_wait_for, submit, wait_for
 
 pytestmark = pytest.mark.slow
 DETAILS = r"GET \S+/runs/[\w-]+/details"
@@ -212,3 +213,30 @@ def test_requests_of_a_submission_with_unchanged_code(
     *asked, last = loopback_workspace.requests
     assert last.endswith("/api/2.0/mlflow/runs/set-tag 200")
     assert len(asked) <= 8, asked
+
+
+def test_a_search_whose_node_is_taken_away_goes_on(
+    laptop: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    """The job is the same, and so is its run: finished candidates stay, and none is there twice."""
+    grid = 'grid={"clf__n_estimators": [150], "clf__max_depth": [1,2,3,4,5,6,7,8,9,10,11,12]}'
+    known = set(loopback_workspace.jobs)
+    process = start(laptop, "train", grid, "report=false", "jobs=1")
+
+    def children(status: str) -> list[Run]:
+        (name,) = set(loopback_workspace.jobs) - known
+        runs = azure_runs(loopback_workspace, **{"mlflow.parentRunId": name})
+        own = [run for run in runs if "step" not in run.data.tags]
+        return [run for run in own if run.info.status == status]
+
+    wait_for(
+        lambda: set(loopback_workspace.jobs) - known and len(children("FINISHED")) > 2, process
+    )
+    (job,) = set(loopback_workspace.jobs) - known
+    loopback_workspace.runner.preempt(job)
+    done = finish(process)
+    assert done.code == 0, (done.err, loopback_workspace.jobs[job].log)
+    assert "of them taken over from an interrupted run" in done.out
+    finished = [run.data.params["clf__max_depth"] for run in children("FINISHED")]
+    assert sorted(finished, key=int) == [str(depth) for depth in range(1, 13)]
+    assert children("RUNNING") == []
