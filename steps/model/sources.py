@@ -60,12 +60,7 @@ class Listed:
         """Give the next group."""
         if self._batches is None:
             self._batches = batches(self._work, self._waiting)
-        if not self._batches:
-            return None
-        batch = self._batches.popleft()
-        for index in batch.candidates:
-            del self._waiting[index]
-        return batch
+        return _take(self._batches, self._waiting)
 
     def hear(self, index: int, result: CandidateResult) -> None:
         """Leave out what is known; whatever the result."""
@@ -141,12 +136,7 @@ class Halving:
         if self._batches is None:
             rows = self.rounds[self.round_of[-1]].rows
             self._batches = batches(self._work, self._waiting, rows)
-        if not self._batches:
-            return None
-        batch = self._batches.popleft()
-        for index in batch.candidates:
-            del self._waiting[index]
-        return batch
+        return _take(self._batches, self._waiting)
 
     def hear(self, index: int, result: CandidateResult) -> None:
         """Begin the next round with the best, once all of this one are known."""
@@ -178,3 +168,13 @@ def survivors(scores: Sequence[float]) -> list[int]:
     found = np.asarray(scores, dtype=float)
     order = np.roll(np.argsort(found), np.count_nonzero(np.isnan(found)))
     return [int(position) for position in order[-math.ceil(len(found) / FACTOR) :]]
+
+
+def _take(waiting_batches: deque[Batch], waiting: dict[int, Candidate]) -> Batch | None:
+    """Take the next batch, whose candidates then wait no more."""
+    if not waiting_batches:
+        return None
+    batch = waiting_batches.popleft()
+    for index in batch.candidates:
+        del waiting[index]
+    return batch
