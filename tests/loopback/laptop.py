@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from loopback.workspace import LoopbackWorkspace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+TIMES = ("time", "second")
 # A search of one candidate: the search itself is not the point here.
 SMALL = ("--n_estimators=2", "--max_depth=2", "--report=false", "--jobs=1")
 
@@ -121,6 +122,15 @@ def azure_runs(workspace: LoopbackWorkspace, **tags: str) -> list[Run]:
     experiments = [item.experiment_id for item in client.search_experiments()]
     names = {name.replace("__", "."): value for name, value in tags.items()}
     return [run for run in client.search_runs(experiments) if has(run.data.tags, names)]
+
+
+def timeless(run: Run) -> dict[str, float]:
+    """Return a run's metrics but for those that tell how long something took."""
+    return {
+        name: value
+        for name, value in run.data.metrics.items()
+        if not any(word in name for word in TIMES)
+    }
 
 
 def has(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

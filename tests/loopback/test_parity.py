@@ -10,15 +10,14 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from loopback.workspace import LoopbackWorkspace
-from tests.loopback.laptop import SMALL, Laptop, azure_runs, new_laptop, server
+from tests.loopback.laptop import SMALL, TIMES, Laptop, azure_runs, new_laptop, server, timeless
 
 pytestmark = pytest.mark.slow
 ARGUMENTS = (*SMALL, "--n_estimators=1,2")
 # They say when and where, not what.
 OWN = {"mlflow.parentRunId", "mlflow.runName", "step.upstream_run_id"}
-SECONDS = ("time", "second")
 # Child runs have their ranks where that costs no request; cv_results.csv has them everywhere.
-FREE_ON_THIS_MACHINE = ("rank_test_",)
+FREE_ON_THIS_MACHINE = "rank_test_"
 
 
 def record(run: Run, paths: set[str], children: list[Run]) -> dict[str, Any]:
@@ -26,15 +25,15 @@ def record(run: Run, paths: set[str], children: list[Run]) -> dict[str, Any]:
         "params": run.data.params,
         "metrics": {
             name: value
-            for name, value in run.data.metrics.items()
-            if not any(word in name for word in (*SECONDS, *FREE_ON_THIS_MACHINE))
+            for name, value in timeless(run).items()
+            if not name.startswith(FREE_ON_THIS_MACHINE)
         },
         "tags": {
             name: value
             for name, value in run.data.tags.items()
             if name not in OWN
             and not name.startswith(("mlflow.source", "azure."))
-            and not any(word in name for word in SECONDS)
+            and not any(word in name for word in TIMES)
         },
         "artifacts": paths,
         "children": sorted(

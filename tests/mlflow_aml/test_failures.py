@@ -27,6 +27,8 @@ def build(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
 
 
 def test_a_busy_service_is_asked_again(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    # Code that nobody has uploaded yet, whichever tests ran before.
+    (toy.folder / "busy.txt").write_text("busy")
     for where in (ARM, JOB, DETAILS):
         for status in (429, 503):
             loopback_workspace.faults.answer(status, where, times=1, retry_after=0.1)
