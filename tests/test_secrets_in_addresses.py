@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import mlflow
 import pandas as pd
 import pytest
 
@@ -204,6 +205,22 @@ def test_nothing_that_is_kept_holds_a_secret(
     assert "high" in outputs
     assert "http://***@" in outputs
     assert CANARY not in kept(tmp_path) + outputs + ended.out + ended.err + compared.out
+
+
+def test_what_mlflow_itself_has_recorded_is_masked_or_named(
+    nobody: str, run_step: RunStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As `mlflow run -P data=…` opens a run, before the step can mask anything.
+    address = f"http://user:{CANARY}@{nobody}/x.csv"
+    with mlflow.start_run(tags={"mlflow.source.name": address}) as opened:
+        mlflow.log_param("data", address)
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened.info.run_id)
+    ended = run_step("preprocess", data=address)
+    assert (ended.code, ended.err.count("\n")) == (2, 2), ended.err
+    assert f"may be a secret in data of run {opened.info.run_id}; delete that run" in ended.err
+    assert "PARAMETER_DATA in the environment with -P data=from_environment" in ended.err
+    assert ended.run.data.tags["mlflow.source.name"] == f"http://***@{nobody}/x.csv"
+    assert CANARY not in ended.out + ended.err
 
 
 def test_a_traceback(server: str, run_step: RunStep, capfd: pytest.CaptureFixture[str]) -> None:

@@ -187,6 +187,32 @@ def test_parameters_name_files_as_the_job_sees_them(tmp_path: Path) -> None:
     assert changed == {"absolute": "data/d.csv", "file_uri": "data/d.csv"}
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:canary@host/t.csv",
+        "https://canary@host/t.csv",
+        "https://host/t.csv?sv=1&sig=canary",
+        "https://host/t.csv?X-Amz-Signature=canary",
+        "https://host/t.csv?api_key=canary",
+        '{"data": "https://host/t.csv?token=canary"}',
+    ],
+)
+def test_an_address_with_a_secret_is_in_no_job(project: Path, address: str) -> None:
+    make(project, "MLproject")
+    with pytest.raises(AzureMLError, match="register the place as a datastore") as refused:
+        job_parameters({"data": address}, list_files(project), [], project)
+    assert "canary" not in str(refused.value)
+
+
+def test_what_a_query_may_say_reaches_the_job_and_is_masked_in_the_record(project: Path) -> None:
+    make(project, "MLproject")
+    address = "https://host/t.csv?version=3&keyword=blue"
+    job = job_parameters({"data": address}, list_files(project), [], project)
+    assert job.texts == {"data": address}
+    assert job.recorded == {"data": "https://host/t.csv?version=***&keyword=***"}
+
+
 @pytest.mark.parametrize("form", ["{path}", "../outside.csv", "file://{path}"])
 def test_a_file_outside_the_project_fails(tmp_path: Path, form: str) -> None:
     outside = tmp_path / "outside.csv"
