@@ -88,6 +88,26 @@ def test_links_to_what_is_left_out_stay_too(project: Path) -> None:
     assert "hard.txt (a link to a file that is left out)" in files.left_out
 
 
+def test_hard_links_to_secrets_of_the_user_stay(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    make(home, ".ssh/my_key", ".azure/sub/tokens.bin", ".netrc", "diary.txt")
+    make(project, "MLproject", "twice.txt")
+    monkeypatch.setenv("HOME", str(home))
+    links = {"a": ".ssh/my_key", "b": ".azure/sub/tokens.bin", "c": ".netrc", "d": "diary.txt"}
+    for name, target in links.items():
+        (project / f"{name}.txt").hardlink_to(home / target)
+    # Both names of this one are in the project.
+    (project / "again.txt").hardlink_to(project / "twice.txt")
+    files = list_files(project)
+    assert {str(name) for name in files.sizes} == {"MLproject", "again.txt", "d.txt", "twice.txt"}
+    assert files.left_out == [
+        f"{name}.txt (a link to {home / links[name]})" for name in ("a", "b", "c")
+    ]
+    assert files.linked == ["d.txt"]
+
+
 def test_what_looks_like_a_key_is_found_by_file_and_line(project: Path) -> None:
     make(project, "plain.txt")
     key = "AKIA" + "Z3MGDRIIEXAMPLE5"[:16]
