@@ -99,7 +99,7 @@ FORGED_CATEGORIES: dict[str, Callable[[Any, Any], object]] = {
         model._bin_mapper, "is_categorical_", np.ones(0, bool)
     ),
     "no bins": lambda model, tree: delattr(model, "_bin_mapper"),
-    "fewer columns come": lambda model, tree: model._preprocessor.transformers_.pop(),
+    "fewer columns come": lambda model, tree: model._preprocessor.transformers_.pop(1),
     "a preprocessor that fails": lambda model, tree: setattr(model, "_preprocessor", "x"),
     "features that are no number": lambda model, tree: setattr(model, "n_features_in_", "4"),
 }
