@@ -7,7 +7,6 @@ if __name__ == "__main__":
 
     begin_imports()
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from steps.base.parsers import LATEST, NONE, boolean, number, one_of, optional
 from steps.base.record import Record
 from steps.cli import run_script
 from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
+from steps.data.profile import read_profile
 from steps.data.schema import Schema
 from steps.data.sources import location, scheme
 from steps.model.conformal import Conformal
@@ -253,7 +253,8 @@ def _training_bins(
             raise StepError(f"on_drift=fail needs the training profile: {error}") from error
         console.say(f"batch_score: drift is not watched, the training profile is missing: {error}")
         return None
-    return drift.read_bins(json.loads(path.read_text(encoding="utf-8")), model.schema)
+    profile = read_profile(path.read_text(encoding="utf-8"), model.schema)
+    return drift.read_bins(profile, model.schema)
 
 
 def _prepared(name: str, run_id: str, session: Session) -> Path:

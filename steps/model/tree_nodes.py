@@ -98,8 +98,8 @@ def _are_categories_sound(tree: Any, boosting: Any, inner: np.ndarray) -> bool:
     asking = tree.nodes[inner & (tree.nodes["is_categorical"] != 0)]
     if not len(asking):
         return True
-    sets = vars(tree).get("raw_left_cat_bitsets")
-    known = getattr(getattr(boosting, "_bin_mapper", None), "is_categorical_", None)
+    sets: Any = vars(tree).get("raw_left_cat_bitsets")
+    known: Any = getattr(getattr(boosting, "_bin_mapper", None), "is_categorical_", None)
     if not _is_array(sets, X_BITSET_INNER_DTYPE, 2) or not _is_array(known, np.uint8, 1):
         return False
     features = asking["feature_idx"]
