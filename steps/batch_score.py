@@ -137,10 +137,14 @@ def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFil
     outputs.check_outputs(_outputs(chosen))
     if chosen.input == HOLDOUT:
         return ()
-    of_mlflow = scheme(chosen.input) in OF_MLFLOW
-    return _files(
-        str(artifacts.fetch(chosen.input, session.folder)) if of_mlflow else chosen.input, chosen
-    )
+    return _files(with_local_input(chosen, session).input, chosen)
+
+
+def with_local_input(chosen: BatchScoreParameters, session: Session) -> BatchScoreParameters:
+    """Download an input that MLflow keeps; fsspec reads the others where they are."""
+    if scheme(chosen.input) not in OF_MLFLOW:
+        return chosen
+    return replace(chosen, input=str(artifacts.fetch(chosen.input, session.folder)))
 
 
 def check_apart_from_table(chosen: BatchScoreParameters, table: str) -> None:

@@ -22,6 +22,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import DRIFT
+from steps.store import artifacts as store_artifacts
 from tests.conftest import DIABETES, PROJECT, SMALL, RunStep, all_runs, artifacts
 from tests.small_disk import small_disk
 
@@ -111,6 +112,23 @@ def test_artifact_of_a_run_as_input(train_id: str, run_step: RunStep, tmp_path: 
     path = MlflowClient().download_artifacts(preprocess_id, "data/train.parquet", str(tmp_path))
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     assert ended.run.data.tags["input.digest"] == digest
+
+
+def test_main_downloads_its_input_once(run_step: RunStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = run_step("preprocess").id
+    fetched: list[str] = []
+    fetch = store_artifacts.fetch
+
+    def count(uri: str, folder: Path) -> Path:
+        fetched.append(uri)
+        return fetch(uri, folder)
+
+    monkeypatch.setattr(store_artifacts, "fetch", count)
+    address = f"runs:/{prepared}/data/test.parquet"
+    ended = run_step("main", input=address, **SMALL)
+    assert (ended.code, ended.err) == (0, "")
+    assert fetched.count(address) == 1
+    assert all_runs("batch_score")[0].data.params["input"] == address
 
 
 def test_registered_model(train_id: str, run_step: RunStep) -> None:
