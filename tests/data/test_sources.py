@@ -19,7 +19,7 @@ def test_no_room_for_the_copy(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
     try:
-        with pytest.raises(StepError, match="could not copy memory://in/t.csv") as raised:
+        with pytest.raises(StepError, match=r"could not copy memory://in/t\.csv") as raised:
             fetch("memory://in/t.csv", tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
