@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal, assert_index_equal
 from steps import api
 from steps.base.arguments import as_text
 from steps.base.errors import StepError
-from tests.conftest import DIABETES, RunStep
+from tests.conftest import DIABETES, RunStep, all_runs
 
 SMALL: Any = {"n_estimators": [2], "max_depth": [2], "report": False, "jobs": 1}
 
@@ -42,7 +42,7 @@ def test_values_are_written_as_they_are_typed(value: Any, text: str) -> None:
 
 @pytest.mark.parametrize("value", [["a,b"], {"clf__class_weight": [object()]}])
 def test_a_value_that_no_text_holds_is_refused(value: Any) -> None:
-    with pytest.raises(StepError, match="^parameter drop: expected"):
+    with pytest.raises(StepError, match="parameter drop: expected"):
         as_text("drop", value)
 
 
@@ -87,14 +87,13 @@ def test_functions_and_commands_give_the_same(run_step: RunStep) -> None:
     assert run_step("batch_score", output="typed.csv").code == 0
     assert_frame_equal(pd.read_csv("mine.csv"), pd.read_csv("typed.csv"))
     own = mlflow.get_run(trained.run_id).data
-    (again,) = mlflow.search_runs(filter_string="tags.step = 'train'", output_format="list")[:1]
-    assert again.data.params == own.params
+    assert all_runs("train")[0].data.params == own.params
 
 
 def test_bad_input_is_one_line_and_leaves_no_finished_run() -> None:
     with pytest.raises(StepError, match="did you mean max_depth"):
         api.train(max_dept=3)  # type: ignore[call-arg]
-    with pytest.raises(StepError, match="expected a file at nowhere.csv"):
+    with pytest.raises(StepError, match="expected a file at nowhere"):
         api.preprocess("nowhere.csv")
     mixed = pd.DataFrame({"a": [1, "x"], "b": [0, 1]})
     with pytest.raises(StepError, match="expected a frame whose columns"):
