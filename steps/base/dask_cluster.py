@@ -102,7 +102,7 @@ def _warn_of_strangers(address: str) -> None:
     if parts.scheme == "tcp" and not _is_this_machine(parts.hostname or ""):
         console.warn(
             f"{address} is not encrypted and asks for no login: who is on that network can read "
-            "the data and run code on its machines; tls:// keeps others out (see README)"
+            "the data and run code on its machines; tls:// keeps others out (see docs/security.md)"
         )
 
 
