@@ -16,7 +16,10 @@ from steps.base.parameters import declared, parameter
 from steps.base.parsers import number, one_of, text
 from tests.conftest import PROJECT
 
-WRITTEN = ("MLproject", "job.yml", "docs/parameters.md", "docs/security.md")
+WRITTEN = (
+    *("MLproject", "job.yml", "steps/options.py"),
+    *("docs/parameters.md", "docs/security.md"),
+)
 WRITE = f"python -m cogapp -r {' '.join(WRITTEN)}"
 ODD = "a|b \"c\": {d} # e\\ 'f' é: - %"
 
