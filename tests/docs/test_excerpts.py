@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from html import unescape
 
 import pytest
 
+from generate.recording import COLUMNS
 from tests.conftest import PROJECT
-from tests.excerpts import COMMANDS, untrue, written
+from tests.excerpts import COMMANDS, MARKER, untrue, written
 
 
 def test_a_change_is_seen_and_run_ids_are_none() -> None:
@@ -35,3 +38,17 @@ def test_the_documents_show_what_is_printed() -> None:
     command = [sys.executable, "-m", "tests.excerpts"]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_moving_picture_shows_what_the_excerpt_does() -> None:
+    page = (PROJECT / "docs/getting-started.md").read_text(encoding="utf-8")
+    excerpt = next(found for found in MARKER.finditer(page) if found["name"] == "main")["block"]
+    picture = (PROJECT / "docs/img/run.svg").read_text(encoding="utf-8")
+    # Each word is a text of its own.
+    words = " ".join(unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", picture))
+    # Between the first line, with the command, and the last, with the place: what is computed.
+    computed = excerpt.splitlines()[3:-2]
+    assert len(computed) > 5
+    for line in computed:
+        if not re.search(r"run [0-9a-f]{32}|rows/s", line):
+            assert " ".join(line[:COLUMNS].split()) in words, line
