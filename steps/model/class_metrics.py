@@ -114,17 +114,21 @@ def confusion_matrix(truth: np.ndarray, decided: np.ndarray, classes: int) -> np
 
 
 def of_each_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute precision, recall and F1 of each class; a division by zero gives 0."""
+    """Compute precision, recall and F1 of each class."""
     hits = np.diag(confusion).astype(float)
-    actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    ratios = {
+    return ratios(hits, confusion.sum(axis=1), confusion.sum(axis=0))
+
+
+def ratios(hits: np.ndarray, actual: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute precision, recall and F1 from counts of rows; a division by zero gives 0."""
+    pairs = {
         "precision": (hits, predicted),
         "recall": (hits, actual),
         "f1": (2 * hits, actual + predicted),
     }
     return {
         name: np.divide(above, below, out=np.zeros_like(hits), where=below > 0)
-        for name, (above, below) in ratios.items()
+        for name, (above, below) in pairs.items()
     }
 
 
