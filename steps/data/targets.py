@@ -1,7 +1,8 @@
 """What to predict, classes or numbers, decided from the target's values.
 
 With `task=auto`, text and booleans are classes, and so are whole numbers with at most
-`MOST_WHOLE` different values. All other numbers are predicted as numbers.
+`MOST_WHOLE` different values, each in several rows, or with two values. All other numbers are
+predicted as numbers.
 """
 
 from __future__ import annotations
@@ -98,7 +99,11 @@ def _is_to_be_measured(labels: pa.Array) -> bool:
     if is_text(labels.type) or pa.types.is_boolean(labels.type):
         return False
     floats = values.as_floats(labels)
-    return not _is_whole(floats).all() or len(np.unique(floats)) > MOST_WHOLE
+    if not _is_whole(floats).all():
+        return True
+    different, rows = np.unique(floats, return_counts=True)
+    # A count of events has rare values too; a class has more than one row.
+    return len(different) > MOST_WHOLE or (len(different) > 2 and bool(rows.min() == 1))
 
 
 def _is_whole(floats: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -107,7 +107,9 @@ def prepare(table: pa.Table, wanted: Wanted, text: Text = DEFAULT) -> Prepared:
     problems.check()
     if target is None:
         raise StepError(f"expected a target {wanted.target} that can be read")
-    schema = _schema(decided, wanted, target, zeros, text)
+    odd = dict.fromkeys(code for kind in decided.values() for code in kind.odd)
+    rules = replace(text.rules, missing=(*text.rules.missing, *odd))
+    schema = _schema(decided, wanted, target, zeros, replace(text, rules=rules))
     arrays = as_columns(read_features(columns.__getitem__, schema))
     arrays |= {} if group is None else {schema.group: group}
     prepared = pa.table(arrays | {wanted.target: target.labels})
@@ -273,6 +275,12 @@ def _decisions(
     zeros = ", ".join(schema.zero_as_missing)
     notes.append(f"zeros in {zeros} are missing" if zeros else "zeros are values, none is missing")
     warnings = [
+        f"{name}: {', '.join(map(repr, kind.odd[:5]))} is no {kind.decision.kind}, and is missing "
+        "from here on, in every column and in new rows"
+        for name, kind in decided.items()
+        if kind.odd and kind.decision.kind != DROPPED
+    ]
+    warnings += [
         f"{name} only numbers the rows, and a model learns their order from it "
         f"(-P 'drop={name}' leaves it out)"
         for name, kind in decided.items()

@@ -72,10 +72,17 @@ class Task(ABC):
         """Say what is predicted."""
         return f"a target of {len(self.classes)} classes"
 
-    def check_folds(self, labels: np.ndarray, count: int, groups: np.ndarray | None = None) -> None:
-        """Raise a StepError if there are too few rows, or groups, for so many folds."""
-        folds.check_classes(labels, count)
-        folds.check_groups(groups, count)
+    def fold_count(self, labels: np.ndarray, wanted: int, groups: np.ndarray | None = None) -> int:
+        """Give as many folds as wanted, or as the training rows and their groups allow.
+
+        Raises a StepError if not even two are possible.
+        """
+        # Scores of two classes need both in each fold; of more, scores leave out a missing one.
+        _, counts = np.unique(labels, return_counts=True)
+        possible = int(counts.min() if len(counts) <= 2 else counts.max())
+        return folds.of_groups(
+            groups, folds.of_rows(possible, wanted, "training rows of each class")
+        )
 
     def cv(self, count: int, groups: np.ndarray | None = None) -> Any:
         """Make the folds in the form scikit-learn takes: their number if that is enough."""

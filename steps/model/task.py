@@ -146,10 +146,11 @@ class RegressionTask(Task):
         """Say what is predicted."""
         return "a target of numbers"
 
-    def check_folds(self, labels: np.ndarray, count: int, groups: np.ndarray | None = None) -> None:
-        """Raise a StepError if there are too few rows, or groups, for so many folds."""
-        folds.check_rows(labels, count)
-        folds.check_groups(groups, count)
+    def fold_count(self, labels: np.ndarray, wanted: int, groups: np.ndarray | None = None) -> int:
+        """Give as many folds as wanted, or as the training rows and their groups allow."""
+        # A single row has no R².
+        possible = len(labels) // 2
+        return folds.of_groups(groups, folds.of_rows(possible, wanted, "four training rows"))
 
     def cv(self, count: int, groups: np.ndarray | None = None) -> Any:
         """Make the folds as one would give them to scikit-learn."""
