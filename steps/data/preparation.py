@@ -14,13 +14,13 @@ from steps.base.errors import StepError
 from steps.data import values
 from steps.data.checks import giveaways
 from steps.data.decisions import DROPPED, Decision, Decisions
-from steps.data.features import read_features
+from steps.data.features import prepared_columns
 from steps.data.profile import missing_values
 from steps.data.rare_classes import check_left_out, leave_out, rare_classes
 from steps.data.schema import DateColumn, Schema
 from steps.data.split import check_classes, split
 from steps.data.tables import require_columns
-from steps.data.training_table import Prepared, as_columns, prepare
+from steps.data.training_table import Prepared, prepare
 
 __all__ = ["SplitTable", "prepare", "split_table", "with_test_table"]
 
@@ -50,14 +50,11 @@ def with_test_table(prepared: Prepared, table: pa.Table, shown: str) -> SplitTab
     require_columns((*schema.columns, schema.target), table.column_names, f"test_data {shown}")
     labels, known = _labels(table.column(schema.target), schema, shown)
     table, labels = table.filter(known), labels.filter(known)
-    read = read_features(table.column, schema)
-    if read.wrong:
-        row = min(read.wrong)
-        raise StepError(
-            f"test_data {shown}: {read.wrong[row]} in data row {row + 1} (of {len(read.wrong)} "
-            "such rows)"
-        )
-    test = pa.table(as_columns(read) | {schema.target: labels})
+    try:
+        columns = prepared_columns(table.column, schema)
+    except StepError as error:
+        raise StepError(f"test_data {shown}: {error}") from error
+    test = pa.table(columns | {schema.target: labels})
     share = len(test) / (len(test) + len(prepared.table))
     return _finish(SplitTable(prepared.table, test, schema, prepared.decisions), share)
 
@@ -89,8 +86,8 @@ def _without_rare_classes(parts: SplitTable) -> SplitTable:
     if not rare:
         return parts
     train, test = (leave_out(part, schema, rare) for part in (parts.train, parts.test))
-    rows = len(parts.train) + len(parts.test)
-    note = check_left_out(schema, rare, rows - len(train) - len(test), rows)
+    before, after = (len(parts.train), len(parts.test)), (len(train), len(test))
+    note = check_left_out(schema, rare, before, after)
     classes = tuple(label for label in schema.classes if label not in rare)
     told = replace(parts.decisions, warnings=(*parts.decisions.warnings, note))
     return SplitTable(train, test, replace(schema, classes=classes), told)

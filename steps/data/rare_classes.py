@@ -40,14 +40,22 @@ def leave_out(part: pa.Table, schema: Schema, rare: tuple[Label, ...]) -> pa.Tab
     return part.filter(pc.invert(pc.is_in(column, pa.array(list(rare), column.type))))
 
 
-def check_left_out(schema: Schema, rare: tuple[Label, ...], rows: int, of: int) -> str:
-    """Say how many `rows` of how many are left out; raise a StepError if they are too many."""
+def check_left_out(
+    schema: Schema, rare: tuple[Label, ...], before: tuple[int, int], after: tuple[int, int]
+) -> str:
+    """Say how many rows were left out; raise a StepError if they are too many.
+
+    `before` and `after` are the rows to train on and those held out.
+    """
+    rows = sum(before) - sum(after)
     more = f" and {len(rare) - MOST_NAMED:,} more" if len(rare) > MOST_NAMED else ""
     named = ", ".join(map(str, rare[:MOST_NAMED])) + more
-    if rows > MOST_LEFT_OUT * of or len(rare) > len(schema.classes) - 2:
+    too_many = rows > MOST_LEFT_OUT * sum(before) or len(rare) > len(schema.classes) - 2
+    if too_many or 0 in after:
+        or_numbers = "" if isinstance(rare[0], str) else ", predict numbers (-P task=regression)"
         raise StepError(
             f"expected several rows of each class of target {schema.target}, found one or two of "
-            f"{named}; join rare classes, or choose another target"
+            f"{named}; join rare classes{or_numbers}, or choose another target"
         )
     return (
         f"{rows:,} row{'s' if rows > 1 else ''} of too rare classes of {schema.target} "

@@ -1,8 +1,8 @@
 """What to predict, classes or numbers, decided from the target's values.
 
 With `task=auto`, text and booleans are classes, and so are whole numbers with at most
-`MOST_WHOLE` different values, each in several rows, or with two values. All other numbers are
-predicted as numbers.
+`MOST_WHOLE` different values, none in a single row and most in `FEW_ROWS` or more, or with two
+values. All other numbers are predicted as numbers.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from steps.data.values import TextRules
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
 TASKS = (AUTO, CLASSIFICATION, REGRESSION)
 MOST_WHOLE = 20
+FEW_ROWS = 4
 MOST_CLASSES = 200
 
 
@@ -102,8 +103,9 @@ def _is_to_be_measured(labels: pa.Array) -> bool:
     if not _is_whole(floats).all():
         return True
     different, rows = np.unique(floats, return_counts=True)
-    # A count of events has rare values too; a class has more than one row.
-    return len(different) > MOST_WHOLE or (len(different) > 2 and bool(rows.min() == 1))
+    # Counts of events have rare values too; a class has more than one row.
+    are_rare = bool(rows.min() == 1 or np.median(rows) < FEW_ROWS)
+    return len(different) > MOST_WHOLE or (len(different) > 2 and are_rare)
 
 
 def _is_whole(floats: np.ndarray) -> np.ndarray:

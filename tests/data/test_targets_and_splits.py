@@ -35,10 +35,11 @@ def target(values: object, **asked: str) -> tuple[object, ...]:
         ([True, False, None], {"positive": "false"}, (True, False), pa.bool_(), 2),
         ([0.0, 1.0, np.nan], {}, (0, 1), pa.int64(), 2),
         ([0.5, 1.0, 2.0], {}, (), pa.float64(), 3),
-        ([*range(20)] * 2, {}, tuple(range(20)), pa.int64(), 40),
-        ([*range(21)] * 2, {}, (), pa.float64(), 42),
+        ([*range(20)] * 4, {}, tuple(range(20)), pa.int64(), 80),
+        ([*range(21)] * 4, {}, (), pa.float64(), 84),
         # A count of events, and a class that occurs once.
         ([0, 0, 0, 1, 1, 2], {}, (), pa.float64(), 6),
+        ([0, 0, 1, 1, 2, 2], {}, (), pa.float64(), 6),
         ([0, 0, 0, 1], {}, (0, 1), pa.int64(), 4),
         (range(21), {"task": "classification"}, tuple(range(21)), pa.int64(), 21),
         ([1, 2, 1], {"task": "regression"}, (), pa.float64(), 3),
@@ -81,7 +82,7 @@ def test_no_group_is_on_both_sides() -> None:
     made = prepare(table(), Wanted("y", split=parse_split("group:who")))
     parts = split_table(made, 0.25, 42)
     assert (parts.schema.group, parts.schema.categories) == ("who", ())
-    assert parts.train.column_names == [*parts.schema.features, "who", "y"]
+    assert parts.train.column_names == [*parts.schema.features, "day", "who", "y"]
     train, test = (set(part["who"].to_pylist()) for part in (parts.train, parts.test))
     assert not train & test
     assert 0.1 < len(parts.test) / 200 <= 0.25
