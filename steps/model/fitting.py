@@ -227,5 +227,5 @@ class _FoldFit:
             **{TEST + name: value for name, value in scores.items()},
         }
         # Answers are at hand; an estimator would have to predict again.
-        unseen = task.predict(fitted, fold.unseen) if isinstance(fitted, Answers) else None
-        return FoldResult(row, unseen=unseen)
+        at_hand = task.evaluates_out_of_fold and isinstance(fitted, Answers)
+        return FoldResult(row, unseen=task.predict(fitted, fold.unseen) if at_hand else None)
