@@ -168,18 +168,18 @@ def execute(
     data = datasets.load(session.client, preprocess_id, session.folder)
     task = task_of(data.schema, chosen.seed)
     _check_fit(chosen, task)
-    found = _search(chosen, data, run, session)
+    searched = _search(chosen, data, run, session)
     trained = Trained(
-        estimator=found.best_estimator_,
+        estimator=searched.best_estimator_,
         train=data.train,
         test=data.test,
         schema=data.schema,
-        cv_results=found.cv_results_,
+        cv_results=searched.cv_results_,
         metric=task.scorer(chosen.metric),
         cv_folds=chosen.cv_folds,
         seed=chosen.seed,
         groups=data.groups(data.train),
-        unseen=found.unseen_,
+        unseen=searched.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {

@@ -63,7 +63,7 @@ def area(truth: np.ndarray, ranked: np.ndarray) -> float:
     alarms = 1 + ends - hits
     if len(ends) > 2:
         corners = np.logical_or(np.diff(alarms, 2), np.diff(hits, 2))
-        kept = np.concatenate([[True], corners, [True]])
-        hits, alarms = hits[kept], alarms[kept]
+        turns = np.concatenate([[True], corners, [True]])
+        hits, alarms = hits[turns], alarms[turns]
     hits, alarms = np.insert(hits, 0, 0.0), np.insert(alarms, 0, 0.0)
     return float(np.trapezoid(hits / hits[-1], alarms / alarms[-1]))

@@ -188,7 +188,7 @@ def _goal(sizes: Sequence[int], size: int, ends: np.ndarray) -> int:
 
 
 def _fit_more(forest: Any, goal: int, ends: np.ndarray, seen: Any, labels: Any) -> np.ndarray:
-    """Grow a forest to so many trees; give `ends`, to which each adds an equal share of the time."""
+    """Grow a forest to so many trees; give `ends` with an equal share of the time for each."""
     started, more = time.perf_counter(), goal - (len(ends) - 1)
     forest.set_params(n_estimators=goal).fit(seen, labels)
     seconds = time.perf_counter() - started

@@ -29,14 +29,14 @@ def intervals(
     `predicted` is (rows,) or (rows, classes). With `by_class`, `truth` is the position of each
     row's class, and each class keeps its number of rows.
     """
-    found = score(truth, predicted)
-    drawn: dict[str, list[float]] = {name: [] for name in found}
+    scores = score(truth, predicted)
+    drawn: dict[str, list[float]] = {name: [] for name in scores}
     rows = 0
     for chosen in _resamples(truth, predicted, seed, by_class=by_class):
         rows = len(chosen)
         for name, value in score(truth[chosen], predicted[chosen]).items():
             drawn[name].append(value)
-    return {name: _interval(found[name], drawn[name], rows, len(truth)) for name in found}
+    return {name: _interval(scores[name], drawn[name], rows, len(truth)) for name in scores}
 
 
 def difference(
@@ -49,12 +49,12 @@ def difference(
     by_class: bool,
 ) -> Interval:
     """Score `ours` minus `theirs`, each time on the same resampled rows."""
-    found = score(truth, ours) - score(truth, theirs)
+    gain = score(truth, ours) - score(truth, theirs)
     drawn, rows = [], 0
     for chosen in _resamples(truth, ours, seed, by_class=by_class):
         rows, actual = len(chosen), truth[chosen]
         drawn.append(score(actual, ours[chosen]) - score(actual, theirs[chosen]))
-    return _interval(found, drawn, rows, len(truth))
+    return _interval(gain, drawn, rows, len(truth))
 
 
 def _resamples(

@@ -163,7 +163,7 @@ class ChildRuns:
         self._end(index, outcome, span.ended)
         self._count(index, outcome, known=True)
 
-    def keep(self, index: int, outcome: CandidateResult, run_id: str) -> None:
+    def continue_with(self, index: int, outcome: CandidateResult, run_id: str) -> None:
         """Count a candidate whose child run is this search's own, of an attempt before."""
         self._ids[index] = Future()
         self._ids[index].set_result(run_id)

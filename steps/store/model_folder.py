@@ -76,7 +76,7 @@ def _environments(requirements: Sequence[str]) -> Mapping[str, Mapping[str, Any]
         PYTHON: {
             "python": python,
             "build_dependencies": [
-                f"{name}=={found}" if found else name for name, found in tools.items()
+                f"{name}=={number}" if number else name for name, number in tools.items()
             ],
             "dependencies": [f"-r {PIP}"],
         },

@@ -184,11 +184,11 @@ def untrusted_types(estimator: Any) -> list[str]:
     import skops.io
 
     try:
-        found = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
+        types = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
     except RecursionError:
         # skops 0.16 recurses on a scorer, which histogram boosting keeps if `scoring` names one.
         return ["what refers to itself (such as a scorer)"]
-    return sorted(set(found) - set(TRUSTED_TYPES))
+    return sorted(set(types) - set(TRUSTED_TYPES))
 
 
 def _import_skops() -> None:
