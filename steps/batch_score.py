@@ -208,10 +208,14 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
             "parameter interval: expected a model that predicts numbers, found a classifier; "
             "use -P interval=none"
         )
+    keep = chosen.keep
+    if keep is None and chosen.input == HOLDOUT:
+        # The file has the parts of dates too, which no user's table has.
+        keep = schema.kept_columns
     return plan.Request(
         output=Path(chosen.output),
         delimiter=chosen.delimiter or schema.delimiter,
-        keep=chosen.keep,
+        keep=keep,
         all_probabilities=chosen.probabilities == "all",
         half_width=None if chosen.interval is None else 0.0,
         quarantine=chosen.on_bad_rows == "quarantine",

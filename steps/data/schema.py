@@ -77,6 +77,11 @@ class Schema:
         column_of = {feature: date.name for date in self.dates for feature in date.features}
         return tuple(dict.fromkeys(column_of.get(name, name) for name in self.features))
 
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """The columns of a prepared table that the user's table has, in the order of the file."""
+        return (*self.columns, *((self.group,) if self.group else ()), self.target)
+
     def to_json(self) -> str:
         """Write the schema as JSON text."""
         return json.dumps(asdict(self), indent=2)
