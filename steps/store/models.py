@@ -180,9 +180,10 @@ def _try_out(estimator: Any, schema: Schema) -> None:
         raise ValueError(f"it takes {features} features")
     if hasattr(estimator, "predict_proba") != bool(schema.classes):
         raise ValueError("one of them has classes, the other numbers")
-    row = pd.DataFrame(
-        {name: [""] if name in schema.categories else [0.0] for name in schema.features}
-    )
+    cells: dict[str, Any] = {
+        name: [""] if name in schema.categories else [0.0] for name in schema.features
+    }
+    row = pd.DataFrame(cells)
     if not schema.classes:
         answer = estimator.predict(row)
     elif set(estimator.classes_) != set(schema.classes):
