@@ -16,7 +16,7 @@ from mlflow.projects._project_spec import Project
 
 from mlflow_aml.console import say, warn
 from mlflow_aml.errors import AzureMLError
-from mlflow_aml.resource_manager import ResourceManager
+from mlflow_aml.resource_manager import ResourceManager, find_asset
 
 # mlflow reaches the workspace through this package: a job without it can log nothing.
 PLUGIN = "azureml-mlflow"
@@ -194,10 +194,7 @@ def environment_id(
 
 def _registered(azure: ResourceManager, given: str) -> str:
     name, _, version_ = given.removeprefix("azureml:").partition(":")
-    if not version_:
-        container = azure.find(f"/environments/{name}")
-        version_ = str((container or {}).get("properties", {}).get("latestVersion") or "")
-    found = azure.find(f"/environments/{name}/versions/{version_}") if version_ else None
+    found = find_asset(azure, name, version_ or None, "environments")
     if found is None:
         raise AzureMLError(
             f"backend config: the workspace has no environment '{given}'; "

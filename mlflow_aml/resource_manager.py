@@ -182,6 +182,16 @@ def find_workspace(config: WorkspaceConfig, uri: str | None = None) -> Workspace
     return Workspace(uri, azure)
 
 
+def find_asset(
+    azure: ResourceManager, name: str, version: str | None, kind: str = "data"
+) -> dict[str, Any] | None:
+    """Read a version of an asset, or the latest one; None if there is none."""
+    if version is None:
+        container = azure.find(f"/{kind}/{name}") or {}
+        version = str(container.get("properties", {}).get("latestVersion") or "")
+    return azure.find(f"/{kind}/{name}/versions/{version}") if version else None
+
+
 def properties_of(azure: ResourceManager, config: WorkspaceConfig) -> dict[str, str]:
     """Ask Resource Manager about the workspace; each failure has its own message."""
     name = f"workspace '{config.workspace_name}' of resource group '{config.resource_group}'"

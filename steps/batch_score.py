@@ -42,10 +42,10 @@ OF_MLFLOW = ("runs", "mlflow-artifacts", "models")
 
 
 def output(value: str) -> str:
-    """Read the parameter `output`: a local path of a format that can be written."""
-    if scheme(value):
-        raise ValueError("a path on this machine")
-    sinks.kind(Path(location(value)))
+    """Read the parameter `output`: a path or URI of a format that can be written."""
+    if scheme(value) in OF_MLFLOW or location(value) != value:
+        raise ValueError("a path, or the URI of a file or folder that can be written")
+    sinks.kind(Path(value))
     return value
 
 
@@ -74,7 +74,8 @@ class BatchScoreParameters:
     output: str = parameter(
         output,
         "predictions.csv",
-        "where the predictions go: `.csv`, `.csv.gz`, `.parquet`, or a folder for a Parquet set",
+        "where the predictions go: path or URI of a `.csv`, `.csv.gz` or `.parquet` file, or of a "
+        "folder for a Parquet set",
     )
     keep: tuple[str, ...] | None = parameter(
         plan.keep, "all", "input columns to keep: `all`, `none`, or a list"
@@ -134,6 +135,8 @@ def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
 
 def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFile, ...]:
     """Find the files to score (none for the holdout), and check that the output can be written."""
+    if remote_output.is_remote(chosen.output):
+        remote_output.check(chosen.output)
     outputs.check_outputs(_outputs(chosen))
     if chosen.input == HOLDOUT:
         return ()

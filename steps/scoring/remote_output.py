@@ -1,0 +1,85 @@
+"""Outputs in remote storage: written to this machine first, and uploaded when they are whole.
+
+A file appears there at once. A folder does not: its parts come one after the other, under the names
+of the old ones, and old parts that are left over go last.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from steps.base.errors import StepError
+from steps.data.sources import local_path, unreadable, without_query
+from steps.scoring.quarantine import rejected_path
+from steps.scoring.sinks import FOLDER, PART_NAME, kind
+
+
+def is_remote(output: str) -> bool:
+    """Return whether an output is not on this machine."""
+    return local_path(output) is None
+
+
+def check(output: str) -> None:
+    """Raise a StepError if an output is none that this machine can write, before any row is read.
+
+    A folder must be new, or hold parts of this project only.
+    """
+    filesystem, path = _opened(output)
+    try:
+        strangers = _other_files(filesystem, path) if kind(Path(path)) == FOLDER else []
+    # Each file system's library raises its own errors.
+    except Exception as error:
+        raise unreadable(output, error) from error
+    if strangers:
+        raise StepError(
+            f"expected a new folder, or one that holds this project's parts only, found "
+            f"{strangers[0]} in {without_query(output)}; choose another output"
+        )
+
+
+def upload(written: Path, output: str) -> None:
+    """Upload what was written, and the bad rows beside it if there are any."""
+    filesystem, path = _opened(output)
+    path = path.rstrip("/")
+    try:
+        if written.is_dir():
+            names = {part.name for part in sorted(written.iterdir())}
+            for name in sorted(names):
+                filesystem.put_file(str(written / name), f"{path}/{name}")
+            for left in _files(filesystem, path):
+                if left.rpartition("/")[2] not in names:
+                    filesystem.rm_file(left)
+        else:
+            filesystem.put_file(str(written), path)
+        rejected = rejected_path(written)
+        if rejected.exists():
+            filesystem.put_file(str(rejected), path + rejected.name.removeprefix(written.name))
+    except Exception as error:
+        raise StepError(
+            f"could not write {without_query(output)}: {unreadable(output, error)}"
+        ) from error
+
+
+def _opened(output: str) -> tuple[Any, str]:
+    try:
+        opened: tuple[Any, str] = fsspec.core.url_to_fs(output)
+    except (ImportError, ValueError) as error:
+        raise unreadable(output, error) from error
+    return opened
+
+
+def _files(filesystem: Any, folder: str) -> list[str]:
+    filesystem.invalidate_cache()
+    return sorted(filesystem.find(folder)) if filesystem.exists(folder) else []
+
+
+def _other_files(filesystem: Any, folder: str) -> list[str]:
+    start = f"{folder.strip('/')}/"
+    return [
+        path
+        for path in _files(filesystem, folder)
+        if not PART_NAME.fullmatch(path.strip("/").removeprefix(start))
+    ]
