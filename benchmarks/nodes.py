@@ -50,7 +50,7 @@ class Search:
 
 
 def grids(candidates: int, trees: int) -> list[dict[str, list[int]]]:
-    """Give grids that hold so many candidates together."""
+    """Return grids that hold this many candidates together."""
     found, left = [], candidates
     for features, leaf in product(FEATURES, LEAVES):
         depths = DEPTHS[:left]
@@ -63,7 +63,7 @@ def grids(candidates: int, trees: int) -> list[dict[str, list[int]]]:
 
 
 def searched(laptop: Laptop, nodes: int, grid: list[dict[str, list[int]]]) -> Search:
-    """Run a search on so many nodes of one core each."""
+    """Run a search on this many nodes of one core each."""
     parameters = (f"grid={json.dumps(grid)}", "report=false", "resume=false", "scheduler=auto")
     done = submit(laptop, "train", *parameters, config={"nodes": nodes})
     job = last_job(laptop.workspace)

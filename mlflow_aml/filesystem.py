@@ -52,7 +52,7 @@ class Credential:
 
 
 class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
-    """Read and write what datastores hold: each path is handed on to its storage account."""
+    """Read and write what datastores hold, through the file system of each storage account."""
 
     protocol = "azureml"
 
@@ -136,8 +136,8 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         config = choose_config(AUTO, Path.cwd())
         if config is None:
             raise AzureMLError(
-                f"{AZURE}… names data of an Azure ML workspace, and there is no config.json that "
-                "says of which; download it from the workspace's page in the portal"
+                f"{AZURE}… expects a config.json that names the workspace, found none; download it "
+                "from the workspace's page in the portal"
             )
         return _manager(config)
 

@@ -21,7 +21,7 @@ from mlflow_aml.settings import DASK, JobSettings
 
 @dataclass(frozen=True)
 class Job:
-    """What is to run: a command in a copy of a project."""
+    """A command to run in a copy of a project, and how."""
 
     project: str
     entry_point: str
@@ -56,7 +56,7 @@ def submit(azure: ResourceManager, job: Job) -> str:
 
 
 def job_name(project: str, entry_point: str) -> str:
-    """Draw a name that is new in the workspace, and tells what runs."""
+    """Draw a name that is new in the workspace and says what runs."""
     return f"{plain(project)[:40]}-{plain(entry_point)[:40]}-{secrets.token_hex(5)}"
 
 
@@ -89,7 +89,7 @@ def job_body(scope: str, job: Job, code: str, environment: str) -> dict[str, Any
         "resources": {"instanceCount": settings.nodes, "properties": {}},
     }
     if settings.nodes > 1:
-        # One process on each node, which is told its rank and the first node's address.
+        # One process on each node, with its rank and the first node's address in variables.
         body["distribution"] = {"distributionType": "PyTorch", "processCountPerInstance": 1}
     if settings.max_run_minutes is not None:
         seconds = max(1, round(settings.max_run_minutes * 60))

@@ -147,11 +147,11 @@ def explain(error: HttpResponseError) -> RefusedError:
         text = f"Azure did not accept this login's token {words}; log in again"
     elif status == FORBIDDEN and code == "AuthorizationFailed":
         text = (
-            f"Azure forbids this login what was asked {words}; ask the workspace's owner for the "
+            f"Azure does not let this login do that {words}; ask the workspace's owner for the "
             "role AzureML Data Scientist"
         )
     elif status == BUSY:
-        text = f"Azure is asked too much {words}; try again in some minutes"
+        text = f"Azure gets too many requests {words}; try again in some minutes"
     elif status >= 500:
         text = f"Azure failed {words}; try again later"
     else:
@@ -208,8 +208,8 @@ def properties_of(azure: ResourceManager, config: WorkspaceConfig) -> dict[str, 
             raise AzureMLError(f"Azure knows no {name}: check config.json") from None
         if error.status == FORBIDDEN and error.code == "AuthorizationFailed":
             raise AzureMLError(
-                f"Azure forbids this login the {name}: ask its owner for the role AzureML Data "
-                "Scientist"
+                f"Azure does not let this login use the {name}: ask its owner for the role "
+                "AzureML Data Scientist"
             ) from None
         raise
     return properties

@@ -13,7 +13,7 @@ import fsspec
 
 from steps.base.errors import StepError
 from steps.data.sources import local_path, unreadable, without_query
-from steps.scoring.quarantine import rejected_path
+from steps.scoring.quarantine import rejected_name, rejected_path
 from steps.scoring.sinks import FOLDER, PART_NAME, kind
 
 
@@ -22,11 +22,17 @@ def is_remote(output: str) -> bool:
     return local_path(output) is None
 
 
-def check(output: str) -> None:
-    """Raise a StepError if an output is none that this machine can write, before any row is read.
+def check(output: str, input: str, scheduler: str | None) -> None:
+    """Raise a StepError for an output that this machine cannot write, before any row is read.
 
     A folder must be new, or hold parts of this project only.
     """
+    check_apart(output, input)
+    if scheduler is not None and kind(Path(output)) == FOLDER:
+        raise StepError(
+            f"expected an output on storage that all workers share as a folder, found "
+            f"{without_query(output)}; use scheduler=none, or a mounted folder"
+        )
     filesystem, path = _opened(output)
     try:
         strangers = _other_files(filesystem, path) if kind(Path(path)) == FOLDER else []
@@ -40,8 +46,18 @@ def check(output: str) -> None:
         )
 
 
-def upload(written: Path, output: str) -> None:
-    """Upload what was written, and the bad rows beside it if there are any."""
+def check_apart(output: str, input: str) -> None:
+    """Raise a StepError if an output is an input, or lies in one."""
+    place, read = (without_query(each).rstrip("/") for each in (output, input))
+    if place == read or place.startswith(f"{read}/"):
+        raise StepError(
+            f"expected an output apart from what is read, found {place} in {read}; choose another "
+            "output"
+        )
+
+
+def upload(written: Path, output: str) -> str:
+    """Upload what was written, and the bad rows beside it if there are any; returns its place."""
     filesystem, path = _opened(output)
     path = path.rstrip("/")
     try:
@@ -56,11 +72,12 @@ def upload(written: Path, output: str) -> None:
             filesystem.put_file(str(written), path)
         rejected = rejected_path(written)
         if rejected.exists():
-            filesystem.put_file(str(rejected), path + rejected.name.removeprefix(written.name))
+            filesystem.put_file(str(rejected), rejected_name(path))
     except Exception as error:
         raise StepError(
             f"could not write {without_query(output)}: {unreadable(output, error)}"
         ) from error
+    return without_query(output)
 
 
 def _opened(output: str) -> tuple[Any, str]:
