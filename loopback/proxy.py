@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 # azure-identity asks this link-local address whether it runs on an Azure machine. It belongs to no
-# server of Azure ML, and on a laptop nobody answers there: refuse the request, but do not record it.
+# server of Azure ML, and on a laptop nobody answers: requests to it are refused, not recorded.
 INSTANCE_METADATA = "169.254.169.254"
 
 
