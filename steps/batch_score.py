@@ -230,7 +230,7 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
     """Build the request; the interval's width comes from the model, later."""
     if chosen.interval is not None and schema.classes:
         raise StepError(
-            "parameter interval: expected a model that predicts numbers, found one of classes; "
+            "parameter interval: expected a model that predicts numbers, found a classifier; "
             "use -P interval=none"
         )
     return plan.Request(

@@ -80,13 +80,13 @@ def half_width(level: float | None, metadata: Mapping[str, Any]) -> float | None
         return None
     if "conformal" not in metadata:
         raise StepError(
-            "parameter interval: expected a model that knows how far it may be off, found none; "
-            "train it anew"
+            "parameter interval: expected a model with measured intervals, found one without; "
+            "train it again"
         )
     learnt = Conformal.from_json(metadata["conformal"])
     if (width := learnt.half_width(level)) is None:
         raise StepError(
-            f"parameter interval: expected at most {max(learnt.levels, default=0):g} of a model "
-            f"with {learnt.rows:,} training rows, found {level:g}"
+            f"parameter interval: expected at most {max(learnt.levels, default=0):g}, as "
+            f"{learnt.rows:,} training rows allow no more, found {level:g}"
         )
     return width
