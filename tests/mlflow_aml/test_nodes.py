@@ -105,9 +105,12 @@ def test_a_search_and_a_scoring_on_two_nodes_are_those_of_one(
         put(loopback_workspace, f"inbox/part-{number}.csv", content)
     scored = []
     for nodes in (1, 2):
-        parameters = (f"model={run.info.run_id}", f"input={ROOT}inbox/", "scheduler=auto")
-        parameters += (f"output={ROOT}scored/on-{nodes}", "probabilities=all")
-        done = submit(laptop, "batch_score", *parameters, config={"nodes": nodes}, **experiment)
+        done = submit(
+            *(laptop, "batch_score", f"model={run.info.run_id}", f"input={ROOT}inbox/"),
+            *("scheduler=auto", f"output={ROOT}scored/on-{nodes}", "probabilities=all"),
+            config={"nodes": nodes},
+            **experiment,
+        )
         assert done.code == 0, done.err
         parts = [
             get(loopback_workspace, name)
