@@ -20,7 +20,7 @@ from steps.base.record import Record
 from steps.cli import run_script
 from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
 from steps.data.schema import Schema
-from steps.data.sources import location, scheme
+from steps.data.sources import location, scheme, without_query
 from steps.model.conformal import half_width
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
@@ -187,6 +187,7 @@ def execute(
 ) -> StepResult:
     """Score the input, write the predictions, and log the result."""
     output, chosen = chosen.output, _written_here(chosen, session)
+    shown = without_query(output)
     model = models.load(download_model(source.model, session))
     score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source.model, model)))
@@ -197,7 +198,7 @@ def execute(
     )
     if chosen.scheduler and not request.is_spread:
         console.say(
-            f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
+            f"batch_score: {shown} is one file, so it is scored on this machine; a "
             f"cluster writes a folder (-P output={summary.PREDICTIONS})"
         )
     predictor = Predictor(
@@ -211,9 +212,7 @@ def execute(
             tags={"input.digest": result.digest, "drift": "yes" if warning else "no"},
         )
     )
-    place = str(Path(output).absolute())
-    if remote_output.is_remote(output):
-        place = remote_output.upload(Path(chosen.output), output)
+    place = remote_output.deliver(Path(chosen.output), output)
     if result.drift:
         folder, written = session.folder / run.id, result.totals.written
         run.log(drift_page.write(folder, result.drift, chosen.drift_threshold, written))
@@ -222,7 +221,7 @@ def execute(
     for said in filter(None, (warning, summary.label_warning(result))):
         console.warn(said)
     failed = warning and chosen.on_drift == "fail"
-    lines = summary.lines(result, output)
+    lines = summary.lines(result, shown)
     return StepResult(lines, DRIFT if failed else OK)
 
 

@@ -40,6 +40,10 @@ def _words_or_all(value: str) -> tuple[str, ...] | None:
     return None if value == "all" else words(value)
 
 
+def _location_or_none(value: str) -> str | None:
+    return None if optional(value) is None else sources.location(value)
+
+
 def _decimal(value: str) -> str | None:
     return None if value == AUTO else one_of(AUTO, ".", ",")(value)
 
@@ -56,7 +60,7 @@ class PreprocessParameters:
         in_key=False,
     )
     test_data: str | None = parameter(
-        optional,
+        _location_or_none,
         NONE,
         "a table of its own to hold out, with the same columns, instead of a part of `data`; or "
         "`none`",

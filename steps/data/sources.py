@@ -90,12 +90,17 @@ def describe(location: str) -> dict[str, Any]:
 
 
 def version(location: str, stated: Mapping[str, Any]) -> str:
-    """Hash what the storage has stated about a file's version; "" if that is nothing."""
+    """Hash what the storage has stated about a file's version; "" if that is nothing.
+
+    Nor is there one for an address with a query: it may choose the content, or hold a secret.
+    """
+    if without_query(location) != location:
+        return ""
     named = {key: str(stated[key]) for key in STATED if stated.get(key)}
     named = {key: text for key, text in named.items() if not text.startswith(WEAK)}
     if not named:
         return ""
-    content = [without_query(location), sorted(named.items())]
+    content = [masked(location), sorted(named.items())]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

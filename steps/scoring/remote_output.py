@@ -11,7 +11,8 @@ from typing import Any
 
 import fsspec
 
-from steps.base.errors import StepError
+from steps.base.errors import FAILURE, StepError, first_line
+from steps.base.secrets import masked
 from steps.data.sources import local_path, unreadable, without_query
 from steps.scoring.quarantine import rejected_name, rejected_path
 from steps.scoring.sinks import FOLDER, PART_NAME, kind
@@ -56,8 +57,13 @@ def check_apart(output: str, input: str) -> None:
         )
 
 
-def upload(written: Path, output: str) -> str:
-    """Upload what was written, and the bad rows beside it if there are any; returns its place."""
+def deliver(written: Path, output: str) -> str:
+    """Upload what was written, bad rows included, if the output is remote; return its place.
+
+    A place on this machine is an absolute path, any other an address without its query.
+    """
+    if not is_remote(output):
+        return str(written.absolute())
     filesystem, path = _opened(output)
     path = path.rstrip("/")
     try:
@@ -75,7 +81,9 @@ def upload(written: Path, output: str) -> str:
             filesystem.put_file(str(rejected), rejected_name(path))
     except Exception as error:
         raise StepError(
-            f"could not write {without_query(output)}: {unreadable(output, error)}"
+            f"could not write {without_query(output)} ({masked(first_line(error))}); a folder may "
+            "be incomplete: score again",
+            exit_code=FAILURE,
         ) from error
     return without_query(output)
 

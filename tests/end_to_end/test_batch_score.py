@@ -244,10 +244,11 @@ def test_other_labels(
         ("azureml:table:3", "parameter output: expected a path, or the URI of a file or folder"),
         ("nowhere://bucket/p.csv", "could not read nowhere://bucket/p.csv: "),
         ("memory://in/p.csv", "expected an output apart from what is read"),
+        ("memory://out/set", "expected an output on storage that all workers share as a folder"),
     ],
 )
 def test_outputs_that_cannot_be_written(run_step: RunStep, output: str, words: str) -> None:
-    ended = run_step("batch_score", input="memory://in", output=output)
+    ended = run_step("batch_score", input="memory://in", output=output, scheduler="local")
     assert ended.code == 2
     assert words in ended.err
 

@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 
+from steps.data import sources
 from tests.conftest import DIABETES, RunStep, all_runs
 
 
@@ -65,6 +66,20 @@ def test_a_version_that_was_read_is_not_read_again(
     again = run_step("main", **chain)
     assert "preprocess: reusing run" not in again.out
     assert len(all_runs("preprocess")) == 2
+
+
+def test_only_a_strong_version_stands_for_the_content() -> None:
+    strong = {"ETag": '"1"', "size": 3}
+    known = sources.version("https://a/t.csv", strong)
+    assert known == sources.version("https://a/t.csv", {**strong, "size": 4, "mtime": 5})
+    assert len({known, sources.version("https://a/u.csv", strong), ""}) == 3
+    assert sources.version("https://a/t.csv", {"ETag": '"2"'}) != known
+    # A query may choose the content, or be a signature.
+    for address, stated in (
+        ("https://a/t.csv", {"ETag": 'W/"1"', "last_modified": "today"}),
+        ("https://a/t.csv?table=2", strong),
+    ):
+        assert sources.version(address, stated) == ""
 
 
 def test_a_run_s_data_sets_say_where_its_tables_are(
