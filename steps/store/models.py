@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType
 from mlflow.types import Schema as ColumnSchema
@@ -20,8 +22,6 @@ from steps.data.profile import LARGEST
 from steps.data.schema import BINARY, Schema
 from steps.model import tree_nodes
 from steps.model.conformal import Conformal
-from steps.model.metrics import DEFAULT_THRESHOLD
-from steps.scoring.predictor import Predictor
 from steps.store import model_file, model_folder
 
 if TYPE_CHECKING:
@@ -174,12 +174,25 @@ def load(folder: Path) -> LoadedModel:
 
 
 def _try_out(estimator: Any, schema: Schema) -> None:
+    """Predict a row of zeros and of texts never seen; raise an error if that gives no answer."""
     features = getattr(estimator, "n_features_in_", len(schema.features))
     if features != len(schema.features):
         raise ValueError(f"it takes {features} features")
     if hasattr(estimator, "predict_proba") != bool(schema.classes):
         raise ValueError("one of them has classes, the other numbers")
-    Predictor(estimator, schema, DEFAULT_THRESHOLD).try_out()
+    cells: dict[str, Any] = {
+        name: [""] if name in schema.categories else [0.0] for name in schema.features
+    }
+    row = pd.DataFrame(cells)
+    if not schema.classes:
+        answer = estimator.predict(row)
+    elif set(estimator.classes_) != set(schema.classes):
+        raise ValueError("it has other classes")
+    else:
+        answer = estimator.predict_proba(row)
+    shape = (1, len(schema.classes)) if schema.classes else (1,)
+    if np.shape(answer) != shape or not np.isfinite(answer).all():
+        raise ValueError(f"its answer to one row is {str(answer)[:40]}")
 
 
 def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
