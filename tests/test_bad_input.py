@@ -140,6 +140,30 @@ def test_missing_file(run_step: RunStep) -> None:
     assert ended.run.info.status == "FAILED"
 
 
+@pytest.mark.parametrize(("step", "name"), [("preprocess", "data"), ("batch_score", "input")])
+@pytest.mark.parametrize("table", ["loop.csv", "loop/t.csv", "loop/*.csv"])
+def test_a_loop_of_links(
+    step: str, name: str, table: str, run_step: RunStep, tmp_path: Path
+) -> None:
+    (tmp_path / "loop.csv").symlink_to("pool.csv")
+    (tmp_path / "pool.csv").symlink_to("loop.csv")
+    (tmp_path / "loop").symlink_to("loop")
+    ended = run_step(step, **{name: table})
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert f"found nothing {'at' if name == 'input' else 'there'}" in ended.err
+
+
+def test_a_terminal_that_knows_only_ascii(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "steps.preprocess", "--data=größe.csv"],
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.count(b"\n")) == (2, 1), ended.stderr
+    assert rb"expected a file at gr\xf6\xdfe.csv, found nothing there" in ended.stderr
+
+
 def test_truncated_parquet(run_step: RunStep, tmp_path: Path) -> None:
     GOOD.to_parquet(tmp_path / "table.parquet")
     whole = (tmp_path / "table.parquet").read_bytes()

@@ -59,7 +59,7 @@ class TextRules:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TextRules:
         """Build the rules from what `dataclasses.asdict` or its JSON text gives."""
-        return cls(tuple(content["missing"]), content.get("decimal", "."))
+        return cls(tuple(content.get("missing", MISSING)), content.get("decimal", "."))
 
 
 DEFAULT = TextRules()

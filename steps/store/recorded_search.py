@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.entities import DatasetInput, InputTag, Run
-from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.model.dask_executor import ClusterExecutor
@@ -68,26 +67,26 @@ def search(
     source, known = _take_over(settings, work, left)
     console.say(f"search: {source.total} candidates, {settings.folds} folds each")
     if known:
-        console.say(f"search: {len(known)} of them taken over from an interrupted run")
+        console.say(f"search: {len(known)} of them are finished, from an interrupted run")
     with (
         console.progress(source.total, "candidates", "search") as bar,
         ChildRuns(parent, source, bar) as children,
     ):
         for index, earlier in sorted(known.items()):
             if earlier.parent == run.id:
-                children.keep(index, earlier.outcome, earlier.run_id)
+                children.continue_with(index, earlier.outcome, earlier.run_id)
             else:
                 children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
         with _executor(work, execution) as executor:
             taken = {index: earlier.outcome for index, earlier in known.items()}
             outcomes = fit_all(source, executor, children, taken, settings.metric)
-        found = refitted(described, work, source, outcomes, settings.metric, execution.jobs)
-        children.rank(found)
+        fitted = refitted(described, work, source, outcomes, settings.metric, execution.jobs)
+        children.rank(fitted)
         # Drawn while the last child runs are on their way.
         files = folder / "search"
         files.mkdir()
-        run.log(record.search_results(found, work, files))
-    return found
+        run.log(record.search_results(fitted, work, files))
+    return fitted
 
 
 def _take_over(
@@ -110,9 +109,9 @@ def _take_over(
     by_id = {child.data.tags.get(CANDIDATE): child for child in left}
     # A round of halving that is known to the end is followed by the next: the list grows.
     for index, candidate in enumerate(source.candidates):
-        found = by_id.get(candidate_id(candidate, source.rows_of(index)))
-        if found is not None:
-            known[index] = _read(found)
+        recorded = by_id.get(candidate_id(candidate, source.rows_of(index)))
+        if recorded is not None:
+            known[index] = _read(recorded)
             source.hear(index, known[index].outcome)
     return source, known
 
@@ -126,13 +125,7 @@ def _executor(work: Work, execution: Execution) -> AbstractContextManager[Execut
 def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> None:
     """Log what the search is trained on: shape, columns and digest, as autolog does."""
     context = InputTag("mlflow.data.context", "train")
-    inputs = [DatasetInput(training_data(work.features, tags), [context])]
-    try:
-        run.client.log_inputs(run.id, inputs)
-    except MlflowException:
-        # MLflow 3.15's SQL store looks for the data set and then adds it: of two trainings that
-        # start together the second fails to add what now is there. Other reasons show again.
-        run.client.log_inputs(run.id, inputs)
+    run.log_inputs([DatasetInput(training_data(work.features, tags), [context])])
 
 
 @dataclass(frozen=True)
@@ -153,7 +146,7 @@ def finished_children(run: StepRun, key: str) -> list[Run]:
     What it was fitting then ends as KILLED.
     """
     same_key = find_runs(run.client, run.experiment_id, f"tags.`{KEY}` = '{key}'")
-    interrupted = {found.info.run_id for found in same_key if found.info.status != FINISHED}
+    interrupted = {parent.info.run_id for parent in same_key if parent.info.status != FINISHED}
     of_key = f"tags.`{CANDIDATE_OF}` = '{key}'"
     children = list(find_runs(run.client, run.experiment_id, of_key))
     for child in children:

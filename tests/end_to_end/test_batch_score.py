@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import mlflow
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import DRIFT
+from steps.store import artifacts as store_artifacts
 from tests.conftest import DIABETES, PROJECT, SMALL, RunStep, all_runs, artifacts
+from tests.small_disk import small_disk
 
 OUTPUT = "predictions.csv"
 
@@ -110,6 +113,23 @@ def test_artifact_of_a_run_as_input(train_id: str, run_step: RunStep, tmp_path: 
     path = MlflowClient().download_artifacts(preprocess_id, "data/train.parquet", str(tmp_path))
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     assert ended.run.data.tags["input.digest"] == digest
+
+
+def test_main_downloads_its_input_once(run_step: RunStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = run_step("preprocess").id
+    fetched: list[str] = []
+    fetch = store_artifacts.fetch
+
+    def count(uri: str, folder: Path) -> Path:
+        fetched.append(uri)
+        return fetch(uri, folder)
+
+    monkeypatch.setattr(store_artifacts, "fetch", count)
+    address = f"runs:/{prepared}/data/test.parquet"
+    ended = run_step("main", input=address, **SMALL)
+    assert (ended.code, ended.err) == (0, "")
+    assert fetched.count(address) == 1
+    assert all_runs("batch_score")[0].data.params["input"] == address
 
 
 def test_registered_model(train_id: str, run_step: RunStep) -> None:
@@ -236,10 +256,48 @@ def test_other_labels(
         assert ended.run.data.metrics["scored_accuracy"] == pytest.approx(accuracy)
 
 
-def test_output_elsewhere_is_refused(run_step: RunStep) -> None:
-    ended = run_step("batch_score", output="s3://bucket/p.csv")
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("runs:/abc/p.csv", "parameter output: expected a path, or the URI of a file or folder"),
+        ("azureml:table:3", "parameter output: expected a path, or the URI of a file or folder"),
+        ("nowhere://bucket/p.csv", "could not read nowhere://bucket/p.csv: "),
+        ("memory://in/p.csv", "expected an output apart from what is read"),
+        ("memory://out/set", "expected an output on storage that all workers share as a folder"),
+    ],
+)
+def test_outputs_that_cannot_be_written(run_step: RunStep, output: str, words: str) -> None:
+    ended = run_step("batch_score", input="memory://in", output=output, scheduler="local")
     assert ended.code == 2
-    assert "parameter output: expected a path on this machine" in ended.err
+    assert words in ended.err
+
+
+def test_remote_outputs(run_step: RunStep, train_id: str, tmp_path: Path) -> None:
+    """A local process of its own would have another memory: the step runs in this one."""
+    remote = fsspec.filesystem("memory")
+    here = {"model": train_id, "on_bad_rows": "quarantine", "input": "t.csv"}
+    large(tmp_path / "t.csv", 2)
+    with (tmp_path / "t.csv").open("a") as table:
+        table.write("x,1,1,1,1,1,1,1,1\n")
+    for output in ("p.csv", "set"):
+        assert run_step("batch_score", output=output, **here).code == 0
+        done = run_step("batch_score", output=f"memory://out/{output}", **here)
+        assert done.code == 0, done.err
+        assert f" rows to memory://out/{output}, " in done.out
+        names = sorted(p.name for p in (tmp_path / output).iterdir()) if output == "set" else [""]
+        for name in names:
+            written = (tmp_path / output / name).read_bytes()
+            assert remote.cat_file(f"/out/{output}/{name}".rstrip("/")) == written
+        rejected = (tmp_path / f"{output}.rejected.csv").read_bytes()
+        assert remote.cat_file(f"/out/{output}.rejected.csv") == rejected
+    # Of an older, larger set nothing is left; nothing else is touched.
+    remote.pipe_file("/out/set/part-000009.parquet", b"old")
+    assert run_step("batch_score", output="memory://out/set", **here).code == 0
+    assert not remote.exists("/out/set/part-000009.parquet")
+    remote.pipe_file("/out/set/letters.txt", b"dear")
+    refused = run_step("batch_score", output="memory://out/set", **here)
+    assert refused.code == 2
+    assert "found /out/set/letters.txt in memory://out/set; choose another output" in refused.err
 
 
 # --- deaths, full disks, company -------------------------------------------------------------
@@ -274,41 +332,37 @@ def _size(path: Path) -> int:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a real file system of 1 MB; needs root."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a file system can be mounted by root only")
-    yield place
-    # Lazily: the traceback of a failed download holds its file open for a while.
-    subprocess.run(["umount", "-l", str(place)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a real file system of 1 MB."""
+    with small_disk(tmp_path / "disk", 1) as place:
+        yield place
 
 
 @pytest.mark.parametrize("output", [OUTPUT, "p.csv.gz", "p.parquet", "folder"])
 def test_full_disk(
-    output: str, train_id: str, run_step: RunStep, tmp_path: Path, small_disk: Path
+    output: str, train_id: str, run_step: RunStep, tmp_path: Path, disk: Path
 ) -> None:
     large(tmp_path / "t.csv", 400)
-    place = small_disk / output
-    ended = run_step("batch_score", input="t.csv", output=place)
+    with (tmp_path / "t.csv").open("a") as table:
+        table.write("a bad row\n")
+    place = disk / output
+    ended = run_step("batch_score", input="t.csv", output=place, on_bad_rows="quarantine")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert f"could not write {place}: No space left on device; nothing was left there" in ended.err
     assert ended.run.info.status == "FAILED"
-    assert list(small_disk.iterdir()) == []
+    assert list(disk.iterdir()) == []
 
 
 def test_full_disk_under_temporary_files(
-    train_id: str, run_step: RunStep, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    train_id: str, run_step: RunStep, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (small_disk / "others").write_bytes(bytes(1_020_000))
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    (disk / "others").write_bytes(bytes(1_020_000))
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
     ended = run_step("batch_score")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert "No space left on device" in ended.err
     assert ended.run.info.status == "FAILED"
-    assert [path.name for path in small_disk.iterdir()] == ["others"]
+    assert [path.name for path in disk.iterdir()] == ["others"]
 
 
 def test_file_size_limit(train_id: str, tmp_path: Path) -> None:
