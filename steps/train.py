@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from steps import shared
+from steps.base import console
 from steps.base.errors import StepError
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
@@ -90,7 +91,9 @@ class TrainParameters:
         "`precision`, `recall`, `f1`, `accuracy`, of more than two of them also "
         "`balanced_accuracy`, `log_loss`, of numbers `r2`, `mae`, `rmse`, `median_absolute_error`",
     )
-    cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
+    cv_folds: int = parameter(
+        integer(2), "5", "folds of the cross-validation; fewer if a class has fewer rows"
+    )
     seed: int = shared.seed()
     jobs: int = parameter(
         parse_jobs,
@@ -168,7 +171,11 @@ def execute(
     data = datasets.load(session.client, preprocess_id, session.folder)
     task = task_of(data.schema, chosen.seed)
     _check_fit(chosen, task)
-    searched = _search(chosen, data, run, session)
+    labels, groups = data.labels(data.train), data.groups(data.train)
+    folds = task.fold_count(labels, chosen.cv_folds, groups)
+    if folds < chosen.cv_folds:
+        console.warn(f"{folds} folds instead of cv_folds={chosen.cv_folds}: too few training rows")
+    searched = _search(chosen, folds, data, run, session)
     trained = Trained(
         estimator=searched.best_estimator_,
         train=data.train,
@@ -176,9 +183,9 @@ def execute(
         schema=data.schema,
         cv_results=searched.cv_results_,
         metric=task.scorer(chosen.metric),
-        cv_folds=chosen.cv_folds,
+        cv_folds=folds,
         seed=chosen.seed,
-        groups=data.groups(data.train),
+        groups=groups,
         unseen=searched.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
@@ -215,7 +222,9 @@ def _decision_metadata(evaluation: Evaluation) -> dict[str, Any]:
     return {"threshold": evaluation.threshold} if len(evaluation.classes) == 2 else {}
 
 
-def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+def _search(
+    chosen: TrainParameters, folds: int, data: Dataset, run: StepRun, session: Session
+) -> FittedSearch:
     grid = chosen.grid
     if grid is None and chosen.estimator == (FOREST,):
         grid = forest_grid(chosen.n_estimators, chosen.max_depth)
@@ -225,7 +234,7 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
         n_iter=chosen.n_iter,
         seed=chosen.seed,
         metric=task_of(data.schema, chosen.seed).scorer(chosen.metric),
-        folds=chosen.cv_folds,
+        folds=folds,
         families=searched_families(chosen.estimator),
     )
     # Several estimators multiply a grid, or are no single space.

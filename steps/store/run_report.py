@@ -43,7 +43,7 @@ def write(
     location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
     facts = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "data": sources.without_query(location),
+        "data": sources.without_secrets(location),
         "experiment": session.client.get_experiment(run.experiment_id).name,
     }
     about = Origin(
