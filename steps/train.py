@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from steps import shared
+from steps.base import console
 from steps.base.errors import StepError
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
@@ -94,7 +95,9 @@ class TrainParameters:
         "`precision`, `recall`, `f1`, `accuracy`, of more than two of them also "
         "`balanced_accuracy`, `log_loss`, of numbers `r2`, `mae`, `rmse`, `median_absolute_error`",
     )
-    cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
+    cv_folds: int = parameter(
+        integer(2), "5", "folds of the cross-validation; fewer if a class has fewer rows"
+    )
     seed: int = shared.seed()
     jobs: int = parameter(
         parse_jobs,
@@ -172,7 +175,11 @@ def execute(
     data = datasets.load(session.client, preprocess_id, session.folder)
     task = task_of(data.schema, chosen.seed)
     _check_fit(chosen, task)
-    found = _search(chosen, data, run, session)
+    labels, groups = data.labels(data.train), data.groups(data.train)
+    folds = task.fold_count(labels, chosen.cv_folds, groups)
+    if folds < chosen.cv_folds:
+        console.warn(f"{folds} folds instead of cv_folds={chosen.cv_folds}: too few training rows")
+    found = _search(chosen, folds, data, run, session)
     trained = Trained(
         estimator=found.best_estimator_,
         train=data.train,
@@ -180,9 +187,9 @@ def execute(
         schema=data.schema,
         cv_results=found.cv_results_,
         metric=task.scorer(chosen.metric),
-        cv_folds=chosen.cv_folds,
+        cv_folds=folds,
         seed=chosen.seed,
-        groups=data.groups(data.train),
+        groups=groups,
         unseen=found.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
@@ -241,7 +248,7 @@ def _report(
     location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
     facts = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "data": sources.without_query(location),
+        "data": sources.without_secrets(location),
         "experiment": session.client.get_experiment(run.experiment_id).name,
     }
     about = Origin(
@@ -250,7 +257,9 @@ def _report(
     return train_report.write(session.folder / "report", evaluation, decision, about)
 
 
-def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+def _search(
+    chosen: TrainParameters, folds: int, data: Dataset, run: StepRun, session: Session
+) -> FittedSearch:
     grid = chosen.grid
     if grid is None and chosen.estimator == (FOREST,):
         grid = forest_grid(chosen.n_estimators, chosen.max_depth)
@@ -260,7 +269,7 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
         n_iter=chosen.n_iter,
         seed=chosen.seed,
         metric=task_of(data.schema, chosen.seed).scorer(chosen.metric),
-        folds=chosen.cv_folds,
+        folds=folds,
         families=searched_families(chosen.estimator),
     )
     # Several estimators multiply a grid, or are no single space.

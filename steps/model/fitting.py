@@ -90,13 +90,14 @@ def plan_work(
 ) -> Work:
     """Plan a search of the pipelines' parameters on the training rows.
 
-    Rows of one of the `groups` (rows,) are in one fold. Raises StepError for too few rows.
+    Rows of one of the `groups` (rows,) are in one fold. If a class, say, has
+    too few rows for the folds, the work has fewer. Raises StepError for too few rows.
     """
     families = unfitted_pipelines(settings.families, schema, settings.seed)
     task = task_of(schema, settings.seed)
-    task.check_folds(labels, settings.folds, groups)
+    folds = task.fold_count(labels, settings.folds, groups)
     prefix = common_prefix(settings.grid, CLF)
-    return Work(families, features, labels, settings.folds, task, prefix, groups, settings.seed)
+    return Work(families, features, labels, folds, task, prefix, groups, settings.seed)
 
 
 def divide(work: Work, candidates: Mapping[int, Candidate], rows: int | None = None) -> list[Group]:
