@@ -8,7 +8,6 @@ if __name__ == "__main__":
     begin_imports()
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,7 @@ from steps.base import console
 from steps.base.errors import StepError
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
-from steps.base.record import Record
 from steps.cli import run_script
-from steps.data import sources
 from steps.model import gate
 from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
@@ -38,7 +35,7 @@ from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
-from steps.store import datasets, models, runs, savable, verdict
+from steps.store import datasets, models, run_report, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
 from steps.store.model_file import MODEL_FILE
@@ -48,7 +45,6 @@ from steps.store.runs import Run, StepRun
 
 if TYPE_CHECKING:
     from steps.model.evaluation import Evaluation
-    from steps.model.gate import Decision
 
 
 @dataclass(frozen=True)
@@ -179,18 +175,18 @@ def execute(
     folds = task.fold_count(labels, chosen.cv_folds, groups)
     if folds < chosen.cv_folds:
         console.warn(f"{folds} folds instead of cv_folds={chosen.cv_folds}: too few training rows")
-    found = _search(chosen, folds, data, run, session)
+    searched = _search(chosen, folds, data, run, session)
     trained = Trained(
-        estimator=found.best_estimator_,
+        estimator=searched.best_estimator_,
         train=data.train,
         test=data.test,
         schema=data.schema,
-        cv_results=found.cv_results_,
+        cv_results=searched.cv_results_,
         metric=task.scorer(chosen.metric),
         cv_folds=folds,
         seed=chosen.seed,
         groups=groups,
-        unseen=found.unseen_,
+        unseen=searched.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
@@ -205,7 +201,7 @@ def execute(
         evaluation, trained, source.run, chosen.required, run, session
     )
     if chosen.report:
-        run.log(_report(evaluation, decision, data, chosen.seed, source.run, run, session))
+        run.log(run_report.write(evaluation, decision, data, chosen.seed, source.run, run, session))
     return result
 
 
@@ -224,37 +220,6 @@ def _decision_metadata(evaluation: Evaluation) -> dict[str, Any]:
     if evaluation.conformal is not None:
         return {"conformal": evaluation.conformal.to_json()}
     return {"threshold": evaluation.threshold} if len(evaluation.classes) == 2 else {}
-
-
-def _report(
-    evaluation: Evaluation,
-    decision: Decision,
-    data: Dataset,
-    seed: int,
-    prepared: Run,
-    run: StepRun,
-    session: Session,
-) -> Record:
-    # Its templates and figures cost a train without a report half a second of imports.
-    from steps.report import train_report
-    from steps.report.origin import Origin, run_page
-
-    shown = {"train run": run.id, "preprocess run": prepared.info.run_id}
-    experiments = run.experiment_id, prepared.info.experiment_id
-    pages = {
-        name: run_page(session.client.tracking_uri, experiment_id, run_id)
-        for (name, run_id), experiment_id in zip(shown.items(), experiments, strict=True)
-    }
-    location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
-    facts = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "data": sources.without_secrets(location),
-        "experiment": session.client.get_experiment(run.experiment_id).name,
-    }
-    about = Origin(
-        data.schema, data.profile, seed, shown, facts=facts, links=pages, decisions=data.decisions
-    )
-    return train_report.write(session.folder / "report", evaluation, decision, about)
 
 
 def _search(

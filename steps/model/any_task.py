@@ -32,7 +32,8 @@ class Task(ABC):
     """A kind of target; these methods suit classes, and a regression overrides them.
 
     `metrics` score the held-out rows, `main` chooses the best candidate by default, and the
-    terminal shows `shown`. `seed` seeds every shuffle.
+    terminal shows `shown`. `seed` seeds every shuffle. If `evaluates_out_of_fold`, the search keeps
+    its predictions of each fold's rows.
     """
 
     classes: tuple[Label, ...]
@@ -40,6 +41,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[str, ...]]
     main: ClassVar[str]
     shown: ClassVar[tuple[str, ...]]
+    evaluates_out_of_fold: ClassVar[bool] = True
 
     @property
     @abstractmethod

@@ -24,15 +24,18 @@ Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 def intervals(
     score: Score, truth: np.ndarray, predicted: np.ndarray, seed: int
 ) -> dict[str, Interval]:
-    """Score predictions, with the interval of each score."""
-    found = score(truth, predicted)
-    drawn: dict[str, list[float]] = {name: [] for name in found}
+    """Score predictions, with the interval of each score.
+
+    `predicted` has the shape (rows,) or (rows, classes).
+    """
+    scores = score(truth, predicted)
+    drawn: dict[str, list[float]] = {name: [] for name in scores}
     rows = 0
     for chosen in _resamples(len(truth), seed):
         rows = len(chosen)
         for name, value in score(truth[chosen], predicted[chosen]).items():
             drawn[name].append(value)
-    return {name: _interval(found[name], drawn[name], rows, len(truth)) for name in found}
+    return {name: _interval(scores[name], drawn[name], rows, len(truth)) for name in scores}
 
 
 def difference(
@@ -43,12 +46,12 @@ def difference(
     seed: int,
 ) -> Interval:
     """Score `ours` minus `theirs`, each time on the same resampled rows."""
-    found = score(truth, ours) - score(truth, theirs)
+    gain = score(truth, ours) - score(truth, theirs)
     drawn, rows = [], 0
     for chosen in _resamples(len(truth), seed):
         rows, actual = len(chosen), truth[chosen]
         drawn.append(score(actual, ours[chosen]) - score(actual, theirs[chosen]))
-    return _interval(found, drawn, rows, len(truth))
+    return _interval(gain, drawn, rows, len(truth))
 
 
 def _resamples(rows: int, seed: int) -> Iterator[np.ndarray]:

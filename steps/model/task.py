@@ -90,6 +90,7 @@ class MulticlassTask(Task):
     metrics = class_metrics.METRICS
     main = "roc_auc"
     shown = ("roc_auc", "log_loss", "accuracy", "balanced_accuracy", "f1")
+    evaluates_out_of_fold = False
 
     @cached_property
     def scorers(self) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mlflow.sklearn
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType
 from mlflow.types import Schema as ColumnSchema
@@ -23,7 +22,7 @@ from steps.model import tree_nodes
 from steps.model.conformal import Conformal
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.scoring.predictor import Predictor
-from steps.store import model_file
+from steps.store import model_file, model_folder
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -119,16 +118,14 @@ def save(
 ) -> None:
     """Save a fitted pipeline as an MLflow model in a new folder that `load` can read."""
     _import_skops()
-    mlflow.sklearn.save_model(
-        pipeline,
-        str(target),
-        serialization_format="skops",
-        skops_trusted_types=TRUSTED_TYPES,
-        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    described = Model(
+        artifact_path=BEST_ESTIMATOR,
+        run_id=run_id,
         signature=signature(schema),
         metadata=metadata,
-        mlflow_model=Model(artifact_path=BEST_ESTIMATOR, run_id=run_id),
     )
+    requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    model_folder.write(pipeline, described, requirements, TRUSTED_TYPES, target)
     model_file.check_written(target, (*ESTIMATORS, *TRUSTED_TYPES))
 
 
@@ -214,11 +211,11 @@ def untrusted_types(estimator: Any) -> list[str]:
     import skops.io
 
     try:
-        found = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
+        types = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
     except RecursionError:
         # skops 0.16 recurses on a scorer, which histogram boosting keeps if `scoring` names one.
         return ["what refers to itself (such as a scorer)"]
-    return sorted(set(found) - set(TRUSTED_TYPES))
+    return sorted(set(types) - set(TRUSTED_TYPES))
 
 
 def _import_skops() -> None:
