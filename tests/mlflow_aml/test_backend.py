@@ -12,6 +12,7 @@ import pytest
 from mlflow.entities import Run
 
 from loopback.workspace import LoopbackWorkspace
+from tests.excerpts import loopback_excerpts, normal_on_azure
 from tests.loopback.laptop import SMALL, Laptop, azure_runs, finish, server
 from tests.mlflow_aml.toy import last_job, sent, start_and_wait_for, submit, uploaded
 
@@ -38,12 +39,15 @@ def test_remote_and_local_steps_build_on_each_other(
     assert remote.code == 0, remote.err
     job = last_job(loopback_workspace)
     assert f"job {job.run} completed: https://ml.azure.com/runs/{job.run}?" in remote.out
-    assert "preprocess: 768 rows" in remote.out
+    documented = loopback_excerpts()
+    assert normal_on_azure(remote.out) == documented.pop("preprocess as a job")
     remote_run = server(loopback_workspace).get_run(job.run)
 
     # The same step here: the same parameters and tags, and so the same key.
     local = laptop.mlflow_run("preprocess", **env)
     assert local.code == 0, local.err
+    assert normal_on_azure(local.out) == documented.pop("preprocess")
+    assert not documented, "excerpts that nothing compares"
     local_run = azure_runs(loopback_workspace, step="preprocess")[0]
     assert local_run.info.run_id != remote_run.info.run_id
     assert local_run.data.params == remote_run.data.params
