@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -15,6 +15,7 @@ from mlflow_aml.console import say, warn
 from mlflow_aml.errors import FAILURE, AzureMLError
 from mlflow_aml.project_files import MEGABYTE, ProjectFiles
 from mlflow_aml.resource_manager import ResourceManager
+from mlflow_aml.stray_files import stray_files
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -73,9 +74,7 @@ def code_id(azure: ResourceManager, files: ProjectFiles) -> str:
 
 def _say_what(files: ProjectFiles) -> None:
     if files.left_out:
-        more = len(files.left_out) - WARNINGS_SHOWN
-        names = ", ".join(files.left_out[:WARNINGS_SHOWN])
-        say(f"not uploaded: {names}{f' and {more} more' if more > 0 else ''}")
+        say(f"not uploaded: {_some(files.left_out)}")
     found = list(what_looks_like_a_key(files))
     for name, line, kind in found[:WARNINGS_SHOWN]:
         warn(
@@ -84,7 +83,19 @@ def _say_what(files: ProjectFiles) -> None:
         )
     if len(found) > WARNINGS_SHOWN:
         warn(f"{len(found) - WARNINGS_SHOWN} more lines look like secrets")
+    stray = stray_files(files)
+    if stray:
+        sizes = [f"{name} ({files.sizes[name] / MEGABYTE:,.1f} MB)" for name in stray]
+        warn(
+            f"uploaded too, though no code of the project: {_some(sizes)}; name in .amlignore what "
+            "the job does not need"
+        )
     say(f"to upload: {len(files.names)} files, {files.size / MEGABYTE:,.1f} MB")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - WARNINGS_SHOWN
+    return ", ".join(names[:WARNINGS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def what_looks_like_a_key(files: ProjectFiles) -> Iterator[tuple[PurePosixPath, int, str]]:

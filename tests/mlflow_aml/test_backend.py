@@ -126,7 +126,11 @@ def test_parameters_reach_the_command_as_they_are(
 def test_a_job_that_fails(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
     done = submit(toy, "greet", "code=3")
     assert done.code == 1
-    assert "ends with 3" in done.err
+    # The step's own error is in the log, which is printed as it grows, and nowhere else.
+    assert done.out.count("ends with 3") == 1
+    assert "ends with 3" not in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    assert "failed: Execution failed" in done.err
     assert f"https://ml.azure.com/runs/{last_job(loopback_workspace).run}?" in done.err
     assert "Traceback" not in done.err
 
