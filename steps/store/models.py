@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow.sklearn
+import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType
 from mlflow.types import Schema as ColumnSchema
@@ -22,6 +23,8 @@ from steps.model import tree_nodes
 from steps.store import model_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sklearn.pipeline import Pipeline
 
     from steps.store.runs import StepRun
@@ -82,23 +85,23 @@ REQUIREMENTS = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
 
 
 def signature(schema: Schema) -> ModelSignature:
-    """Describe the model's columns: categories are strings, all others doubles.
+    """Describe what the model predicts, but not its input: see the input example for that.
 
-    Missing values are allowed: NaN, or None in text columns.
+    mlflow 3.15 casts no whole numbers (int64) to the doubles of a signature, and refuses the rows
+    instead (`_enforce_mlflow_datatype`). A table whose numbers are whole would never be served.
     """
     kinds = {bool: DataType.boolean, int: DataType.long, str: DataType.string}
-    columns = ColumnSchema(
-        [
-            ColSpec(DataType.string if name in schema.categories else DataType.double, name)
-            for name in schema.features
-        ]
-    )
     output = kinds[type(schema.classes[0])] if schema.classes else DataType.double
-    return ModelSignature(inputs=columns, outputs=ColumnSchema([ColSpec(output)]))
+    return ModelSignature(outputs=ColumnSchema([ColSpec(output)]))
 
 
 def log_best_estimator(
-    pipeline: Pipeline, schema: Schema, metadata: dict[str, Any], run: StepRun, folder: Path
+    pipeline: Pipeline,
+    schema: Schema,
+    metadata: dict[str, Any],
+    example: Mapping[str, float | str | None],
+    run: StepRun,
+    folder: Path,
 ) -> None:
     """Save the fitted pipeline under `folder` and log it as the run's `best_estimator`.
 
@@ -106,14 +109,22 @@ def log_best_estimator(
     and starts a child process to infer the requirements, which are known here.
     """
     target = folder / BEST_ESTIMATOR
-    save(pipeline, schema, metadata, run.id, target)
+    save(pipeline, schema, metadata, run.id, target, example)
     run.log(Record(files=((target, BEST_ESTIMATOR),)))
 
 
 def save(
-    pipeline: Pipeline, schema: Schema, metadata: dict[str, Any], run_id: str, target: Path
+    pipeline: Pipeline,
+    schema: Schema,
+    metadata: dict[str, Any],
+    run_id: str,
+    target: Path,
+    example: Mapping[str, float | str | None] | None = None,
 ) -> None:
-    """Save a fitted pipeline as an MLflow model in a new folder that `load` can read."""
+    """Save a fitted pipeline as an MLflow model in a new folder that `load` can read.
+
+    `example` is a row of features that shows what a request looks like.
+    """
     _import_skops()
     mlflow.sklearn.save_model(
         pipeline,
@@ -122,6 +133,7 @@ def save(
         skops_trusted_types=TRUSTED_TYPES,
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         signature=signature(schema),
+        input_example=None if example is None else pd.DataFrame([example]),
         metadata=metadata,
         mlflow_model=Model(artifact_path=BEST_ESTIMATOR, run_id=run_id),
     )

@@ -82,13 +82,14 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
     (toy.folder / "patients.csv").symlink_to("/etc/hostname")
     assert submit(toy, "greet").code == 0
     assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
-    (toy.folder / "new.txt").write_text("new")
+    (toy.folder / "new.csv").write_text("new")
     changed = submit(toy, "greet")
     assert changed.code == 0
     assert (
         "not uploaded: .env, config.json, patients.csv (a link out of the project)" in changed.out
     )
-    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.txt"}
+    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.csv"}
+    assert "uploaded too, though no code of the project: new.csv (0.0 MB); name" in changed.err
     assert len(sent(loopback_workspace)) == 3 + 4
     again = submit(toy, "greet", config={"tags": {"team": "x"}})
     assert sent(loopback_workspace) == []

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
 import pytest
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from steps.model.pipeline import build_pipeline
+from steps.store import models
 from tests.conftest import DIABETES, SMALL, RunStep
+from tests.model import small_tables
 
 ELSEWHERE = """
 import sys
@@ -46,5 +54,27 @@ def test_no_pickle_in_the_model(run_step: RunStep, tmp_path: Path) -> None:
     trained = run_step("train", **SMALL)
     folder = Path(MlflowClient().download_artifacts(trained.id, "best_estimator", str(tmp_path)))
     assert {path.name for path in folder.iterdir()} == {
-        "MLmodel", "conda.yaml", "model.skops", "python_env.yaml", "requirements.txt",
+        "MLmodel", "conda.yaml", "input_example.json", "model.skops", "python_env.yaml",
+        "requirements.txt", "serving_input_example.json",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("task", small_tables.TASKS)
+def test_rows_as_pandas_reads_them(task: str, tmp_path: Path) -> None:
+    schema, rows = small_tables.schema(task), small_tables.features()
+    pipeline = build_pipeline(schema, 0, n_estimators=3).fit(rows, small_tables.labels(task))
+    example = {"number": 0.5, "zero": 1.0, "kind": "x", "place": None, "last": 2.0}
+    models.save(pipeline, schema, {"schema": asdict(schema)}, "1" * 32, tmp_path / "model", example)
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    shown = Model.load(tmp_path / "model").load_input_example(str(tmp_path / "model"))
+    assert shown is not None
+    assert list(model.predict(shown)) == list(pipeline.predict(pd.DataFrame([example])))
+    # What `mlflow models predict -t csv` and a request hold: whole numbers, booleans, gaps.
+    given = rows.head(40).assign(zero=rows["zero"].astype("int64"), number=7, last=True, extra="a")
+    wanted = pipeline.predict(given.assign(number=7.0, last=1.0, zero=rows["zero"].head(40)))
+    assert list(model.predict(given)) == list(wanted)
+    assert list(model.predict(given[sorted(given)].assign(last=None))) == list(
+        pipeline.predict(given.assign(number=7.0, last=np.nan, zero=rows["zero"].head(40)))
+    )
+    with pytest.raises(ValueError, match=r"columns are missing: .'kind'"):
+        model.predict(given.drop(columns="kind"))
