@@ -1,4 +1,4 @@
-"""MLflow's own commands serve a trained model: `mlflow models predict` and `mlflow models serve`."""
+"""MLflow's own commands predict with a trained model: `mlflow models predict` and `serve`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_predict_and_serve(run_step: RunStep, tmp_path: Path) -> None:
     new = tmp_path / "new.csv"
     new.write_text("\n".join(",".join(row) for row in rows) + "\n")
     scored = run_step("batch_score", model=trained.id, input=str(new), output="scored.csv")
-    assert scored.exit_code == 0
+    assert scored.code == 0, scored.err
     with Path("scored.csv").open() as file:
         wanted = [int(row["prediction"]) for row in csv.DictReader(file)]
     model = f"runs:/{trained.id}/best_estimator"
