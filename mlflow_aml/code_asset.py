@@ -90,6 +90,11 @@ def _say_what(files: ProjectFiles) -> None:
             f"uploaded too, though no code of the project: {_some(sizes)}; name in .amlignore what "
             "the job does not need"
         )
+    if files.linked:
+        warn(
+            f"{_some(files.linked)} also has a name outside the project (a hard link) and is "
+            "uploaded; Ctrl-C, and name the file in .amlignore, if it is a secret"
+        )
     say(f"to upload: {len(files.names)} files, {files.size / MEGABYTE:,.1f} MB")
 
 

@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import mlflow.pyfunc
+import mlflow.sklearn
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
@@ -19,6 +21,7 @@ from steps.model.pipeline import build_pipeline
 from steps.store import models
 from tests.conftest import DIABETES, SMALL, RunStep
 from tests.model import small_tables
+from tests.model.searches import make_case
 
 ELSEWHERE = """
 import sys
@@ -78,3 +81,32 @@ def test_rows_as_pandas_reads_them(task: str, tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=r"columns are missing: .'kind'"):
         model.predict(given.drop(columns="kind"))
+
+
+def test_the_folder_is_the_one_that_mlflow_writes(tmp_path: Path) -> None:
+    case = make_case()
+    pipeline = case.work.unfitted({}).fit(case.work.features, case.work.labels)
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    metadata = {"threshold": 0.5}
+    example = dict.fromkeys(case.schema.features) | {case.schema.features[0]: 1.5}
+    models.save(pipeline, case.schema, metadata, "run", ours, example)
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(theirs),
+        serialization_format="skops",
+        skops_trusted_types=models.TRUSTED_TYPES,
+        pip_requirements=(ours / "requirements.txt").read_text().splitlines(),
+        signature=models.signature(case.schema),
+        input_example=pd.DataFrame([example]),
+        metadata=metadata,
+        mlflow_model=Model(artifact_path=models.BEST_ESTIMATOR, run_id="run"),
+    )
+    assert {path.name for path in ours.iterdir()} == {path.name for path in theirs.iterdir()}
+    # YAML's reader reads JSON too.
+    for name in {path.name for path in ours.iterdir()} - {"model.skops"}:
+        mine, other = (yaml.safe_load((folder / name).read_text()) for folder in (ours, theirs))
+        if name == "MLmodel":
+            # An id and a time, and the size of an archive that holds object ids.
+            for own in ("model_uuid", "utc_time_created", "model_size_bytes"):
+                assert type(mine.pop(own)) is type(other.pop(own))
+        assert mine == other, name
