@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
+import pytest
+
 from tests.conftest import DIABETES, SMALL, RunStep
 
 LOCAL = ("--env-manager", "local")
@@ -70,6 +72,7 @@ def ask(address: str, kind: str, content: bytes) -> list[int]:
     return found
 
 
+@pytest.mark.chain
 def test_predict_and_serve(run_step: RunStep, tmp_path: Path) -> None:
     trained = run_step("train", **SMALL)
     with DIABETES.open() as file:

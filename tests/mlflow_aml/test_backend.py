@@ -29,6 +29,7 @@ def described(run: Run) -> dict[str, str]:
     }
 
 
+@pytest.mark.chain
 def test_remote_and_local_steps_build_on_each_other(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
