@@ -30,6 +30,7 @@ def described(run: Run) -> dict[str, str]:
     }
 
 
+@pytest.mark.chain
 def test_remote_and_local_steps_build_on_each_other(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
@@ -86,13 +87,14 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
     (toy.folder / "patients.csv").symlink_to("/etc/hostname")
     assert submit(toy, "greet").code == 0
     assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
-    (toy.folder / "new.txt").write_text("new")
+    (toy.folder / "new.csv").write_text("new")
     changed = submit(toy, "greet")
     assert changed.code == 0
     assert (
         "not uploaded: .env, config.json, patients.csv (a link out of the project)" in changed.out
     )
-    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.txt"}
+    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.csv"}
+    assert "uploaded too, though no code of the project: new.csv (0.0 MB); name" in changed.err
     assert len(sent(loopback_workspace)) == 3 + 4
     again = submit(toy, "greet", config={"tags": {"team": "x"}})
     assert sent(loopback_workspace) == []
@@ -130,7 +132,11 @@ def test_parameters_reach_the_command_as_they_are(
 def test_a_job_that_fails(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
     done = submit(toy, "greet", "code=3")
     assert done.code == 1
-    assert "ends with 3" in done.err
+    # The step's own error is in the log, which is printed as it grows, and nowhere else.
+    assert done.out.count("ends with 3") == 1
+    assert "ends with 3" not in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    assert "failed: Execution failed" in done.err
     assert f"https://ml.azure.com/runs/{last_job(loopback_workspace).run}?" in done.err
     assert "Traceback" not in done.err
 
