@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from steps.base.parameters import Parameter, declared, variable
 from steps.store.chain import load
 
-ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
+ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "monitor", "main")
 
 
 def entry_points() -> str:

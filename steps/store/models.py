@@ -19,6 +19,7 @@ from steps.base.errors import StepError
 from steps.base.record import Record
 from steps.data.schema import BINARY, Schema
 from steps.model import tree_nodes
+from steps.model.reference import Reference
 from steps.store import model_file
 
 if TYPE_CHECKING:
@@ -136,6 +137,12 @@ class LoadedModel:
     metadata: dict[str, Any]
     schema: Schema
 
+    @property
+    def reference(self) -> Reference | None:
+        """What it predicted of its held-out rows; None if an earlier version trained it."""
+        content = self.metadata.get("reference")
+        return None if content is None else Reference.from_json(content)
+
 
 @dataclass(frozen=True)
 class _Metadata:
@@ -176,6 +183,8 @@ def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
         raise StepError(f"expected a threshold from 0 to 1, found {threshold}")
     if threshold is None and schema.task == BINARY:
         raise StepError("expected a threshold, found none")
+    if "reference" in metadata:
+        Reference.from_json(metadata["reference"])
     versions = metadata.get("versions", {})
     if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
         raise StepError("expected a mapping of texts as versions, found another value")
