@@ -53,7 +53,7 @@ def unseen(windows: Sequence[Window]) -> HeatMap | None:
         shares,
         # Even one row in a thousand is to be seen.
         lambda value: math.sqrt(value),
-        lambda value: f"{100 * value:.3g} % of the rows",
+        lambda value: f"{100 * value:.3g}% of the rows",
         lambda name, window: False,
     )
 

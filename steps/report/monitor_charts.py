@@ -135,7 +135,7 @@ def number_of(name: str) -> Callable[[float], str]:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.3g} %"
+    return f"{100 * value:.3g}%"
 
 
 def _count(value: float) -> str:

@@ -54,6 +54,7 @@ def _content(
         "rows": monitor_charts.rows(drawn),
         "levels": monitor_charts.levels(drawn, alarmed),
         "features": heat_map.drift(drawn, threshold, alarmed),
+        "partial": any(window.features > len(window.psi) for window in drawn),
         "unseen": heat_map.unseen(drawn),
         "scores": monitor_charts.scores(drawn, alarmed),
         "estimated": any(window.estimates for window in drawn),
@@ -76,7 +77,7 @@ def _tiles(window: Window) -> list[tuple[str, str, str]]:
     read = window.rows + window.rejected
     tiles = [("rows scored", f"{window.rows:,}", f"{window.day}, {window.version}")]
     if read:
-        tiles.append(("rejected", f"{window.rejected / read:.2%}", f"{window.rejected:,} rows"))
+        tiles.append(("rejected", f"{100 * window.rejected / read:.3g}%", f"{window.rejected:,} rows"))
     for name in monitor_charts.PREDICTED:
         if name in window.metrics:
             value = monitor_charts.number_of(name)(window.metrics[name])

@@ -82,7 +82,9 @@ class Axis:
         step = math.ceil(len(self.windows) / number)
         # Counted from the newest, which matters most.
         places = range(len(self.windows) - 1, -1, -step)
-        return tuple((self.middle(place), self.windows[place].day) for place in places)
+        # The newest date would stand out of the chart.
+        most = self.right - TICK_WIDTH / 3
+        return tuple((min(self.middle(place), most), self.windows[place].day) for place in places)
 
     @property
     def marks(self) -> tuple[tuple[float, str], ...]:

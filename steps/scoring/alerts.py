@@ -71,7 +71,7 @@ class Alert:
     def __str__(self) -> str:
         number = "" if self.windows == 1 else f", {self.windows} windows"
         return (
-            f"{self.signal.what} {self.signal.by}, since {self.since.day}{number}; "
+            f"{self.signal.what} {self.signal.by}, since {self.since.at:%Y-%m-%d %H:%M}{number}; "
             f"look at {self.signal.look}"
         )
 

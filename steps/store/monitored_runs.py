@@ -92,8 +92,9 @@ def _of_newest(session: Session) -> Watched:
 
 
 def _is_scored(run: Run) -> bool:
-    # `mlflow run` fails a run whose drift was to fail it; it has scored all the same.
-    return "rows_scored" in run.data.metrics and run.info.status != runs.RUNNING
+    # Whatever the status: `mlflow run` fails a run whose drift was to fail it, and a job of Azure
+    # ML that scores and then monitors is still running.
+    return "rows_scored" in run.data.metrics
 
 
 def find(watched: Watched, wanted: int | datetime, session: Session) -> dict[str, Run]:

@@ -61,10 +61,15 @@ def open_run(
     """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
 
     The run records all parameters of the step as `mlflow run` does, and ends FINISHED, or FAILED
-    if the block raises. A run opened by `mlflow run` or by Azure ML keeps its name.
+    if the block raises. A run opened by `mlflow run` or by Azure ML keeps its name. A job's
+    second step has a nested run, because the job's own is that of the first.
     """
     name = None if "MLFLOW_RUN_ID" in os.environ else step
     with mlflow.start_run(run_name=name, nested=nested) as active:
+        if not nested and active.data.tags.get(STEP, step) != step:
+            with open_run(step, parameters, nested=True) as second:
+                yield second
+            return
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
         shown = active.data.params
         missing = {name: as_recorded(text) for name, text in parameters.items()}
