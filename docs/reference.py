@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 
 from steps.base.parameters import Parameter, declared, variable
 from steps.store.chain import load
@@ -29,6 +30,22 @@ def entry_point(name: str, parameters: Sequence[Parameter]) -> str:
     lines += ["  command: >-", f"    python -m steps.{name}"]
     lines += [f"    --{item.name}={{{item.name}}}" for item in parameters]
     return "\n".join(lines)
+
+
+def options_of(step: str, *declared_there: str) -> str:
+    """Write the class that types the keyword arguments of a step's Python function.
+
+    `declared_there` names the parameters that the function itself declares.
+    """
+    kinds = {"bool": "bool", "int": "int", "float": "float"}
+    lines = [
+        f"    {item.name}: {kinds.get(str(item.type), 'Value')}"
+        for item in fields(load(step).parameters)
+        if item.name not in (*declared_there, "workspace")
+    ]
+    title = "".join(word.capitalize() for word in step.split("_"))
+    head = [f"class {title}Options(TypedDict, total=False):", f'    """Parameters of `{step}`."""']
+    return "\n".join(["", "", *head, "", *lines, ""])
 
 
 def job_variables() -> str:

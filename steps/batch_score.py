@@ -198,7 +198,7 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
     """Build the request; the interval's width comes from the model, later."""
     if chosen.interval is not None and schema.classes:
         raise StepError(
-            "parameter interval: expected a model that predicts numbers, found one of classes; "
+            "parameter interval: expected a model that predicts numbers, found a classifier; "
             "use -P interval=none"
         )
     return plan.Request(
@@ -218,14 +218,14 @@ def _half_width(chosen: BatchScoreParameters, model: LoadedModel) -> float | Non
         return None
     if "conformal" not in model.metadata:
         raise StepError(
-            "parameter interval: expected a model that knows how far it may be off, found none; "
-            "train it anew"
+            "parameter interval: expected a model with measured intervals, found one without; "
+            "train it again"
         )
     learnt = Conformal.from_json(model.metadata["conformal"])
     if (width := learnt.half_width(chosen.interval)) is None:
         raise StepError(
-            f"parameter interval: expected at most {max(learnt.levels, default=0):g} of a model "
-            f"with {learnt.rows:,} training rows, found {chosen.interval:g}"
+            f"parameter interval: expected at most {max(learnt.levels, default=0):g}, as "
+            f"{learnt.rows:,} training rows allow no more, found {chosen.interval:g}"
         )
     return width
 

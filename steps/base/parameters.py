@@ -109,8 +109,8 @@ def _whole(name: str, text: str) -> str:
     """Read the text from the environment if asked to: there a secret stays out of the run."""
     if is_masked(text):
         raise Unreadable(
-            f"parameter {name}: expected its whole text, found {text} of an earlier run, which "
-            f"keeps no secret; give it again, or give it in {variable(name)} and "
+            f"parameter {name}: expected its full text, found {text}, from which an earlier run "
+            f"left out a secret; give it again, or set {variable(name)} and give "
             f"{name}={FROM_ENVIRONMENT}"
         )
     if text != FROM_ENVIRONMENT:

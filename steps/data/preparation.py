@@ -92,7 +92,7 @@ def _finish(parts: SplitTable) -> SplitTable:
     parts = without(parts, empty, "no value in the training rows") if empty else parts
     if not parts.schema.features:
         raise StepError(
-            "expected some value of a feature in the training rows, found none of "
+            "expected values of at least one feature in the training rows, found none of "
             f"{', '.join(empty[:5])}"
         )
     many = tuple(

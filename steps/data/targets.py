@@ -121,7 +121,7 @@ def _numbers(labels: pa.Array, name: str) -> pa.Array:
         )
     if floats.min() == floats.max():
         raise StepError(
-            f"expected different values of target {name}, found {floats[0]:g} in each row"
+            f"expected more than one value of target {name}, found {floats[0]:g} in each row"
         )
     return pa.array(floats)
 
@@ -152,7 +152,7 @@ def _ordered(
     if len(classes) > MOST_CLASSES:
         raise StepError(
             f"expected at most {MOST_CLASSES} classes in target {name}, found {len(classes):,}: "
-            f"{_some(classes)}; join the rare ones, or choose another target"
+            f"{_some(classes)}; merge rare ones, or choose another target"
         )
     if len(classes) > 2:
         if positive != AUTO:

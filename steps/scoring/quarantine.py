@@ -36,8 +36,8 @@ class BadRows:
             if self._writer is None:
                 line = f" (line {bad.line})" if bad.line else ""
                 raise StepError(
-                    f"{file}, row {row}{line}: {bad.reason}; mend the row, or leave such rows out "
-                    "with -P on_bad_rows=quarantine"
+                    f"{file}, row {row}{line}: {bad.reason}; correct the row, or set such rows "
+                    "aside with -P on_bad_rows=quarantine"
                 )
             with output_errors(self._path):
                 self._writer.writerow((file, row, bad.line or "", bad.reason, bad.text))

@@ -87,7 +87,7 @@ def _set_aside_half_made(path: Path) -> None:
         # The journal belongs to the old file; SQLite would roll it back into the new one.
         for end in ("-journal", "-wal", "-shm"):
             path.with_name(path.name + end).unlink(missing_ok=True)
-        console.warn(f"{path} was left half-made and without a run, it is {aside.name} now")
+        console.warn(f"{path} was half-made and held no run; it is called {aside.name} now")
 
 
 def _is_half_made(path: Path) -> bool:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from steps.store.local_database import check_writable
 AZURE = "azureml:"
 REMOTE_SCHEMES = ("azureml", "http", "https", "databricks", "uc")
 JOB = "AZUREML_RUN_ID"
+BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
 # On the local run.
 AZURE_RUN = "azure.run_id"
@@ -99,6 +101,17 @@ def connect(workspace: str) -> Destination:
     return chosen
 
 
+def join() -> None:
+    """Prepare the tracking server that MLflow uses in this process, and change nothing about it."""
+    uri = mlflow.get_tracking_uri()
+    if uri.startswith(AZURE):
+        if JOB not in os.environ:
+            use_login(uri)
+    elif not is_remote(uri):
+        check_writable(uri)
+        database.open_or_create(uri)
+
+
 def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
     """Say where to see a run."""
     if server.uri.startswith(AZURE):
@@ -108,10 +121,22 @@ def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
     return f"see: mlflow ui --backend-store-uri {server.uri}  (run {run_id})"
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Hide MLflow's progress bars of artifacts while the block runs, unless they are asked for."""
+    given = BARS in os.environ
+    os.environ.setdefault(BARS, "false")
+    try:
+        yield
+    finally:
+        if not given:
+            del os.environ[BARS]
+
+
 def quieten() -> None:
     """Silence MLflow's lines on database set-up, and its addresses, which some servers lack."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault(BARS, "false")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

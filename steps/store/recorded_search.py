@@ -68,7 +68,7 @@ def search(
     source, known = _take_over(settings, work, left)
     console.say(f"search: {source.total} candidates, {settings.folds} folds each")
     if known:
-        console.say(f"search: {len(known)} of them taken over from an interrupted run")
+        console.say(f"search: {len(known)} of them are finished, from an interrupted run")
     with (
         console.progress(source.total, "candidates", "search") as bar,
         ChildRuns(parent, source, bar) as children,

@@ -242,7 +242,7 @@ def test_lost_candidates_are_fitted_again(case: Case) -> None:
 
 def test_a_candidate_that_kills_every_worker_ends_the_search(case: Case) -> None:
     case = case.with_grid({"clf__n_estimators": [1, 2, 3, 4], "clf__max_depth": [2, 3]})
-    with pytest.raises(StepError, match="3 were lost"):
+    with pytest.raises(StepError, match="found 3 of them lost"):
         run(case, Lossy(case, {2: 99}))
 
 

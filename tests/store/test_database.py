@@ -51,7 +51,7 @@ def test_one_that_was_left_half_made_is_made_again(
 ) -> None:
     half_made(tmp_path / "store.db")
     database.open_or_create(f"sqlite:///{tmp_path}/store.db")
-    assert "was left half-made and without a run" in capsys.readouterr().err
+    assert "was half-made and held no run" in capsys.readouterr().err
     assert (tmp_path / "store.db.half-made").exists()
 
 
