@@ -77,7 +77,9 @@ def _tiles(window: Window) -> list[tuple[str, str, str]]:
     read = window.rows + window.rejected
     tiles = [("rows scored", f"{window.rows:,}", f"{window.day}, {window.version}")]
     if read:
-        tiles.append(("rejected", f"{100 * window.rejected / read:.3g}%", f"{window.rejected:,} rows"))
+        tiles.append(
+            ("rejected", f"{100 * window.rejected / read:.3g}%", f"{window.rejected:,} rows")
+        )
     for name in monitor_charts.PREDICTED:
         if name in window.metrics:
             value = monitor_charts.number_of(name)(window.metrics[name])

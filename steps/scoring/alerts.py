@@ -133,13 +133,14 @@ def _level(
     yield Signal(
         what=level.name.replace("_", " "),
         by=f"is {value:.3g}, expected {level.value:.3g}",
-        chance=_chance_of_level(level, value, rows),
+        chance=chance_of_level(level, value, rows),
         limit=LIMIT / number,
         look=look,
     )
 
 
-def _chance_of_level(level: Level, value: float, rows: int) -> float:
+def chance_of_level(level: Level, value: float, rows: int) -> float:
+    """Give the chance that a level of rows like the reference differs from it this much."""
     if level.is_share:
         counts = [
             np.array([round(share * of), of - round(share * of)])
