@@ -108,9 +108,10 @@ class NumberSums:
         return found
 
     def intervals(self) -> dict[str, Interval]:
-        """Give 95 % intervals of the means of errors, and of R² for this spread of the labels.
+        """Give 95 % intervals of the means of errors, and of R².
 
-        Fourth powers of the errors come from their histogram, so they are within 0.1 %.
+        Fourth powers of the errors come from their histogram, so they are nearly exact; those of
+        the labels, which R² also depends on, are taken to be those of a normal distribution.
         """
         scores = self.scores()
         if not scores:
@@ -122,8 +123,10 @@ class NumberSums:
         error = square * math.sqrt(float(self.counts @ (relative**2 - 1) ** 2)) / self.rows
         spread = self.variation / self.rows
         squares = normal(square, error, low=0.0)
+        share = square / spread if spread else 0.0
+        of_r2 = math.hypot(error / (spread or 1.0), share * math.sqrt(2 / self.rows))
         return {
-            **({"r2": normal(scores["r2"], error / spread, high=1.0)} if spread else {}),
+            **({"r2": normal(scores["r2"], of_r2, high=1.0)} if spread else {}),
             "mae": normal(scores["mae"], math.sqrt(of_mean / self.rows), low=0.0),
             "rmse": Interval(scores["rmse"], math.sqrt(squares.low), math.sqrt(squares.high)),
         }
