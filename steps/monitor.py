@@ -1,4 +1,4 @@
-"""Watch how a model fares: read its scoring runs, draw them, and alert if something changed."""
+"""Watch how a model performs: read its scoring runs, draw them, and alert if something changed."""
 
 from __future__ import annotations
 

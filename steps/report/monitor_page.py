@@ -1,4 +1,4 @@
-"""`monitor.html`: how a model fares over time, window by window."""
+"""`monitor.html`: how a model performs over time, window by window."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _content(
     }
     newest = windows[-1]
     return {
-        "title": f"How {shown} fares",
+        "title": f"How {shown} performs",
         "count": f"{len(windows):,} scoring run" + ("s" if len(windows) > 1 else ""),
         "span": f"{windows[0].day} to {newest.day}" if len(windows) > 1 else newest.day,
         "left_out": len(windows) - len(drawn),

@@ -64,7 +64,7 @@ def settle(given: str, session: Session) -> Watched:
         run_id = in_run[1]
     if not _RUN_ID.fullmatch(run_id):
         raise StepError(
-            f"expected a model, found {sources.without_query(given)}; give latest, a train run's "
+            f"expected a model, found {sources.without_secrets(given)}; give latest, a train run's "
             "id, runs:/<id>/best_estimator, models:/<name>@champion, models:/<name>/<version>, or "
             "the folder of a saved model"
         )
