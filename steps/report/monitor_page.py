@@ -67,6 +67,8 @@ def _content(
         "limit": f"{threshold:g}",
         "false_alarms": f"{alerts.FALSE_ALARMS:.0%}",
         "together": alerts.TOGETHER,
+        "least_shift": f"{alerts.LEAST_SHIFT:g}",
+        "least_drop": f"{alerts.LEAST_DROP:g}",
         "chart": timeline,
         "map": heat_map,
     }

@@ -33,6 +33,9 @@ TOGETHER = 2
 LIMIT = FALSE_ALARMS / WINDOWS / 3 / TOGETHER / CAUTION
 # Means and scores of fewer rows are not normal, not even about.
 FEWEST_ROWS = 50
+# Of many rows, anything differs beyond chance. A mean has to move by a tenth of the rows'
+# deviation, a score by 0.02 (an error by 2 %), a feature's index by the threshold.
+LEAST_SHIFT, LEAST_DROP = 0.1, 0.02
 # An alarm is said to have begun in the first window from which on its signal was this unlikely.
 SINCE = 0.01
 # A normal variable is further from its mean in LIMIT of all cases, either way.
@@ -44,7 +47,7 @@ ERRORS = ("mae", "rmse", "median_absolute_error", *LOWER_IS_BETTER)
 class Signal:
     """Something that differs in a window: what, by how much, and how likely that is by chance.
 
-    `look` says what to look at.
+    `look` says what to look at. What does not matter is too small to act on, however certain.
     """
 
     what: str
@@ -52,11 +55,12 @@ class Signal:
     chance: float
     limit: float
     look: str
+    matters: bool = True
 
     @property
     def is_alarm(self) -> bool:
-        """Whether chance does not explain it."""
-        return self.chance < self.limit
+        """Whether it matters and chance does not explain it."""
+        return self.matters and self.chance < self.limit
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ def _level(
         chance=chance_of_level(level, value, rows),
         limit=LIMIT / number,
         look=look,
+        matters=abs(value - level.value) >= LEAST_SHIFT * level.spread,
     )
 
 
@@ -172,6 +177,7 @@ def _score(expected: ReferenceScore, group: Sequence[Window], number: int) -> It
     worse = value - expected.value if expected.name in ERRORS else expected.value - value
     window, rows = group[-1], sum(each.labelled for each in group)
     judged = rows >= FEWEST_ROWS and not math.isnan(error) and worse > 0
+    unit = abs(expected.value) if expected.name in ERRORS else 1.0
     late = " (labels that came later)" if window.is_late else ""
     yield Signal(
         what=f"score {expected.name}",
@@ -179,6 +185,7 @@ def _score(expected: ReferenceScore, group: Sequence[Window], number: int) -> It
         chance=_two_sided(worse, error) if judged else 1.0,
         limit=LIMIT / number,
         look=f"the labels of {window.day}, and train again if they are right",
+        matters=worse >= LEAST_DROP * unit,
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Azure ML accepts this many metric names per run; the page always shows all features.
 MOST_METRICS = 50
 # Of these, kept free for the scores of labels that come later.
-MOST_LATE = 20
+MOST_LATE = 17
 MOST_FEATURES = 30
 MOST_CLASSES = 10
 MOST_NAMED = 5
@@ -57,7 +57,7 @@ def metrics(result: ScoringResult, reference: Reference | None = None) -> dict[s
         found["drift.max_psi"] = max(drift.psi for drift in result.drift)
         most = sorted(result.drift, key=lambda drift: drift.psi, reverse=True)
         late = 0 if labelled else MOST_LATE
-        room = min(MOST_FEATURES, MOST_METRICS - late - len(found) - len(unseen))
+        room = max(0, min(MOST_FEATURES, MOST_METRICS - late - len(found) - len(unseen)))
         found |= {metric_name(f"drift.psi.{drift.name}"): drift.psi for drift in most[:room]}
     return found | unseen
 

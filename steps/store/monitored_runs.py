@@ -147,12 +147,13 @@ def predictions_of(run: Run, session: Session, folder: Path) -> Path:
     tags = run.data.tags
     if "predictions.path" not in tags:
         output = runs.recorded_parameters(run, ["output"]).get("output", "predictions.csv")
-        name = f"{PREDICTIONS}/{Path(sources.location(output)).name}"
         folder.mkdir(parents=True)
+        # Only a name: what a run recorded as a path must not lead out of its artifacts.
+        name = f"{PREDICTIONS}/{Path(sources.location(output)).name.replace('..', '')}"
         return artifacts.download(session.client, run.info.run_id, name, folder)
     path = Path(tags["predictions.path"])
-    if not path.exists():
-        raise StepError(f"expected its predictions at {path}, found nothing")
+    if not (path.is_file() or path.is_dir()):
+        raise StepError(f"expected its predictions at {path}, found no file or folder")
     found = files_digest(sorted(path.iterdir())) if path.is_dir() else file_digest(path)
     if found != tags.get("predictions.digest"):
         raise StepError(f"expected its predictions at {path}, found others: it was written again")

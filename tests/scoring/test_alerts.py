@@ -131,6 +131,27 @@ def test_a_small_index_is_no_alarm_however_certain(weeks: Weeks) -> None:
     assert "feature Glucose" not in {each.signal.what for each in alerts.judge(year, 5.0)}
 
 
+def test_a_small_shift_is_no_alarm_however_certain(weeks: Weeks) -> None:
+    """A table of a million rows shows that nothing is quite as it was."""
+    (window,) = weeks.year(1, weeks=1)
+    many = {"rows_scored": 1e6, "rows_labelled": 1e6}
+    mean = weeks.reference.levels[0].value
+    near = replace(window, metrics={**window.metrics, **many, "mean_probability": mean + 0.015})
+    far = replace(window, metrics={**window.metrics, **many, "mean_probability": mean + 0.15})
+    assert not any("mean" in alert.signal.what for alert in alerts.judge([near], THRESHOLD))
+    assert any("mean" in alert.signal.what for alert in alerts.judge([far], THRESHOLD))
+    score = weeks.reference.scores[0]
+    for drop, alarms in ((0.01, False), (0.2, True)):
+        value = score.value - drop
+        ends = {"scored_roc_auc": value, "scored_roc_auc_low": value, "scored_roc_auc_high": value}
+        exact = replace(score, low=score.value, high=score.value)
+        known = replace(weeks.reference, scores=(exact,))
+        tags = {**window.tags, "model.reference": known.to_text()}
+        fallen = replace(window, metrics={**window.metrics, **many, **ends}, tags=tags)
+        found = alerts.judge([fallen], THRESHOLD)
+        assert any("roc_auc" in alert.signal.what for alert in found) == alarms
+
+
 def test_few_rows_raise_no_alarm(weeks: Weeks) -> None:
     for seed in range(20):
         assert alerts.judge(weeks.year(seed, weeks=1, rows=7), THRESHOLD) == []
