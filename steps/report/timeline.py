@@ -83,7 +83,7 @@ class Axis:
         # Counted from the newest, which matters most.
         places = range(len(self.windows) - 1, -1, -step)
         # The newest date would stand out of the chart.
-        most = self.right - TICK_WIDTH / 3
+        most = self.right - 0.42 * TICK_WIDTH
         return tuple((min(self.middle(place), most), self.windows[place].day) for place in places)
 
     @property
