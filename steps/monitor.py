@@ -137,20 +137,7 @@ def execute(
             f"monitor: {', '.join(unknown)} is not known of any window with labels, nor estimated; "
             "give -P labels=…, or score tables that hold the target"
         )
-    run.log(
-        Record(
-            metrics={
-                "windows": float(len(windows)),
-                "alerts": float(len(found)),
-                "newest_rows_scored": float(windows[-1].rows),
-            },
-            tags={
-                TAG: ALERT if found else FINE,
-                f"{TAG}.newest_run_id": windows[-1].run_id,
-                **({f"{TAG}.alert": _alert(found)} if found else {}),
-            },
-        )
-    )
+    run.log(_record(windows, found))
     run.log(
         monitor_page.write(
             session.folder, source.watched.shown, windows, found, chosen.drift_threshold
@@ -164,6 +151,21 @@ def execute(
         return StepResult((*lines, "monitor: ok, nothing differs by more than chance explains"))
     console.warn(f"alert: {_alert(found)}")
     return StepResult(lines, DRIFT if chosen.on_alert == "fail" else OK)
+
+
+def _record(windows: list[Window], found: list[Alert]) -> Record:
+    return Record(
+        metrics={
+            "windows": float(len(windows)),
+            "alerts": float(len(found)),
+            "newest_rows_scored": float(windows[-1].rows),
+        },
+        tags={
+            TAG: ALERT if found else FINE,
+            f"{TAG}.newest_run_id": windows[-1].run_id,
+            **({f"{TAG}.alert": _alert(found)} if found else {}),
+        },
+    )
 
 
 def _alert(found: list[Alert]) -> str:

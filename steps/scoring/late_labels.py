@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,17 +59,21 @@ class Labels:
     contradicting: int
 
     def __str__(self) -> str:
-        told = [f"{self.tally.rows:,} rows"]
-        for number, what in (
-            (self.tally.without_key, "without a key"),
-            (self.tally.repeated, "repeat a key"),
-            (self.unknown, "have a label that the model does not know"),
-        ):
-            if number:
-                told.append(f"{number:,} {what}")
-        if self.contradicting:
-            told.append(f"{self.contradicting:,} keys have labels that contradict each other")
-        return ", ".join(told)
+        return _told(
+            f"{self.tally.rows:,} rows",
+            {
+                "without a key": self.tally.without_key,
+                "with a key that came before": self.tally.repeated,
+                "with a label that the model does not know": self.unknown,
+                "keys with contradicting labels": self.contradicting,
+            },
+        )
+
+
+def _told(what: str, counts: Mapping[str, int]) -> str:
+    """Write something with those counts that are not zero."""
+    there = [f"{name}: {number:,}" for name, number in counts.items() if number]
+    return f"{what} ({', '.join(there)})" if there else what
 
 
 @dataclass
@@ -92,16 +96,15 @@ class Joined:
         return {"late_rows_labelled": float(counts.rows), **levels, **scores}
 
     def __str__(self) -> str:
-        left = self.predictions.rows - self.matched
-        parts = [f"{self.matched:,} of {self.predictions.rows:,} predictions have a label"]
-        for number, what in (
-            (left - self.predictions.without_key, "keys without one"),
-            (self.predictions.without_key, "rows without a key"),
-            (self.predictions.repeated, "rows that repeat a key"),
-        ):
-            if number:
-                parts.append(f"{number:,} {what}")
-        return ", ".join(parts)
+        left = self.predictions.rows - self.matched - self.predictions.without_key
+        return _told(
+            f"{self.matched:,} of {self.predictions.rows:,} predictions have a label",
+            {
+                "key without a label": left,
+                "without a key": self.predictions.without_key,
+                "with a key that came before": self.predictions.repeated,
+            },
+        )
 
 
 def digest(files: tuple[InputFile, ...]) -> str:

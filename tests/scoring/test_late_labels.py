@@ -98,12 +98,12 @@ def test_duplicate_and_missing_keys_are_counted_and_told(tmp_path: Path) -> None
     read, found = joined(predictions, labels, tmp_path)
     assert found.matched == 4
     assert str(found) == (
-        "4 of 7 predictions have a label, 2 keys without one, 1 rows without a key, "
-        "1 rows that repeat a key"
+        "4 of 7 predictions have a label (key without a label: 2, without a key: 1, "
+        "with a key that came before: 1)"
     )
     assert str(read) == (
-        "10 rows, 1 without a key, 3 repeat a key, 1 have a label that the model does not know, "
-        "1 keys have labels that contradict each other"
+        "10 rows (without a key: 1, with a key that came before: 3, "
+        "with a label that the model does not know: 1, keys with contradicting labels: 1)"
     )
     # a is right; of the two b one is; d is wrong.
     assert found.metrics["late_accuracy"] == 0.5
@@ -167,7 +167,7 @@ def test_nothing_in_common(tmp_path: Path) -> None:
     predictions, labels = table(10)
     _, found = joined(predictions, labels.assign(id="other"), tmp_path)
     assert found.metrics == {}
-    assert str(found) == "0 of 10 predictions have a label, 10 keys without one"
+    assert str(found) == "0 of 10 predictions have a label (key without a label: 10)"
 
 
 @pytest.mark.parametrize(
