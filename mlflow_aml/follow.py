@@ -107,13 +107,13 @@ def details_of(workspace: Workspace, job: str) -> dict[str, Any]:
     except RefusedError as error:
         if error.status == NOT_FOUND:
             raise AzureMLError(
-                f"the workspace has no job {job}: it was deleted, or the name is another's"
+                f"the workspace has no job {job}: it was deleted, or has another name"
             ) from None
         raise
 
 
 def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[str, Any]]:
-    """Return the job's details again and again, over times in which no answer comes."""
+    """Yield the job's details again and again; outlast times without an answer."""
     lost: float | None = None
     while True:
         try:
@@ -124,7 +124,7 @@ def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[st
             now = time.monotonic()
             if lost is None:
                 lost = now
-                warn(f"{error}; the job {job} goes on, and is asked for again")
+                warn(f"{error}; the job {job} goes on; asking again")
             if now - lost >= patience:
                 raise AzureMLError(
                     f"lost touch with the job {job}, which goes on; follow it again with: "
@@ -147,7 +147,7 @@ def _grown(
 ) -> bytes:
     """Read the new bytes of a log file, or nothing if it cannot be read now.
 
-    A file that has shrunk was started again, so the next call reads it from its start.
+    A file that has shrunk was started again, so it is read from its start.
     """
     start = log.read[name]
     try:
@@ -159,6 +159,7 @@ def _grown(
             if size.isdecimal() and int(size) < start:
                 log.read[name] = 0
                 log.rest.pop(name, None)
+                return _grown(client, address, name, log)
             return b""
         content: bytes = answer.content
     except AzureError:

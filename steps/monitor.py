@@ -218,8 +218,7 @@ def _join(
 ) -> Joined | None:
     folder = session.folder / f"late-{window.run_id}"
     try:
-        path = monitored_runs.predictions_of(run, session, folder / "predictions")
-        files = input_files.find_files(str(path))
+        files = monitored_runs.predictions_of(run, session, folder / "predictions")
         joined = late_labels.join(files, spread, schema, window.run_id, folder / "keys")
     except StepError as error:
         _tell_unscored(window, error)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from steps.base.files import file_digest, files_digest
 from steps.base.record import Record, metric_name
 from steps.scoring.labelled import recorded
-from steps.scoring.quarantine import rejected_path
+from steps.scoring.quarantine import rejected_name, rejected_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ MOST_LATE = 17
 MOST_FEATURES = 30
 MOST_CLASSES = 10
 MOST_NAMED = 5
+PREDICTIONS = "predictions"
 # What `monitor` reads from the run; a tag of Azure ML takes a thousand characters.
 REFERENCE, FEATURES = "model.reference", "drift.features"
 MOST_CHANCES, LONGEST_NAME, UNLIKELY = 10, 50, 0.01
@@ -100,7 +102,7 @@ def _predicted(result: ScoringResult) -> dict[str, float]:
     return {metric_name(f"predicted_share.{label}"): share for label, share in pairs[:MOST_CLASSES]}
 
 
-def lines(result: ScoringResult, output: Path) -> tuple[str, ...]:
+def lines(result: ScoringResult, output: str) -> tuple[str, ...]:
     """Tell what was done."""
     found, totals = metrics(result), result.totals
     said = [
@@ -110,7 +112,7 @@ def lines(result: ScoringResult, output: Path) -> tuple[str, ...]:
     if totals.rejected:
         rows = "row" if totals.rejected == 1 else "rows"
         said.append(
-            f"batch_score: {totals.rejected:,} bad {rows} left out, to {rejected_path(output)}"
+            f"batch_score: {totals.rejected:,} bad {rows} left out, to {rejected_name(output)}"
         )
     if unseen := {name: rows for name, rows in totals.unseen.most_common() if rows}:
         shown = ", ".join(f"{name} {rows:,}" for name, rows in [*unseen.items()][:MOST_NAMED])
@@ -126,6 +128,23 @@ def lines(result: ScoringResult, output: Path) -> tuple[str, ...]:
         labelled = rows if found["rows_labelled"] < totals.written else ""
         said.append(f"batch_score: {', '.join(scores)}{labelled}")
     return tuple(said)
+
+
+def predictions(written: Path, place: str, rejected: int, limit: float) -> Record:
+    """Decide what to log of the predictions: the files, or place and digest if they are large.
+
+    `limit` is the number of bytes to log at most, of the predictions and of the bad rows.
+    """
+    parts = sorted(written.iterdir()) if written.is_dir() else [written]
+    files = []
+    if rejected and rejected_path(written).stat().st_size <= limit:
+        files.append((rejected_path(written), PREDICTIONS))
+    if sum(file.stat().st_size for file in parts) <= limit:
+        folder = f"{PREDICTIONS}/{written.name}" if written.is_dir() else PREDICTIONS
+        return Record(files=(*files, (written, folder)))
+    digest = files_digest(parts) if written.is_dir() else file_digest(written)
+    tags = {"predictions.path": place, "predictions.digest": digest}
+    return Record(tags=tags, files=tuple(files))
 
 
 def _told(result: ScoringResult) -> str:

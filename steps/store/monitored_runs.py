@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice, takewhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from steps.base.errors import StepError
-from steps.base.files import file_digest, files_digest
+from steps.base.files import named_digest
 from steps.base.parsers import LATEST
 from steps.base.record import Record
 from steps.data import sources
 from steps.data.schema import Schema
+from steps.scoring.input_files import InputFile, find_files
 from steps.scoring.windows import Window
 from steps.store import artifacts, model_file, runs
 from steps.store.models import BEST_ESTIMATOR
@@ -33,6 +35,7 @@ PREDICTIONS = "predictions"
 LATE_LABELS, LATE_TOLD = "late.labels", "late.told"
 # A run records a few thousand characters: so many are one answer.
 AT_ONCE = 200
+BLOCK = 1 << 20
 _RUN_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,254}", re.ASCII)
 
 
@@ -139,8 +142,8 @@ def schema_of(train_run: str, session: Session) -> Schema:
     return Schema.from_dict(metadata["schema"])
 
 
-def predictions_of(run: Run, session: Session, folder: Path) -> Path:
-    """Return the predictions that a run has kept, downloaded if need be.
+def predictions_of(run: Run, session: Session, folder: Path) -> tuple[InputFile, ...]:
+    """Find the predictions that a run has kept, downloaded if they are artifacts.
 
     Raise StepError if they are gone, or are those of another run by now.
     """
@@ -150,14 +153,25 @@ def predictions_of(run: Run, session: Session, folder: Path) -> Path:
         folder.mkdir(parents=True)
         # Only a name: what a run recorded as a path must not lead out of its artifacts.
         name = f"{PREDICTIONS}/{Path(sources.location(output)).name.replace('..', '')}"
-        return artifacts.download(session.client, run.info.run_id, name, folder)
-    path = Path(tags["predictions.path"])
-    if not (path.is_file() or path.is_dir()):
-        raise StepError(f"expected its predictions at {path}, found no file or folder")
-    found = files_digest(sorted(path.iterdir())) if path.is_dir() else file_digest(path)
-    if found != tags.get("predictions.digest"):
-        raise StepError(f"expected its predictions at {path}, found others: it was written again")
-    return path
+        found = artifacts.download(session.client, run.info.run_id, name, folder)
+        return find_files(str(found))
+    files = find_files(tags["predictions.path"])
+    digests = [(PurePosixPath(file.path).name, _digest(file)) for file in files]
+    # A file has the digest of its content, a folder that of its files.
+    if tags.get("predictions.digest") not in (named_digest(digests), digests[0][1]):
+        raise StepError(
+            f"expected its predictions in {files[0].shown}, found others: the file was "
+            "written again"
+        )
+    return files
+
+
+def _digest(file: InputFile) -> str:
+    content = hashlib.sha256()
+    with file.open() as opened:
+        while block := opened.read(BLOCK):
+            content.update(block)
+    return content.hexdigest()
 
 
 def write_late(joined: Joined, labels: str, window: Window, run: Run, session: Session) -> Window:

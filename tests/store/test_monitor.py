@@ -142,7 +142,7 @@ def test_predictions_that_were_written_again_are_told(run_step: RunStep, score: 
     ended = run_step("monitor", labels="labels.csv", key="id")
     assert ended.code == 0
     assert f"no late scores for run {scored[0]}" in ended.err
-    assert "it was written again" in ended.err
+    assert "the file was written again" in ended.err
     newest = MlflowClient().get_run(scored[1]).data.metrics
     assert newest["late_rows_labelled"] == 120
 
