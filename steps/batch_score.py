@@ -75,6 +75,7 @@ class BatchScoreParameters:
         output,
         "predictions.csv",
         "where the predictions go: `.csv`, `.csv.gz`, `.parquet`, or a folder for a Parquet set",
+        in_key=False,
     )
     keep: tuple[str, ...] | None = parameter(
         plan.keep, "all", "input columns to keep: `all`, `none`, or a list"
@@ -300,6 +301,7 @@ STEP = Step(
     parameters=BatchScoreParameters,
     find_source=find_source,
     execute=execute,
+    subject="input",
 )
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.base.record import Record
 from steps.cli import run_script
-from steps.data import sources
 from steps.model import gate
 from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
@@ -37,6 +36,7 @@ from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
+from steps.report.page import REPORT
 from steps.store import datasets, models, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
@@ -172,7 +172,7 @@ def execute(
     data = datasets.load(session.client, preprocess_id, session.folder)
     task = task_of(data.schema, chosen.seed)
     _check_fit(chosen, task)
-    found = _search(chosen, data, run, session)
+    found = _search(chosen, data, runs.data_location(source.run), run, session)
     trained = Trained(
         estimator=found.best_estimator_,
         train=data.train,
@@ -238,10 +238,9 @@ def _report(
         name: run_page(session.client.tracking_uri, experiment_id, run_id)
         for (name, run_id), experiment_id in zip(shown.items(), experiments, strict=True)
     }
-    location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
     facts = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "data": sources.without_query(location),
+        "data": runs.data_location(prepared),
         "experiment": session.client.get_experiment(run.experiment_id).name,
     }
     about = Origin(
@@ -250,7 +249,9 @@ def _report(
     return train_report.write(session.folder / "report", evaluation, decision, about)
 
 
-def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+def _search(
+    chosen: TrainParameters, data: Dataset, table: str, run: StepRun, session: Session
+) -> FittedSearch:
     grid = chosen.grid
     if grid is None and chosen.estimator == (FOREST,):
         grid = forest_grid(chosen.n_estimators, chosen.max_depth)
@@ -270,13 +271,13 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
     work = plan_work(settings, data.schema, features, labels, groups)
     savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
-    return search(settings, work, execution, run, session.folder)
+    return search(settings, work, execution, run, session.folder, table)
 
 
 def artifacts(chosen: TrainParameters) -> tuple[str, ...]:
     """Name what a run with these parameters must still have to be reused."""
     model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{MODEL_FILE}"
-    return (*model, "report.html") if chosen.report else model
+    return (*model, REPORT) if chosen.report else model
 
 
 def conclude_again(chosen: TrainParameters, reused: Run, session: Session) -> StepResult:

@@ -20,6 +20,7 @@ from steps.report import (
     search_layout,
 )
 from steps.report.page import (
+    REPORT,
     metric_title,
     signed,
     spread,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from steps.report.origin import Origin
     from steps.report.task_part import TaskPart
 
-NAME, PLOTS = "report.html", "plots"
+NAME, PLOTS = REPORT, "plots"
 
 
 def write(folder: Path, evaluation: Evaluation, decision: Decision, origin: Origin) -> Record:

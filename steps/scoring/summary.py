@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Azure ML accepts this many metric names per run; the page always shows all features.
 MOST_METRICS = 50
+MAX_PSI = "drift.max_psi"
 MOST_FEATURES = 30
 MOST_CLASSES = 10
 MOST_NAMED = 5
@@ -37,7 +38,7 @@ def metrics(result: ScoringResult) -> dict[str, float]:
         for name, rows in totals.unseen.most_common(MOST_CLASSES)
     }
     if result.drift:
-        found["drift.max_psi"] = max(drift.psi for drift in result.drift)
+        found[MAX_PSI] = max(drift.psi for drift in result.drift)
         most = sorted(result.drift, key=lambda drift: drift.psi, reverse=True)
         room = min(MOST_FEATURES, MOST_METRICS - len(found) - len(unseen))
         found |= {metric_name(f"drift.psi.{drift.name}"): drift.psi for drift in most[:room]}

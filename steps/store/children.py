@@ -1,8 +1,9 @@
 """Child runs of a search, written while it goes on: one run for each candidate.
 
 A candidate's run is created when the candidate starts, gets its parameters and scores when it
-ends, and is then ended: three requests, sent by a few threads beside the fitting. Scores of
-every fold are kept in tags, so that an interrupted search can go on from its child runs.
+ends, and is then ended: three requests, sent by a few threads beside the fitting. Its description
+says first what sets it apart and how it scored. The scores of every fold are kept in a tag, so that
+an interrupted search can go on from its child runs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from steps.model.search_loop import Span
 from steps.model.sources import Source
 from steps.report import search_record as record
 from steps.store.destination import AZURE, is_remote
-from steps.store.runs import FINISHED, KEY, StepRun
+from steps.store.runs import DESCRIPTION, FINISHED, KEY, StepRun
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -44,7 +45,7 @@ COPY_OF = "step.candidate.copy_of"
 ERROR = "step.candidate.error"
 PRUNED = "step.candidate.pruned"
 ROWS = "step.candidate.rows"
-FOLDS = "step.candidate.folds."
+FOLDS = "step.candidate.folds"
 PARENT = "mlflow.parentRunId"
 
 FAILED = RunStatus.to_string(RunStatus.FAILED)
@@ -60,7 +61,8 @@ SECONDS_BETWEEN_POINTS = 3.0
 MOST_PARAMS, MOST_POINTS = 100, 250
 # A table of many columns makes a pipeline of many parameters; Azure ML takes so many for a run.
 AZURE_PARAMS = 200
-LONGEST_ERROR, LONGEST_NAME = 1000, 250
+# Azure ML takes so many characters in a tag.
+LONGEST_TAG, LONGEST_NAME = 1000, 250
 
 
 def candidate_id(candidate: Candidate, rows: int | None = None) -> str:
@@ -74,6 +76,22 @@ def name_of(candidate: Candidate) -> str:
     """Name a child run by what sets it apart: `n_estimators=2, max_depth=3`."""
     words = (f"{name.rpartition('__')[2]}={value}" for name, value in candidate.items())
     return ", ".join(words)[:LONGEST_NAME]
+
+
+def fold_tags(scores: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """Write the scores of every fold as JSON, into one tag, or as many as they need."""
+    text = json.dumps({name: list(folds) for name, folds in scores.items()}, separators=(",", ":"))
+    parts = [text[first : first + LONGEST_TAG] for first in range(0, len(text), LONGEST_TAG)]
+    return {FOLDS + (f".{number}" if number else ""): part for number, part in enumerate(parts)}
+
+
+def read_fold_tags(tags: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    """Read the scores of every fold from the tags of a child run."""
+    parts = [tags.get(FOLDS, "")]
+    while (name := f"{FOLDS}.{len(parts)}") in tags:
+        parts.append(tags[name])
+    scores: dict[str, list[float]] = json.loads("".join(parts))
+    return {name: tuple(folds) for name, folds in scores.items()}
 
 
 @dataclass(frozen=True)
@@ -205,12 +223,23 @@ class ChildRuns:
         mine = {**self._tags, CANDIDATE: candidate_id(candidate, rows), **tags}
         if rows is not None:
             mine[ROWS] = str(rows)
-        self._ids[index] = self._send(self._write_start, name_of(candidate), at, mine)
+        self._ids[index] = self._send(self._write_start, self._name(index), at, mine)
+
+    def _name(self, index: int) -> str:
+        rows = self._source.rows_of(index)
+        return name_of(self._candidates[index]) + ("" if rows is None else f" (on {rows:,} rows)")
 
     def _end(self, index: int, outcome: CandidateResult, at: float) -> None:
         self._ended.add(index)
         parameters = record.parameter_texts(self._candidates[index]) | self._shared(index)
-        self._send(self._write_end, self._ids[index], parameters, outcome, at)
+        tags = fold_tags(outcome.scores)
+        if outcome.error:
+            tags[ERROR] = outcome.error[:LONGEST_TAG]
+        else:
+            tags[DESCRIPTION] = record.described(self._name(index), outcome, self._metric)
+        if outcome.pruned:
+            tags[PRUNED] = "true"
+        self._send(self._write_end, self._ids[index], parameters, tags, outcome, at)
 
     def _shared(self, index: int) -> dict[str, str]:
         """Give the parameters that a family's candidates share, as many as the store takes."""
@@ -275,7 +304,12 @@ class ChildRuns:
         return str(made.info.run_id)
 
     def _write_end(
-        self, made: Future[str], parameters: Mapping[str, str], outcome: CandidateResult, at: float
+        self,
+        made: Future[str],
+        parameters: Mapping[str, str],
+        tags: Mapping[str, str],
+        outcome: CandidateResult,
+        at: float,
     ) -> None:
         run_id, milliseconds = made.result(), int(at * 1000)
         params = [Param(name, value) for name, value in parameters.items()]
@@ -286,11 +320,6 @@ class ChildRuns:
             for name, value in record.candidate_metrics(outcome).items()
             if math.isfinite(value)
         ]
-        tags = {FOLDS + name: json.dumps(scores) for name, scores in outcome.scores.items()}
-        if outcome.error:
-            tags[ERROR] = outcome.error[:LONGEST_ERROR]
-        if outcome.pruned:
-            tags[PRUNED] = "true"
         self._client.log_batch(
             run_id, metrics, params[:MOST_PARAMS], [RunTag(*item) for item in tags.items()]
         )

@@ -18,12 +18,18 @@ from steps.base.errors import StepError
 from steps.base.parameters import as_recorded, from_recorded
 from steps.base.record import Record
 from steps.base.secrets import masked
+from steps.data.sources import without_query
 from steps.store.artifacts import NO_SUCH_RUN, upload
+from steps.store.destination import AZURE
+from steps.store.run_names import is_generated
 
 STEP = "step"
 KEY = "step.key"
 UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
+NAME, DESCRIPTION = "mlflow.runName", "mlflow.note.content"
+# Of an experiment; what MLflow's pages know (mlflow 3.15).
+KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 RUNNING = RunStatus.to_string(RunStatus.RUNNING)
@@ -56,31 +62,68 @@ class StepRun:
 
 @contextmanager
 def open_run(
-    step: str, parameters: Mapping[str, str], *, nested: bool = False
+    step: str, parameters: Mapping[str, str], name: str, *, nested: bool = False
 ) -> Iterator[StepRun]:
     """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
 
     The run records all parameters of the step as `mlflow run` does, and ends FINISHED, or FAILED
-    if the block raises. A run opened by `mlflow run` or by Azure ML keeps its name.
+    if the block raises. A run opened by `mlflow run` or by Azure ML keeps a name that somebody
+    gave it.
     """
-    name = None if "MLFLOW_RUN_ID" in os.environ else step
-    with mlflow.start_run(run_name=name, nested=nested) as active:
+    joined = "MLFLOW_RUN_ID" in os.environ
+    with mlflow.start_run(run_name=None if joined else name, nested=nested) as active:
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
+        named = joined and is_generated(active.info.run_name or "")
         shown = active.data.params
         missing = {name: as_recorded(text) for name, text in parameters.items()}
         run.log(
             Record(
                 params={name: text for name, text in missing.items() if name not in shown},
-                tags={STEP: step},
+                tags={**({NAME: name} if named else {}), STEP: step},
             )
         )
+        if not nested:
+            _mark_experiment(run)
         yield run
+
+
+def _mark_experiment(run: StepRun) -> None:
+    """Tell MLflow's pages what the experiment is for, unless it says so.
+
+    Otherwise mlflow 3.15 guesses, and may show an experiment of models as one of prompts and
+    traces.
+    """
+    if mlflow.get_tracking_uri().startswith(AZURE):
+        return
+    if KIND not in run.client.get_experiment(run.experiment_id).tags:
+        run.client.set_experiment_tag(run.experiment_id, KIND, MODEL_TRAINING)
+
+
+def link(title: str, run: Run | StepRun, artifact: str = "") -> str:
+    """Link to a run or one of its artifacts, in Markdown, for a description in MLflow's pages."""
+    experiment_id, run_id = _identity(run)
+    if mlflow.get_tracking_uri().startswith(AZURE):
+        # Its pages have other addresses, which would fill most of a description.
+        return f"{title} `{artifact or run_id}`"
+    page = f"#/experiments/{experiment_id}/runs/{run_id}"
+    return f"[{title}]({page}{f'/artifacts/{artifact}' if artifact else ''})"
+
+
+def _identity(run: Run | StepRun) -> tuple[str, str]:
+    if isinstance(run, StepRun):
+        return run.experiment_id, run.id
+    return run.info.experiment_id, run.info.run_id
 
 
 def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
     """Return those parameters in `names` that a run has recorded."""
     params = run.data.params
     return {name: from_recorded(params[name]) for name in names if name in params}
+
+
+def data_location(prepared: Run) -> str:
+    """Return where a preprocess run read its table: a path, or a URI without its query."""
+    return without_query(recorded_parameters(prepared, ["data"]).get("data", ""))
 
 
 def output_digest(run: Run) -> str:
