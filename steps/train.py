@@ -40,6 +40,7 @@ from steps.report.page import REPORT
 from steps.store import datasets, models, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
+from steps.store.destination import run_page
 from steps.store.model_file import MODEL_FILE
 from steps.store.recorded_search import Execution, search
 from steps.store.registry import CHAMPION, model_name
@@ -230,7 +231,7 @@ def _report(
 ) -> Record:
     # Its templates and figures cost a train without a report half a second of imports.
     from steps.report import train_report
-    from steps.report.origin import Origin, run_page
+    from steps.report.origin import Origin
 
     shown = {"train run": run.id, "preprocess run": prepared.info.run_id}
     experiments = run.experiment_id, prepared.info.experiment_id

@@ -8,19 +8,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from steps.data.schema import BINARY
-from steps.report.page import metric_title, writer
+from steps.report.page import interval_in_words, metric_title, writer
 from steps.report.search_layout import short, value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from steps.data.schema import Schema
     from steps.model.bootstrap import Interval
     from steps.model.evaluation import Evaluation
 
 
-def of_model(evaluation: Evaluation, schema: Schema, rows: int, table: str) -> str:
-    """Describe a model trained on `rows` of a `table`: what it is, and how it scores."""
+def of_model(
+    evaluation: Evaluation, schema: Schema, rows: int, table: str, links: Sequence[str]
+) -> str:
+    """Describe a model trained on `rows` of a `table`: what it is, and how it scores.
+
+    The first lines have the most important: MLflow folds the others away.
+    """
+    main = evaluation.main
     best = ", ".join(
         f"{short(name)}={value_text(value)}"
         for name, value in evaluation.search.best.params.items()
@@ -28,10 +34,12 @@ def of_model(evaluation: Evaluation, schema: Schema, rows: int, table: str) -> s
     predicted = schema.target
     if schema.task == BINARY:
         predicted = f"{schema.target} = {schema.positive}"
-    made = f"**{evaluation.model.title}**" + (f" ({_code(best, 120)})" if best else "")
+    made = f"**{evaluation.kind}**" + (f" ({_code(best, 120)})" if best else "")
     return (
         f"{made} predicts {_code(predicted)} from {len(schema.features):,} features, trained on "
-        f"{rows:,} rows of {_code(table)}.\n\n"
+        f"{rows:,} rows of {_code(table)}: {metric_title(main)} "
+        f"{interval_in_words(evaluation.model.scores[main], writer(main))}.\n\n"
+        f"{' · '.join(links)}\n\n"
         f"{_table(evaluation.model.scores)}"
     )
 

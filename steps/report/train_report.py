@@ -90,7 +90,7 @@ def _content(
     schema, search = origin.schema, evaluation.search
     return {
         "title": f"Predicting {part.predicted}",
-        "subtitle": f"{evaluation.model.title} on {len(schema.features):,} features, "
+        "subtitle": f"{evaluation.kind} on {len(schema.features):,} features, "
         f"trained on {origin.profile['rows']:,} rows",
         "facts": origin.facts,
         "decision": decision,

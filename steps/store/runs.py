@@ -19,6 +19,7 @@ from steps.base.parameters import as_recorded, from_recorded
 from steps.base.record import Record
 from steps.base.secrets import masked
 from steps.data.sources import without_query
+from steps.report.origin import page
 from steps.store.artifacts import NO_SUCH_RUN, upload
 from steps.store.destination import AZURE
 from steps.store.run_names import is_generated
@@ -28,7 +29,7 @@ KEY = "step.key"
 UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
 NAME, DESCRIPTION = "mlflow.runName", "mlflow.note.content"
-# Of an experiment; what MLflow's pages know (mlflow 3.15).
+# Of an experiment.
 KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
@@ -90,8 +91,8 @@ def open_run(
 def _mark_experiment(run: StepRun) -> None:
     """Tell MLflow's pages what the experiment is for, unless it says so.
 
-    Otherwise mlflow 3.15 guesses, and may show an experiment of models as one of prompts and
-    traces.
+    Otherwise they guess, and may show an experiment of models as one of prompts and traces. Those
+    of mlflow 3.15 ask only the address (see `origin.page`); servers of other versions ask this tag.
     """
     if mlflow.get_tracking_uri().startswith(AZURE):
         return
@@ -101,18 +102,14 @@ def _mark_experiment(run: StepRun) -> None:
 
 def link(title: str, run: Run | StepRun, artifact: str = "") -> str:
     """Link to a run or one of its artifacts, in Markdown, for a description in MLflow's pages."""
-    experiment_id, run_id = _identity(run)
+    if isinstance(run, StepRun):
+        experiment_id, run_id = run.experiment_id, run.id
+    else:
+        experiment_id, run_id = run.info.experiment_id, run.info.run_id
     if mlflow.get_tracking_uri().startswith(AZURE):
         # Its pages have other addresses, which would fill most of a description.
         return f"{title} `{artifact or run_id}`"
-    page = f"#/experiments/{experiment_id}/runs/{run_id}"
-    return f"[{title}]({page}{f'/artifacts/{artifact}' if artifact else ''})"
-
-
-def _identity(run: Run | StepRun) -> tuple[str, str]:
-    if isinstance(run, StepRun):
-        return run.experiment_id, run.id
-    return run.info.experiment_id, run.info.run_id
+    return f"[{title}]({page(experiment_id, run_id, artifact)})"
 
 
 def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:

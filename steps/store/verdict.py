@@ -69,8 +69,7 @@ def _description(evaluation: Evaluation, trained: Trained, prepared: Run, run: S
     links = [link("Data", prepared)]
     if evaluation.details is not None:
         links.insert(0, link("Report", run, REPORT))
-    described = description.of_model(evaluation, trained.schema, rows, table)
-    return f"{described}\n\n{' · '.join(links)}"
+    return description.of_model(evaluation, trained.schema, rows, table, links)
 
 
 def _written(score: float) -> str:

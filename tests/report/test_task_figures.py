@@ -133,7 +133,7 @@ def test_numbers_of_any_size_are_readable() -> None:
 
 def test_a_run_has_a_page_only_on_a_server_and_no_password_in_it() -> None:
     assert run_page("http://me:secret@host:5000/", "1", "ab") == (
-        "http://host:5000/#/experiments/1/runs/ab"
+        "http://host:5000/#/experiments/1/runs/ab?workflowType=machine_learning"
     )
     assert run_page("sqlite:////tmp/mlflow.db", "1", "ab") == ""
 
