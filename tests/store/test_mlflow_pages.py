@@ -78,7 +78,7 @@ def test_a_child_run_says_first_what_differs_and_how_it_scored(run_step: RunStep
     (child,) = (run for run in children(ended.run) if "step.candidate" in run.data.tags)
     metrics = child.data.metrics
     mean, deviation = metrics["mean_test_f1"], metrics["std_test_f1"]
-    start = f"**n_estimators=2, max_depth=2**: F1 {mean:.3f} ± {deviation:.3f}, ROC AUC "
+    start = f"**max_depth=2, n_estimators=2**: F1 {mean:.3f} ± {deviation:.3f}, ROC AUC "
     assert child.data.tags[NOTE].startswith(start)
     own = {name for name in child.data.tags if not name.startswith("mlflow.")}
     assert own == {
