@@ -14,9 +14,10 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, chdir
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,6 @@ import aiohttp
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from steps.cli import launch
-from steps.store.chain import load
 from tests.report.test_report_in_browser import FLAGS, browser_path
 from tests.server import mlflow_server
 
@@ -44,6 +43,8 @@ SECONDS_TO_DRAW = 30.0
 # Colours of a picture: enough for a page, and a fifth of the file.
 COLOURS = 128
 MOST_BYTES = 150_000
+# The plus signs in front of runs that have child runs (mlflow 3.15).
+EXPAND = '[data-component-id*="runnamecellrenderer"]'
 
 
 @dataclass
@@ -78,9 +79,15 @@ class Page:
         raise AssertionError(f"the page did not show {text!r}")
 
     async def click(self, selector: str) -> None:
-        """Click on all that a CSS selector finds."""
-        await self.run(f"document.querySelectorAll({json.dumps(selector)}).forEach(e => e.click())")
+        """Click on the last element that a CSS selector finds, if there is one."""
+        await self.run(f"[...document.querySelectorAll({json.dumps(selector)})].at(-1)?.click()")
         await asyncio.sleep(1)
+
+    async def type_into(self, selector: str, text: str) -> None:
+        """Type into the element that a CSS selector finds."""
+        await self.run(f"document.querySelector({json.dumps(selector)}).focus()")
+        await self.call("Input.insertText", text=text)
+        await asyncio.sleep(2)
 
     async def open(self, address: str, size: tuple[int, int], text: str) -> None:
         """Load a page in a window of a size, and wait until it shows a text."""
@@ -137,11 +144,15 @@ async def browser(folder: Path) -> AsyncIterator[Page]:
 
 def train(server: str, folder: Path) -> None:
     """Make the runs to show, as one would at first."""
-    os.environ |= {"MLFLOW_TRACKING_URI": server, "MLFLOW_EXPERIMENT_NAME": EXPERIMENT}
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": server,
+        "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
+        "PYTHONPATH": str(PROJECT),
+    }
     (folder / "data").symlink_to(PROJECT / "data")
-    with chdir(folder):
-        for step, *parameters in COMMANDS:
-            assert launch(load(step), parameters) == 0
+    for step, *parameters in COMMANDS:
+        command = [sys.executable, "-m", f"steps.{step}", *parameters]
+        subprocess.run(command, check=True, cwd=folder, env=environment)
 
 
 async def photograph(server: str, folder: Path) -> None:
@@ -155,13 +166,18 @@ async def photograph(server: str, folder: Path) -> None:
     pages = f"{server}/#/experiments/{experiment.experiment_id}/runs"
     model = "workflowType=machine_learning"
     async with browser(folder / "browser") as page:
-        await page.open(f"{pages}?{model}", (1500, 620), "matching runs")
+        charts = f"{pages}?compareRunsMode=CHART&{model}"
+        await page.open(charts, (1500, 760), "Model metrics")
         await page.click('[aria-label="Close"]')
-        await page.save("runs")
-        await page.open(f"{pages}/{trained[0].info.run_id}?{model}", (1100, 1000), "Description")
-        await page.save("run")
-        await page.open(f"{pages}?compareRunsMode=CHART&{model}", (1500, 900), "test_roc_auc")
+        await page.type_into('[placeholder="Search metric charts"]', "test_")
         await page.save("charts")
+        await page.open(f"{pages}?{model}", (1500, 760), "matching runs")
+        # Open main, and then the train run in it.
+        for _ in range(2):
+            await page.click(EXPAND)
+        await page.save("runs")
+        await page.open(f"{pages}/{trained[1].info.run_id}?{model}", (1100, 1180), "Description")
+        await page.save("run")
         chosen = json.dumps([run.info.run_id for run in trained], separators=(",", ":"))
         among = json.dumps([experiment.experiment_id])
         address = f"{server}/#/compare-runs?runs={chosen}&experiments={among}&{model}"

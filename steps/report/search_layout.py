@@ -129,7 +129,7 @@ def metric_of(search: SearchSummary) -> str:
 
 def axis_title(search: SearchSummary) -> str:
     """Name the axis of the score."""
-    less = " (less is better)" if search.metric.startswith(NEGATIVE) else ""
+    less = " (lower is better)" if search.metric.startswith(NEGATIVE) else ""
     return metric_title(metric_of(search)) + less
 
 

@@ -175,7 +175,7 @@ def _intervals(evaluation: Evaluation) -> str:
     if classes == 2 and rows > EXACT_ROWS:
         return (
             "the variance of each score over the held-out rows within their class (DeLong's for "
-            "ROC AUC), PR AUC by bootstrap resamples of groups of rows"
+            "ROC AUC), for PR AUC from bootstrap resamples of groups of rows"
         )
     kind = "stratified bootstrap" if classes else "bootstrap"
     return f"{resamples(rows)} {kind} resamples of the held-out rows"
