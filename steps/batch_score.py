@@ -7,7 +7,6 @@ if __name__ == "__main__":
 
     begin_imports()
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from steps.base.parsers import LATEST, NONE, boolean, number, one_of, optional
 from steps.base.record import Record
 from steps.cli import run_script
 from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
+from steps.data.profile import read_profile
 from steps.data.schema import Schema
 from steps.data.sources import location, scheme
 from steps.model.conformal import Conformal
@@ -138,10 +138,14 @@ def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFil
     outputs.check_outputs(_outputs(chosen))
     if chosen.input == HOLDOUT:
         return ()
-    of_mlflow = scheme(chosen.input) in OF_MLFLOW
-    return _files(
-        str(artifacts.fetch(chosen.input, session.folder)) if of_mlflow else chosen.input, chosen
-    )
+    return _files(with_local_input(chosen, session).input, chosen)
+
+
+def with_local_input(chosen: BatchScoreParameters, session: Session) -> BatchScoreParameters:
+    """Download an input that MLflow keeps; fsspec reads the others where they are."""
+    if scheme(chosen.input) not in OF_MLFLOW:
+        return chosen
+    return replace(chosen, input=str(artifacts.fetch(chosen.input, session.folder)))
 
 
 def check_apart_from_table(chosen: BatchScoreParameters, table: str) -> None:
@@ -202,13 +206,17 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
     """Build the request; the interval's width comes from the model, later."""
     if chosen.interval is not None and schema.classes:
         raise StepError(
-            "parameter interval: expected a model that predicts numbers, found one of classes; "
+            "parameter interval: expected a model that predicts numbers, found a classifier; "
             "use -P interval=none"
         )
+    keep = chosen.keep
+    if keep is None and chosen.input == HOLDOUT:
+        # The file has the parts of dates too, which no user's table has.
+        keep = schema.kept_columns
     return plan.Request(
         output=Path(chosen.output),
         delimiter=chosen.delimiter or schema.delimiter,
-        keep=chosen.keep,
+        keep=keep,
         all_probabilities=chosen.probabilities == "all",
         half_width=None if chosen.interval is None else 0.0,
         quarantine=chosen.on_bad_rows == "quarantine",
@@ -222,14 +230,14 @@ def _half_width(chosen: BatchScoreParameters, model: LoadedModel) -> float | Non
         return None
     if "conformal" not in model.metadata:
         raise StepError(
-            "parameter interval: expected a model that knows how far it may be off, found none; "
-            "train it anew"
+            "parameter interval: expected a model with measured intervals, found one without; "
+            "train it again"
         )
     learnt = Conformal.from_json(model.metadata["conformal"])
     if (width := learnt.half_width(chosen.interval)) is None:
         raise StepError(
-            f"parameter interval: expected at most {max(learnt.levels, default=0):g} of a model "
-            f"with {learnt.rows:,} training rows, found {chosen.interval:g}"
+            f"parameter interval: expected at most {max(learnt.levels, default=0):g}, as "
+            f"{learnt.rows:,} training rows allow no more, found {chosen.interval:g}"
         )
     return width
 
@@ -254,7 +262,8 @@ def _training_bins(
             raise StepError(f"on_drift=fail needs the training profile: {error}") from error
         console.say(f"batch_score: drift is not watched, the training profile is missing: {error}")
         return None
-    return drift.read_bins(json.loads(path.read_text(encoding="utf-8")), model.schema)
+    profile = read_profile(path.read_text(encoding="utf-8"), model.schema)
+    return drift.read_bins(profile, model.schema)
 
 
 def _prepared(name: str, run_id: str, session: Session) -> Path:

@@ -13,6 +13,10 @@ from steps.base.errors import FAILURE, INTERRUPTED, StepError
 from steps.base.temporary import temporary_folder
 from steps.store import chain, destination, runs
 
+# What may go wrong around a step. requests' exceptions are OSErrors: the tracking server or the
+# network is gone.
+EXPECTED = (StepError, AzureMLError, *destination.FAILURES, OSError)
+
 
 def run_script(step: chain.Step[Any, Any]) -> NoReturn:
     """Run a step as this process's script, and exit with its code."""
@@ -32,12 +36,11 @@ def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int
     except KeyboardInterrupt:
         console.complain("interrupted")
         return INTERRUPTED
-    # requests' exceptions are OSErrors: the tracking server or the network is gone.
-    except (StepError, AzureMLError, *destination.FAILURES, OSError) as error:
+    except EXPECTED as error:
         if line.debug:
             sys.stderr.write(secrets.masked_traceback(error))
-        console.complain(f"error: {_one_line(error)}")
-        return error.exit_code if isinstance(error, StepError | AzureMLError) else FAILURE
+        console.complain(f"error: {one_line(error)}")
+        return exit_code(error)
 
 
 def _launch(step: chain.Step[Any, Any], texts: dict[str, str]) -> int:
@@ -55,5 +58,11 @@ def _launch(step: chain.Step[Any, Any], texts: dict[str, str]) -> int:
     return result.exit_code
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(destination.message(error).split()) or type(error).__name__
+def exit_code(error: BaseException) -> int:
+    """Give the exit code of an expected error."""
+    return error.exit_code if isinstance(error, StepError | AzureMLError) else FAILURE
+
+
+def one_line(error: BaseException) -> str:
+    """Put the message of an error on one line, with secrets masked."""
+    return secrets.masked(" ".join(destination.message(error).split()) or type(error).__name__)

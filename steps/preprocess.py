@@ -172,14 +172,14 @@ def execute(
     chosen: PreprocessParameters, source: Table, run: StepRun, session: Session
 ) -> StepResult:
     """Prepare the table and log the split."""
-    shown = sources.without_query(chosen.data)
+    shown = sources.without_secrets(chosen.data)
     table, read_as = tables.read_table(source.path, chosen.asked, chosen.target, shown)
     prepared = preparation.prepare(table, chosen.wanted, read_as)
     del table
     if source.test_path is None or chosen.test_data is None:
         parts = preparation.split_table(prepared, chosen.test_size, chosen.seed)
     else:
-        shown = sources.without_query(chosen.test_data)
+        shown = sources.without_secrets(chosen.test_data)
         test, _ = tables.read_table(source.test_path, chosen.asked, chosen.target, shown)
         parts = preparation.with_test_table(prepared, test, shown)
     folder = session.folder / run.id

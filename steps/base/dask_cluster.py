@@ -101,8 +101,8 @@ def _warn_of_strangers(address: str) -> None:
     parts = urlsplit(address)
     if parts.scheme == "tcp" and not _is_this_machine(parts.hostname or ""):
         console.warn(
-            f"{address} is not encrypted and asks for no login: who is on that network can read "
-            "the data and run code on its machines; tls:// keeps others out (see README)"
+            f"{address} has neither encryption nor a login: anyone on that network can read the "
+            "data and run code on its machines; use tls://"
         )
 
 

@@ -1,7 +1,7 @@
 """Parameters of the steps: each is declared once, as a field of its step's dataclass.
 
-The declaration drives the checks, the command line and what a run records; docs/reference.py
-writes `MLproject`, `job.yml` and the README's tables from it.
+The declaration drives the checks, the command line and what a run records; generate/reference.py
+writes `MLproject`, `job.yml` and the documentation's tables from it.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def _whole(name: str, text: str) -> str:
     """Read the text from the environment if asked to: there a secret stays out of the run."""
     if is_masked(text):
         raise Unreadable(
-            f"parameter {name}: expected its whole text, found {text} of an earlier run, which "
-            f"keeps no secret; give it again, or give it in {variable(name)} and "
+            f"parameter {name}: expected its full text, found {text}, from which an earlier run "
+            f"left out a secret; give it again, or set {variable(name)} and give "
             f"{name}={FROM_ENVIRONMENT}"
         )
     if text != FROM_ENVIRONMENT:

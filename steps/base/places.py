@@ -74,7 +74,7 @@ def check_apart(output: Path, inputs: Iterable[Path]) -> None:
         else:
             continue
         raise StepError(
-            f"expected an output apart from what is read, found that {output} {how} {each}; "
+            f"expected an output outside of the input, found that {output} {how} {each}; "
             "choose another output"
         )
 

@@ -155,8 +155,8 @@ def fit_all(
 
 def _too_many_losses(candidate: Candidate, error: BaseException) -> StepError:
     return StepError(
-        f"expected the workers to survive the candidate {candidate}, {MOST_LOSSES} were lost "
-        f"({type(error).__name__}); give them more memory or take it out of the grid",
+        f"expected the workers to survive the candidate {candidate}, found {MOST_LOSSES} of them "
+        f"lost ({type(error).__name__}); give them more memory or take it out of the grid",
         exit_code=FAILURE,
     )
 
@@ -165,6 +165,6 @@ def _check_any_fitted(results: Mapping[int, CandidateResult]) -> None:
     errors = [result.error for result in results.values()]
     if all(errors):
         raise StepError(
-            f"expected at least one candidate to be fitted, all {len(errors)} failed; "
-            f"the first error: {errors[0]}"
+            "expected at least one candidate that can be fitted, found that all "
+            f"{len(errors)} failed; the first error: {errors[0]}"
         )

@@ -126,7 +126,8 @@ class CsvSection:
             ) from error
         except (OSError, EOFError, zlib.error) as error:
             raise StepError(
-                f"could not read {self.file.shown} from line {line} on: {error}; is the file whole?"
+                f"could not read {self.file.shown} from line {line} on: {error}; is the file "
+                "complete?"
             ) from error
 
     def _reading(self, opened: BinaryIO, watch: Callable[[bytes], None]) -> Callable[[int], bytes]:
@@ -204,7 +205,7 @@ def check_same_columns(
         where = "only in the first" if differing[0] in expected else "not in the first"
         raise StepError(
             f"expected the columns of {first} in every file, found {differing[0]} {where} when "
-            f"reading {file}; score such files apart"
+            f"reading {file}; score such files separately"
         )
 
 

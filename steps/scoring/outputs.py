@@ -46,7 +46,7 @@ def check_apart_from_input(
         check_apart(place, inputs)
         if named[0] is not None and _matches(named[0], place):
             raise StepError(
-                f"expected an output apart from what is read, found that {place} is one of "
+                f"expected an output outside of the input, found that {place} is one of "
                 f"{location}; choose another output"
             )
 

@@ -136,7 +136,7 @@ class ParquetSection:
             except (pa.ArrowException, OSError) as error:
                 raise StepError(
                     f"could not read {self.file.shown} from row {row} on: {first_line(error)}; "
-                    "is the file whole?"
+                    "is the file complete?"
                 ) from error
 
     def _check_types(self, schema: Schema) -> list[str]:
@@ -157,6 +157,6 @@ def open_parquet(file: InputFile, texts: Sequence[str] = ()) -> Any:
         )
     except (pa.ArrowException, OSError) as error:
         raise StepError(
-            f"expected a whole Parquet file in {file.shown}, found: {first_line(error)} (no row "
-            "of it can be read; was it cut off?)"
+            f"expected a complete Parquet file in {file.shown}, found: {first_line(error)} "
+            "(none of its rows can be read; was it cut off?)"
         ) from error

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from azure.core.exceptions import AzureError
 from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import DBAPIError
 
 from mlflow_aml.config import WorkspaceConfig, choose_config
 from mlflow_aml.workspace import studio_url, tracking_uri, use_login
+from steps.base.errors import first_line
 from steps.base.secrets import masked
 from steps.report import origin
 from steps.store import database
@@ -33,6 +36,7 @@ from steps.store.local_database import check_writable
 AZURE = "azureml:"
 REMOTE_SCHEMES = ("azureml", "http", "https", "databricks", "uc")
 JOB = "AZUREML_RUN_ID"
+BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
 # On the local run.
 AZURE_RUN = "azure.run_id"
@@ -89,7 +93,8 @@ def connect(workspace: str) -> Destination:
         uri = mlflow.get_tracking_uri()
         check_writable(uri)
         database.open_or_create(uri)
-        return Destination(uri, "local store")
+        is_local = uri.partition(":")[0] in ("file", "sqlite") or "://" not in uri
+        return Destination(uri, "local store" if is_local else TRACKING_URI)
     if isinstance(chosen, WorkspaceConfig):
         uri = tracking_uri(chosen)
         enter(uri)
@@ -101,6 +106,17 @@ def connect(workspace: str) -> Destination:
         if RUN_ID not in os.environ:
             use_experiment(None)
     return chosen
+
+
+def join() -> None:
+    """Prepare the tracking server that MLflow uses in this process, and change nothing about it."""
+    uri = mlflow.get_tracking_uri()
+    if uri.startswith(AZURE):
+        if JOB not in os.environ:
+            use_login(uri)
+    elif not is_remote(uri):
+        check_writable(uri)
+        database.open_or_create(uri)
 
 
 def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
@@ -118,19 +134,39 @@ def run_page(uri: str, experiment_id: str, run_id: str) -> str:
     return origin.run_page(uri, experiment_id, run_id)
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Hide MLflow's progress bars of artifacts while the block runs, unless they are asked for."""
+    given = BARS in os.environ
+    os.environ.setdefault(BARS, "false")
+    try:
+        yield
+    finally:
+        if not given:
+            del os.environ[BARS]
+
+
 def quieten() -> None:
     """Silence MLflow's lines on database set-up, and its addresses, which some servers lack."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault(BARS, "false")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # MLflow 3.15 logs the traceback of each error of a database, and raises it too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def message(error: BaseException) -> str:
     """Return the text of an error; for an Azure ML error, the answer of the service.
 
-    Azure ML does not refuse in MLflow's format: MLflow shows the JSON of an unknown error.
+    Azure ML does not refuse in MLflow's format: MLflow shows the JSON of an unknown error. Of a
+    database's error it shows the whole statement.
     """
+    if isinstance(error, MlflowException) and isinstance(error.__cause__, DBAPIError):
+        return (
+            f"the database of runs failed: {first_line(error.__cause__.orig or error.__cause__)}; "
+            "is its disk full, the file read-only, or its server gone?"
+        )
     answer = error.json.get("error") if isinstance(error, RestException) else None
     if not isinstance(answer, dict) or "message" not in answer:
         return str(error)

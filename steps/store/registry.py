@@ -121,7 +121,9 @@ class Registry:
                 for version in ahead:
                     self.tag(version, {CHAMPION: NO})
                 numbers = ", ".join(str(version.version) for version in ahead)
-                console.warn(f"{self.name} version {numbers} was never decided, passing it over")
+                console.warn(
+                    f"{self.name} version {numbers} was never decided on, it is passed over"
+                )
                 return
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
@@ -159,7 +161,9 @@ class Registry:
         except MlflowException as error:
             if not _is_absent(error):
                 raise
-            console.warn(f"this store has no aliases, the tag {CHAMPION} has to do ({error})")
+            console.warn(
+                f"this store has no aliases, so the tag {CHAMPION} stands for one ({error})"
+            )
 
 
 def _is_absent(error: MlflowException) -> bool:

@@ -12,7 +12,7 @@ from mlflow.utils import name_utils
 
 from steps.base import parameters
 from steps.base.secrets import masked
-from steps.data.sources import without_query
+from steps.data.sources import without_secrets
 
 LONGEST, LONGEST_VALUE = 100, 32
 
@@ -50,7 +50,7 @@ def is_generated(name: str) -> bool:
 
 
 def _file_name(location: str) -> str:
-    return _cut(PurePath(without_query(location)).name or location, LONGEST_VALUE)
+    return _cut(PurePath(without_secrets(location)).name or location, LONGEST_VALUE)
 
 
 def _cut(text: str, most: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import mlflow
@@ -14,11 +14,12 @@ from mlflow.entities import Run as Run  # scripts name its type, and import no M
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from steps.base import console
 from steps.base.errors import StepError
-from steps.base.parameters import as_recorded, from_recorded
+from steps.base.parameters import FROM_ENVIRONMENT, as_recorded, from_recorded, variable
 from steps.base.record import Record
 from steps.base.secrets import masked
-from steps.data.sources import without_query
+from steps.data.sources import without_secrets
 from steps.report.origin import page
 from steps.store.artifacts import NO_SUCH_RUN, upload
 from steps.store.destination import AZURE
@@ -28,7 +29,7 @@ STEP = "step"
 KEY = "step.key"
 UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
-NAME, DESCRIPTION = "mlflow.runName", "mlflow.note.content"
+NAME, DESCRIPTION, PARENT = "mlflow.runName", "mlflow.note.content", "mlflow.parentRunId"
 # Of an experiment.
 KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 
@@ -76,14 +77,17 @@ def open_run(
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
         named = joined and is_generated(active.info.run_name or "")
         shown = active.data.params
+        _warn_of_secrets(run.id, shown)
         missing = {name: as_recorded(text) for name, text in parameters.items()}
+        # MLflow's own tags, too, are masked: the address of the project may hold a token.
+        tags = {name: text for name, text in active.data.tags.items() if masked(text) != text}
         run.log(
             Record(
                 params={name: text for name, text in missing.items() if name not in shown},
-                tags={**({NAME: name} if named else {}), STEP: step},
+                tags={**tags, **({NAME: name} if named else {}), STEP: step},
             )
         )
-        if not nested:
+        if PARENT not in active.data.tags:
             _mark_experiment(run)
         yield run
 
@@ -97,7 +101,9 @@ def _mark_experiment(run: StepRun) -> None:
     if mlflow.get_tracking_uri().startswith(AZURE):
         return
     if KIND not in run.client.get_experiment(run.experiment_id).tags:
-        run.client.set_experiment_tag(run.experiment_id, KIND, MODEL_TRAINING)
+        # Another run that starts at the same time may add it first.
+        with suppress(MlflowException):
+            run.client.set_experiment_tag(run.experiment_id, KIND, MODEL_TRAINING)
 
 
 def link(title: str, run: Run | StepRun, artifact: str = "") -> str:
@@ -112,6 +118,26 @@ def link(title: str, run: Run | StepRun, artifact: str = "") -> str:
     return f"[{title}]({page(experiment_id, run_id, artifact)})"
 
 
+def _warn_of_secrets(run_id: str, params: Mapping[str, str]) -> None:
+    """Warn of secrets that `mlflow run` recorded before the step began: they cannot be changed."""
+    names = [name for name, text in params.items() if masked(text) != text]
+    if names:
+        console.warn(
+            f"mlflow run has recorded what may be a secret in {', '.join(names)} of run {run_id}; "
+            f"delete that run, and give {variable(names[0])} in the environment with "
+            f"-P {names[0]}={FROM_ENVIRONMENT}"
+        )
+
+
+def made_by(tags: Mapping[str, str]) -> dict[str, str]:
+    """Pick who and what made a run: the runs within it say so too."""
+    return {
+        name: value
+        for name, value in tags.items()
+        if name == "mlflow.user" or name.startswith("mlflow.source.")
+    }
+
+
 def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
     """Return those parameters in `names` that a run has recorded."""
     params = run.data.params
@@ -119,8 +145,8 @@ def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
 
 
 def data_location(prepared: Run) -> str:
-    """Return where a preprocess run read its table: a path, or a URI without its query."""
-    return without_query(recorded_parameters(prepared, ["data"]).get("data", ""))
+    """Return where a preprocess run read its table: a path, or a URI without its secrets."""
+    return without_secrets(recorded_parameters(prepared, ["data"]).get("data", ""))
 
 
 def output_digest(run: Run) -> str:

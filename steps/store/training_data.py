@@ -19,7 +19,7 @@ from mlflow.entities import Dataset
 from mlflow.types import ColSpec, DataType, Schema
 
 from steps.base.secrets import masked
-from steps.data.sources import scheme, without_query
+from steps.data.sources import scheme, without_secrets
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,7 +33,7 @@ def training_data(features: DataFrame, table: str) -> Dataset:
 
     `table` is the path or URI that they come from: name and source of the data set.
     """
-    shown = masked(without_query(table))
+    shown = masked(without_secrets(table))
     name, source = PurePath(shown).name or "table", _source(shown)
     if not all(kind == np.float64 for kind in features.dtypes):
         # The source given here is a stand-in: MLflow makes those of files by their scheme only.
@@ -70,9 +70,9 @@ def digest(features: DataFrame) -> str:
     first = features.head(ROWS_HASHED)
     # MLflow's union of column names sorts them.
     first = first[pd.Index([], dtype=object).union(first.columns).tolist()]
-    found = hashlib.md5(usedforsecurity=False)
-    found.update(pd.util.hash_pandas_object(first).to_numpy().tobytes())
-    found.update(np.int64(len(features)).tobytes())
+    hashed = hashlib.md5(usedforsecurity=False)
+    hashed.update(pd.util.hash_pandas_object(first).to_numpy().tobytes())
+    hashed.update(np.int64(len(features)).tobytes())
     for name in features.columns:
-        found.update(str(name).encode())
-    return found.hexdigest()[:LENGTH]
+        hashed.update(str(name).encode())
+    return hashed.hexdigest()[:LENGTH]

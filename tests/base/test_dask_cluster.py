@@ -120,7 +120,7 @@ def test_tcp_beyond_this_machine_is_warned_of(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == ""
     for address in ("tcp://10.0.0.4:8786", "tcp://scheduler:8786"):
         cluster._warn_of_strangers(address)
-        assert f"{address} is not encrypted and asks for no login" in capsys.readouterr().err
+        assert f"{address} has neither encryption nor a login" in capsys.readouterr().err
 
 
 def test_tls_without_certificates_is_said_in_one_line() -> None:

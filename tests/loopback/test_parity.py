@@ -10,7 +10,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from loopback.workspace import LoopbackWorkspace
-from steps.store.children import FOLDS, read_fold_tags
+from steps.store.fold_tags import FOLDS, read_fold_tags
 from steps.store.runs import DESCRIPTION
 from tests.loopback.laptop import SMALL, TIMES, Laptop, azure_runs, new_laptop, server, timeless
 

@@ -238,7 +238,7 @@ def test_a_search_whose_node_is_taken_away_goes_on(
     loopback_workspace.runner.preempt(job)
     done = finish(process)
     assert done.code == 0, (done.err, loopback_workspace.jobs[job].log)
-    assert "of them taken over from an interrupted run" in done.out
+    assert "of them are finished, from an interrupted run" in done.out
     finished = [run.data.params["clf__max_depth"] for run in children("FINISHED")]
     assert sorted(finished, key=int) == [str(depth) for depth in range(1, 13)]
     assert children("RUNNING") == []

@@ -184,7 +184,7 @@ def test_parquet_cut_off(share: float, score: Score, tmp_path: Path) -> None:
     rows(COUNT).to_parquet(tmp_path / "t.parquet")
     whole = (tmp_path / "t.parquet").read_bytes()
     (tmp_path / "t.parquet").write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(StepError, match=r"whole Parquet file in .*t\.parquet.*no row of it"):
+    with pytest.raises(StepError, match=r"complete Parquet file in .*t\.parquet.*none of its rows"):
         score(tmp_path / "t.parquet")
 
 

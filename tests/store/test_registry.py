@@ -160,7 +160,7 @@ def test_a_training_that_died_is_waited_for_once(
     impatient = Registry(registry.client, registry.name, patience=0.5)
     _, second, third = (registry.register(run.id) for _ in range(3))
     impatient.wait_for_turn(second)
-    assert "version 1 was never decided, passing it over" in capfd.readouterr().err
+    assert "version 1 was never decided on, it is passed over" in capfd.readouterr().err
     impatient.crown(second)
     start = time.monotonic()
     registry.wait_for_turn(third)

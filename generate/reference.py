@@ -1,14 +1,18 @@
-"""Generate text for cog from the parameters that the steps declare.
+"""Generate text for cog from what the code declares: parameters, and what is never uploaded.
 
-`python -m cogapp -r MLproject job.yml README.md` writes it wherever these files call it.
+`python -m cogapp -r MLproject job.yml steps/options.py docs/parameters.md docs/security.md`
+writes it wherever these files call it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 
+from mlflow_aml.project_files import SECRETS, STATE
 from steps.base.parameters import Parameter, declared, variable
+from steps.main import ChainParameters
 from steps.store.chain import load
 
 ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
@@ -31,6 +35,22 @@ def entry_point(name: str, parameters: Sequence[Parameter]) -> str:
     return "\n".join(lines)
 
 
+def options_of(step: str, *declared_there: str) -> str:
+    """Write the class that types the keyword arguments of a step's Python function.
+
+    `declared_there` names the parameters that the function itself declares.
+    """
+    kinds = {"bool": "bool", "int": "int", "float": "float"}
+    lines = [
+        f"    {item.name}: {kinds.get(str(item.type), 'Value')}"
+        for item in fields(load(step).parameters)
+        if item.name not in (*declared_there, "workspace")
+    ]
+    title = "".join(word.capitalize() for word in step.split("_"))
+    head = [f"class {title}Options(TypedDict, total=False):", f'    """Parameters of `{step}`."""']
+    return "\n".join(["", "", *head, "", *lines, ""])
+
+
 def job_variables() -> str:
     """Write the parameters of `main` as the environment variables of `job.yml`."""
     return variables(declared(load("main").parameters))
@@ -42,8 +62,23 @@ def variables(parameters: Sequence[Parameter]) -> str:
 
 
 def table_of(step: str) -> str:
-    """Write the README's table of a step's parameters."""
+    """Write the table of a step's parameters."""
     return table(declared(load(step).parameters))
+
+
+def table_of_main() -> str:
+    """Write the table of the parameters that only `main` has."""
+    return table(declared(ChainParameters))
+
+
+def never_uploaded() -> str:
+    """Write the table of the files that no upload to Azure holds."""
+    rows = (
+        ("what may be a secret; the command names it", SECRETS),
+        ("local state", STATE),
+    )
+    lines = [f"| {what} | {', '.join(f'`{name}`' for name in names)} |" for what, names in rows]
+    return "\n".join(["", "| | files |", "|---|---|", *lines, ""])
 
 
 def table(parameters: Sequence[Parameter]) -> str:
