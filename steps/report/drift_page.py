@@ -124,7 +124,7 @@ def _short(text: str) -> str:
 
 
 def _probability(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.1g}".replace("-", "−")
 
 
 def _shares(counts: np.ndarray) -> list[float]:
