@@ -170,19 +170,19 @@ async def photograph(server: str, folder: Path) -> None:
         await page.open(charts, (1500, 760), "Model metrics")
         await page.click('[aria-label="Close"]')
         await page.type_into('[placeholder="Search metric charts"]', "test_")
-        await page.save("charts")
+        await page.save("mlflow-charts")
         await page.open(f"{pages}?{model}", (1500, 760), "matching runs")
         # Open main, and then the train run in it.
         for _ in range(2):
             await page.click(EXPAND)
-        await page.save("runs")
+        await page.save("mlflow-runs")
         await page.open(f"{pages}/{trained[1].info.run_id}?{model}", (1100, 1180), "Description")
-        await page.save("run")
+        await page.save("mlflow-run")
         chosen = json.dumps([run.info.run_id for run in trained], separators=(",", ":"))
         among = json.dumps([experiment.experiment_id])
         address = f"{server}/#/compare-runs?runs={chosen}&experiments={among}&{model}"
         await page.open(address, (1500, 1200), "Parallel Coordinates Plot")
-        await page.save("compare")
+        await page.save("mlflow-compare")
         for theme in ("light", "dark"):
             feature = {"name": "prefers-color-scheme", "value": theme}
             await page.call("Emulation.setEmulatedMedia", features=[feature])
