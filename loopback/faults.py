@@ -69,6 +69,10 @@ class Faults:
         else:
             self._planned.append(Fault(where, 0, 1, after))
 
+    def revive(self) -> None:
+        """Take connections again; all other faults stay."""
+        self._set_dead(False)
+
     def revoke_tokens(self) -> None:
         """Invalidate every token issued so far; a client that logs in again can go on."""
         self.tokens_valid_from = time.time()

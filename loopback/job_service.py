@@ -9,14 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from loopback.artifacts import Artifacts, container_of
+from loopback.artifacts import container_of
 from loopback.job import Job
 from loopback.jobs import Runner
 from loopback.management import MOST_NODES, SCOPE
-from loopback.names import Names
 from loopback.resources import Resources
-from loopback.tokens import USER, Tokens, azure_error
-from loopback.tracking import Tracking, TrackingError
+from loopback.tokens import USER, azure_error
+from loopback.tracking import TrackingError
 
 _STATUS = {
     "RUNNING": "Running",
@@ -40,23 +39,10 @@ _MEMBERS = {
 class JobService:
     """Accept jobs, or say why not, and report their state."""
 
-    def __init__(
-        self,
-        names: Names,
-        tokens: Tokens,
-        tracking: Tracking,
-        artifacts: Artifacts,
-        runner: Runner,
-        resources: Resources,
-        folder: Path,
-    ) -> None:
-        self.names = names
-        self.tokens = tokens
-        self.tracking = tracking
-        self.artifacts = artifacts
-        self.runner = runner
-        self.resources = resources
-        self.folder = folder
+    def __init__(self, runner: Runner, resources: Resources, folder: Path) -> None:
+        self.runner, self.resources, self.folder = runner, resources, folder
+        self.names, self.tokens = runner.names, runner.tokens
+        self.tracking, self.artifacts = runner.tracking, runner.artifacts
 
     def routes(self) -> list[web.RouteDef]:
         job = SCOPE + "/jobs/{run}"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,30 +25,27 @@ _LOG_INTERVAL = 0.2
 _MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 
 
+@dataclass
 class Runner:
-    """Run jobs side by side, each with a cluster's variables and without the user's login."""
+    """Run jobs side by side, each with a cluster's variables and without the user's login.
 
-    def __init__(
-        self,
-        names: Names,
-        tokens: Tokens,
-        tracking: Tracking,
-        artifacts: Artifacts,
-        storage: Storage,
-        mounts: Mounts,
-    ) -> None:
-        self.names = names
-        self.tokens = tokens
-        self.tracking = tracking
-        self.artifacts = artifacts
-        self.storage = storage
-        self.mounts = mounts
-        self.network: dict[str, str] = {}
-        self.jobs: dict[str, Job] = {}
-        self.cores_per_node: int | None = None
-        self.failing_build: str | None = None
-        """The log of an image build that fails, for the jobs to come; None for one that works."""
-        self._tasks: set[asyncio.Task[None]] = set()
+    `cores_per_node` pins each node to cores of its own; None leaves all nodes all cores.
+    `failing_build` is the log of an image build that fails, for the jobs to come.
+    """
+
+    names: Names
+    tokens: Tokens
+    tracking: Tracking
+    artifacts: Artifacts
+    storage: Storage
+    mounts: Mounts
+    network: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    python: Path = Path(sys.executable)
+    """The Python of every job: no environment is built."""
+    cores_per_node: int | None = None
+    failing_build: str | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def submit(self, job: Job) -> None:
         """Start a job and return at once."""
@@ -208,7 +206,7 @@ class Runner:
             "LOCAL_RANK": "0",
         }
         return {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{self.python.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(job.folder / "home"),
             "LANG": "C.UTF-8",
             **self.network,

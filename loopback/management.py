@@ -48,7 +48,7 @@ _WRITES = re.compile(
 
 
 class Management:
-    """Answer what azureml-core asks to find the workspace, its services and its computes."""
+    """Answer what clients ask to find the workspace, its services and its computes."""
 
     def __init__(self, names: Names) -> None:
         self.names = names

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-# azure-identity asks there whether it runs on an Azure machine. It is a link-local address, never a
-# server of Azure ML: that there is none is what a laptop says, and no finding.
+# azure-identity asks this link-local address whether it runs on an Azure machine. It belongs to no
+# server of Azure ML, and on a laptop nobody answers: requests to it are refused, not recorded.
 INSTANCE_METADATA = "169.254.169.254"
 
 

@@ -19,7 +19,7 @@ _ANONYMOUS = ("/discovery", "/metadata/endpoints")
 
 
 class Tokens:
-    """Issue tokens to the workspace's users and to its jobs, and tell good ones from bad ones."""
+    """Issue tokens to the workspace's users and to its jobs, and check the tokens of requests."""
 
     def __init__(self, names: Names, faults: Faults) -> None:
         self.names = names

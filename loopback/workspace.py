@@ -147,9 +147,15 @@ class LoopbackWorkspace:
         database = self.folder / "mlflow.db"
         self.tracking = Tracking(self.names, f"http://127.0.0.1:{port}", database)
         self.resources.storage = self.storage
-        shared = (self.names, self.tokens, self.tracking, self.artifacts)
-        self.runner = Runner(*shared, self.storage, Mounts(self.names, self.resources))
-        self.job_service = JobService(*shared, self.runner, self.resources, self.folder)
+        self.runner = Runner(
+            self.names,
+            self.tokens,
+            self.tracking,
+            self.artifacts,
+            self.storage,
+            Mounts(self.names, self.resources),
+        )
+        self.job_service = JobService(self.runner, self.resources, self.folder)
         self._thread.start()
         self.run(self._start_services())
         for server in self._servers:

@@ -16,7 +16,7 @@ from mlflow.projects._project_spec import Project
 
 from mlflow_aml.console import say, warn
 from mlflow_aml.errors import AzureMLError
-from mlflow_aml.resource_manager import ResourceManager
+from mlflow_aml.resource_manager import ResourceManager, find_asset
 
 # mlflow reaches the workspace through this package: a job without it can log nothing.
 PLUGIN = "azureml-mlflow"
@@ -27,6 +27,8 @@ CHANNELS = ("conda-forge",)
 _REQUIREMENTS = re.compile(r"^(?:-r|--requirement)[\s=]*(?P<file>\S+)\s*$")
 _CONSTRAINTS = re.compile(r"^(?:-c|--constraint)[\s=]*\S+\s*$")
 _PACKAGE = re.compile(r"^[A-Za-z0-9._-]+")
+# MLflow in any version, or from one below 3 on: `mlflow`, `mlflow[extras]`, `mlflow>=2.4`.
+_OPEN_MLFLOW = re.compile(r"^mlflow(-skinny)?(\[[^\]]*\])?\s*(>=?\s*[012](\.[\d.]*)?)?$")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class JobEnvironment:
 def declared_environment(
     project: Project, image: str | None, nodes: int, environ: dict[str, str]
 ) -> JobEnvironment:
-    """Turn the environment that MLproject declares into that of a job.
+    """Turn the environment that MLproject declares into a job's.
 
     `image` replaces the base image; `environ` holds this machine's variables, which a
     `docker_env` may request by name.
@@ -67,6 +69,8 @@ def declared_environment(
     else:
         conda = _from_python_env(_read(path), path.parent)
     wanted = [PLUGIN, DASK] if nodes > 1 else [PLUGIN]
+    if path is not None:
+        conda = _with_served_mlflow(conda, path)
     return JobEnvironment(image or BASE_IMAGE, _with(conda, wanted, path))
 
 
@@ -89,6 +93,7 @@ def _docker(
 def _none() -> dict[str, Any]:
     python = ".".join(platform.python_version_tuple()[:2])
     packages = [f"mlflow=={version('mlflow')}", f"{PLUGIN}=={version(PLUGIN)}"]
+    say(f"the project declares no environment: the job gets Python {python} and {packages[0]}")
     return {"dependencies": [f"python={python}", "pip", {"pip": packages}]}
 
 
@@ -107,7 +112,7 @@ def _inlined(content: dict[str, Any], folder: Path) -> dict[str, Any]:
             lines = [line for text in item["pip"] or [] for line in _lines(str(text), folder)]
             item = {**item, "pip": lines}
         dependencies.append(item)
-    # The name and the prefix, which is a path, only make sense on the user's machine.
+    # Name and prefix (a path) only make sense on the user's machine.
     kept = {key: value for key, value in content.items() if key not in ("name", "prefix")}
     return {"channels": list(CHANNELS), **kept, "dependencies": dependencies}
 
@@ -125,6 +130,35 @@ def _lines(text: str, folder: Path, depth: int = 0) -> list[str]:
         raise AzureMLError(f"the environment names '{text}', expected the file {path}")
     below = path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     return [line for each in below for line in _lines(each, path.parent, depth + 1)]
+
+
+def _with_served_mlflow(conda: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Keep an open version of MLflow below 3, whose `log_model` Azure ML answers with 404.
+
+    Azure/azure-sdk-for-python issue 44896.
+    """
+    changed = []
+
+    def bounded(text: str) -> str:
+        if not _OPEN_MLFLOW.match(text):
+            return text
+        changed.append(text)
+        return f"{text},<3" if ">" in text else f"{text}<3"
+
+    dependencies = [
+        {**item, "pip": [bounded(text) for text in item["pip"]]}
+        if isinstance(item, dict) and "pip" in item
+        else bounded(item)
+        if isinstance(item, str)
+        else item
+        for item in conda["dependencies"]
+    ]
+    if changed:
+        warn(
+            f"{path.name} names {changed[0]}, which the job takes below 3: Azure ML does not serve "
+            "log_model of MLflow 3; name mlflow>=3 to have it all the same"
+        )
+    return {**conda, "dependencies": dependencies}
 
 
 def _with(conda: dict[str, Any], packages: list[str], path: Path | None) -> str:
@@ -194,10 +228,7 @@ def environment_id(
 
 def _registered(azure: ResourceManager, given: str) -> str:
     name, _, version_ = given.removeprefix("azureml:").partition(":")
-    if not version_:
-        container = azure.find(f"/environments/{name}")
-        version_ = str((container or {}).get("properties", {}).get("latestVersion") or "")
-    found = azure.find(f"/environments/{name}/versions/{version_}") if version_ else None
+    found = find_asset(azure, name, version_ or None, "environments")
     if found is None:
         raise AzureMLError(
             f"backend config: the workspace has no environment '{given}'; "

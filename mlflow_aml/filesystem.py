@@ -1,7 +1,8 @@
 """Data of the workspace as fsspec opens them: `azureml://datastores/<store>/paths/<path>`.
 
-A data asset is `azureml://data/<name>/versions/<version>`. The datastore names the storage
-account, and this process's login opens it; adlfs does the rest (`pip install '.[azure-data]'`).
+A data asset is `azureml://data/<name>/versions/<version>`, or `…/labels/latest`. The datastore
+names the storage account, and this process's login opens it; adlfs does the rest
+(`pip install '.[azure-data]'`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fsspec.spec import AbstractFileSystem
 from mlflow_aml.config import AUTO, WorkspaceConfig, choose_config, config_from_uri
 from mlflow_aml.errors import AzureMLError
 from mlflow_aml.login import login
-from mlflow_aml.resource_manager import ResourceManager
+from mlflow_aml.resource_manager import ResourceManager, find_asset
 
 AZURE = "azureml://"
 _DATASTORE = re.compile(
@@ -28,7 +29,9 @@ _DATASTORE = re.compile(
     r"datastores/(?P<store>[^/]+)/paths/(?P<path>.*)$",
     re.IGNORECASE,
 )
-_ASSET = re.compile(r"data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)(?P<rest>/.*)?$")
+_ASSET = re.compile(
+    r"data/(?P<name>[^/]+)/(?:versions/(?P<version>[^/]+)|labels/latest)(?P<rest>/.*)?$"
+)
 BLOB_STORES = {"AzureBlob": "containerName", "AzureDataLakeGen2": "filesystem"}
 
 
@@ -49,7 +52,7 @@ class Credential:
 
 
 class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
-    """Read and write what datastores hold: each path is handed on to its storage account."""
+    """Read and write what datastores hold, through the file system of each storage account."""
 
     protocol = "azureml"
 
@@ -58,10 +61,17 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return filesystem.open(inner, mode, **options)
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
-        """Describe a file or folder; a file's etag is its version."""
-        filesystem, inner = self._place(path)
+        """Describe a file or folder.
+
+        A file's etag is its version; `stored_as` is its path in the storage account; `asset` is
+        `azureml:<name>:<version>` if the path is one of a data asset.
+        """
+        path = self._strip_protocol(path)
+        address, asset = self._resolved(path)
+        filesystem, inner = self._place(address)
         found: dict[str, Any] = filesystem.info(inner, **options)
-        return {**found, "name": self._strip_protocol(path)}
+        named = {"asset": asset} if asset else {}
+        return {**found, "name": path, "stored_as": inner, **named}
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
         """List a folder."""
@@ -78,6 +88,11 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         filesystem, source = self._place(path1)
         filesystem.cp_file(source, self._place(path2)[1], **options)
 
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        """Upload a file; it replaces an old one when it is there whole."""
+        filesystem, inner = self._place(rpath)
+        filesystem.put_file(lpath, inner)
+
     def rm_file(self, path: str) -> None:
         """Remove a file."""
         filesystem, inner = self._place(path)
@@ -87,11 +102,8 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Do nothing: a folder exists only in the names of its blobs."""
 
     def _place(self, path: str) -> tuple[Any, str]:
-        """Return the storage's own file system and path of a path in a datastore."""
-        path = self._strip_protocol(path)
-        if asset := _ASSET.match(path):
-            path = self._strip_protocol(self._address(asset["name"], asset["version"]))
-            path = path.rstrip("/") + (asset["rest"] or "")
+        """Return the storage's own file system, and its path there, of a path."""
+        path, _ = self._resolved(self._strip_protocol(path))
         found = _DATASTORE.match(path)
         if found is None:
             raise FileNotFoundError(
@@ -103,11 +115,18 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         filesystem, container = self._storage(azure, found["store"])
         return filesystem, f"{container}/{found['path']}"
 
-    def _address(self, name: str, version: str) -> str:
-        found = self._workspace.find(f"/data/{name}/versions/{version}")
+    def _resolved(self, path: str) -> tuple[str, str]:
+        """Return the path in a datastore of any path, and its data asset ("" for none)."""
+        asset = _ASSET.match(path)
+        if asset is None:
+            return path, ""
+        name, version = asset["name"], asset["version"]
+        found = find_asset(self._workspace, name, version)
         if found is None:
-            raise FileNotFoundError(f"the workspace has no data asset azureml:{name}:{version}")
-        return str(found["properties"]["dataUri"])
+            shown = f"azureml:{name}:{version}" if version else f"azureml:{name}@latest"
+            raise FileNotFoundError(f"the workspace has no data asset {shown}")
+        address = self._strip_protocol(str(found["properties"]["dataUri"])).rstrip("/")
+        return address + (asset["rest"] or ""), f"azureml:{name}:{found['name']}"
 
     @cached_property
     def _workspace(self) -> ResourceManager:
@@ -117,8 +136,8 @@ class AzureMLFileSystem(AbstractFileSystem):  # type: ignore[misc]
         config = choose_config(AUTO, Path.cwd())
         if config is None:
             raise AzureMLError(
-                f"{AZURE}… names data of an Azure ML workspace, and there is no config.json that "
-                "says of which; download it from the workspace's page in the portal"
+                f"{AZURE}… expects a config.json that names the workspace, found none; download it "
+                "from the workspace's page in the portal"
             )
         return _manager(config)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ FOLLOWED = ("user_logs/", "azureml-logs/20_image_build_log")
 # A lost node's successor writes there.
 RETRY = "user_logs/retry_"
 LINES_KEPT = 20
+# Shorter lines, such as a bracket, may be in a message by chance.
+SHORTEST_LINE = 8
 SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.3
 # A laptop that wakes up needs time to reconnect; most of Azure's outages are shorter.
 SECONDS_OUT_OF_TOUCH = 600.0
@@ -63,11 +65,14 @@ class Log:
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended: its state, the end of its log, and Azure's own word on a failure."""
+    """How a job ended: its state, Azure's own word on a failure, and whether there was a log.
+
+    The message has nothing of the log, whose lines have been printed.
+    """
 
     state: str
-    last_lines: tuple[str, ...]
     message: str
+    has_log: bool
 
 
 def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUCH) -> End:
@@ -93,7 +98,7 @@ def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUC
                 state, pause = new, SECONDS_FIRST
                 say(f"job {job}: {state}")
             if state in ENDED:
-                return End(state, tuple(log.last), _error(details))
+                return End(state, without_lines(log.last, _error(details)), bool(log.last))
             time.sleep(pause)
             pause = min(pause * GROWTH, SECONDS_LAST)
     raise AssertionError("a job is followed to its end")  # pragma: no cover
@@ -107,13 +112,13 @@ def details_of(workspace: Workspace, job: str) -> dict[str, Any]:
     except RefusedError as error:
         if error.status == NOT_FOUND:
             raise AzureMLError(
-                f"the workspace has no job {job}: it was deleted, or the name is another's"
+                f"the workspace has no job {job}: it was deleted, or has another name"
             ) from None
         raise
 
 
 def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[str, Any]]:
-    """Return the job's details again and again, over times in which no answer comes."""
+    """Yield the job's details again and again; outlast times without an answer."""
     lost: float | None = None
     while True:
         try:
@@ -124,7 +129,7 @@ def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[st
             now = time.monotonic()
             if lost is None:
                 lost = now
-                warn(f"{error}; the job {job} goes on, and is asked for again")
+                warn(f"{error}; the job {job} goes on; asking again")
             if now - lost >= patience:
                 raise AzureMLError(
                     f"lost touch with the job {job}, which goes on; follow it again with: "
@@ -147,7 +152,7 @@ def _grown(
 ) -> bytes:
     """Read the new bytes of a log file, or nothing if it cannot be read now.
 
-    A file that has shrunk was started again, so the next call reads it from its start.
+    A file that has shrunk was started again, so it is read from its start.
     """
     start = log.read[name]
     try:
@@ -159,6 +164,7 @@ def _grown(
             if size.isdecimal() and int(size) < start:
                 log.read[name] = 0
                 log.rest.pop(name, None)
+                return _grown(client, address, name, log)
             return b""
         content: bytes = answer.content
     except AzureError:
@@ -173,3 +179,11 @@ def _error(details: dict[str, Any]) -> str:
     inner = error.get("error") if isinstance(error, dict) else None
     message = inner.get("message") if isinstance(inner, dict) else None
     return " ".join(masked(str(message)).split()) if message else ""
+
+
+def without_lines(lines: Iterable[str], message: str) -> str:
+    """Cut a message where it starts to repeat lines of the log."""
+    repeated = [" ".join(masked(line).split()) for line in lines]
+    places = [message.find(line) for line in repeated if len(line) >= SHORTEST_LINE]
+    cut = min((place for place in places if place >= 0), default=len(message))
+    return message[:cut].rstrip(" :;,")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -10,23 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from mlflow_aml import nodes
+from mlflow_aml import inputs, nodes
 from mlflow_aml.code_asset import code_id
 from mlflow_aml.environment import JobEnvironment, environment_id, plain
 from mlflow_aml.errors import AzureMLError
 from mlflow_aml.mask import masked
 from mlflow_aml.parameters import AzureData, JobParameters, asset
 from mlflow_aml.project_files import ProjectFiles
-from mlflow_aml.resource_manager import CONFLICT, RefusedError, ResourceManager
+from mlflow_aml.resource_manager import CONFLICT, RefusedError, ResourceManager, find_asset
 from mlflow_aml.settings import DASK, JobSettings
-
-# What the job's inputs were before the service mounted them: JSON, by parameter.
-INPUTS = "MLFLOW_AML_INPUTS"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to run: a command in a copy of a project."""
+    """A command to run in a copy of a project, and how."""
 
     project: str
     entry_point: str
@@ -42,8 +38,8 @@ def submit(azure: ResourceManager, job: Job) -> str:
     """Submit the job; returns its name, which is its run's id."""
     settings = job.settings
     check_compute(azure, settings)
-    inputs = {name: _resolved(azure, data) for name, data in job.parameters.inputs.items()}
-    job = replace(job, parameters=replace(job.parameters, inputs=inputs))
+    mounted = {name: _resolved(azure, data) for name, data in job.parameters.inputs.items()}
+    job = replace(job, parameters=replace(job.parameters, inputs=mounted))
     if settings.nodes > 1 and settings.launcher == DASK:
         launcher = {PurePosixPath(nodes.FILE): nodes.source()}
         job = replace(job, files=replace(job.files, added=launcher))
@@ -61,7 +57,7 @@ def submit(azure: ResourceManager, job: Job) -> str:
 
 
 def job_name(project: str, entry_point: str) -> str:
-    """Draw a name that is new in the workspace, and tells what runs."""
+    """Draw a name that is new in the workspace and says what runs."""
     return f"{plain(project)[:40]}-{plain(entry_point)[:40]}-{secrets.token_hex(5)}"
 
 
@@ -70,8 +66,8 @@ def job_body(scope: str, job: Job, code: str, environment: str) -> dict[str, Any
     settings = job.settings
     variables = dict(job.environment.variables) if job.environment else {}
     if job.parameters.inputs:
-        known = {name: data.uri for name, data in job.parameters.inputs.items()}
-        variables[INPUTS] = json.dumps(known)
+        addresses = {name: data.uri for name, data in job.parameters.inputs.items()}
+        variables[inputs.VARIABLE] = inputs.as_variable(addresses)
     body: dict[str, Any] = {
         "jobType": "Command",
         "displayName": job.entry_point,
@@ -94,7 +90,7 @@ def job_body(scope: str, job: Job, code: str, environment: str) -> dict[str, Any
         "resources": {"instanceCount": settings.nodes, "properties": {}},
     }
     if settings.nodes > 1:
-        # One process on each node, which is told its rank and the first node's address.
+        # One process on each node, with its rank and the first node's address in variables.
         body["distribution"] = {"distributionType": "PyTorch", "processCountPerInstance": 1}
     if settings.max_run_minutes is not None:
         seconds = max(1, round(settings.max_run_minutes * 60))
@@ -150,13 +146,9 @@ def _resolved(azure: ResourceManager, data: AzureData) -> AzureData:
     named = asset(data.uri)
     if named is None:
         return data
-    name, version = named
-    if version is None:
-        container = azure.find(f"/data/{name}") or {}
-        version = str(container.get("properties", {}).get("latestVersion") or "")
-    found = azure.find(f"/data/{name}/versions/{version}") if version else None
+    found = find_asset(azure, *named)
     if found is None:
         raise AzureMLError(
-            f"the workspace has no data asset '{data.uri}'; az ml data list tells what it has"
+            f"the workspace has no data asset '{data.uri}'; az ml data list shows what it has"
         )
     return AzureData(str(found["id"]), str(found["properties"]["dataType"]))

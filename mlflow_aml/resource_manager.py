@@ -147,11 +147,11 @@ def explain(error: HttpResponseError) -> RefusedError:
         text = f"Azure did not accept this login's token {words}; log in again"
     elif status == FORBIDDEN and code == "AuthorizationFailed":
         text = (
-            f"Azure forbids this login what was asked {words}; ask the workspace's owner for the "
+            f"Azure does not let this login do that {words}; ask the workspace's owner for the "
             "role AzureML Data Scientist"
         )
     elif status == BUSY:
-        text = f"Azure is asked too much {words}; try again in some minutes"
+        text = f"Azure gets too many requests {words}; try again in some minutes"
     elif status >= 500:
         text = f"Azure failed {words}; try again later"
     else:
@@ -182,6 +182,16 @@ def find_workspace(config: WorkspaceConfig, uri: str | None = None) -> Workspace
     return Workspace(uri, azure)
 
 
+def find_asset(
+    azure: ResourceManager, name: str, version: str | None, kind: str = "data"
+) -> dict[str, Any] | None:
+    """Read a version of an asset, or the latest one; None if there is none."""
+    if version is None:
+        container = azure.find(f"/{kind}/{name}") or {}
+        version = str(container.get("properties", {}).get("latestVersion") or "")
+    return azure.find(f"/{kind}/{name}/versions/{version}") if version else None
+
+
 def properties_of(azure: ResourceManager, config: WorkspaceConfig) -> dict[str, str]:
     """Ask Resource Manager about the workspace; each failure has its own message."""
     name = f"workspace '{config.workspace_name}' of resource group '{config.resource_group}'"
@@ -198,8 +208,8 @@ def properties_of(azure: ResourceManager, config: WorkspaceConfig) -> dict[str, 
             raise AzureMLError(f"Azure knows no {name}: check config.json") from None
         if error.status == FORBIDDEN and error.code == "AuthorizationFailed":
             raise AzureMLError(
-                f"Azure forbids this login the {name}: ask its owner for the role AzureML Data "
-                "Scientist"
+                f"Azure does not let this login use the {name}: ask its owner for the role "
+                "AzureML Data Scientist"
             ) from None
         raise
     return properties

@@ -13,7 +13,6 @@ from pathlib import Path
 from steps import shared
 from steps.base import console
 from steps.base.errors import DRIFT, OK, StepError
-from steps.base.files import file_digest, files_digest
 from steps.base.parameters import parameter
 from steps.base.parsers import LATEST, NONE, boolean, number, one_of, optional
 from steps.base.record import Record
@@ -21,11 +20,20 @@ from steps.cli import run_script
 from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
 from steps.data.profile import read_profile
 from steps.data.schema import Schema
-from steps.data.sources import location, scheme
-from steps.model.conformal import Conformal
+from steps.data.sources import location, scheme, without_secrets
+from steps.model.conformal import half_width
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
-from steps.scoring import drift, input_files, outputs, plan, quarantine, score_files, sinks, summary
+from steps.scoring import (
+    drift,
+    input_files,
+    outputs,
+    plan,
+    remote_output,
+    score_files,
+    sinks,
+    summary,
+)
 from steps.scoring.bins import Bins
 from steps.scoring.input_files import InputFile
 from steps.scoring.predictor import Predictor
@@ -37,15 +45,14 @@ from steps.store.scoring_model import ScoringModel, download_model, settle_model
 
 HOLDOUT = "holdout"
 MEGABYTE = 1_000_000
-PREDICTIONS = "predictions"
 OF_MLFLOW = ("runs", "mlflow-artifacts", "models")
 
 
 def output(value: str) -> str:
-    """Read the parameter `output`: a local path of a format that can be written."""
-    if scheme(value):
-        raise ValueError("a path on this machine")
-    sinks.kind(Path(location(value)))
+    """Read the parameter `output`: a path or URI of a format that can be written."""
+    if scheme(value) in OF_MLFLOW or location(value) != value:
+        raise ValueError("a path, or the URI of a file or folder that can be written")
+    sinks.kind(Path(value))
     return value
 
 
@@ -74,7 +81,8 @@ class BatchScoreParameters:
     output: str = parameter(
         output,
         "predictions.csv",
-        "where the predictions go: `.csv`, `.csv.gz`, `.parquet`, or a folder for a Parquet set",
+        "where the predictions go: path or URI of a `.csv`, `.csv.gz` or `.parquet` file, or of a "
+        "folder for a Parquet set",
         in_key=False,
     )
     keep: tuple[str, ...] | None = parameter(
@@ -135,6 +143,9 @@ def find_source(chosen: BatchScoreParameters, session: Session) -> ModelSource:
 
 def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFile, ...]:
     """Find the files to score (none for the holdout), and check that the output can be written."""
+    if remote_output.is_remote(chosen.output):
+        remote_output.check(chosen.output, chosen.input, chosen.scheduler)
+    chosen = _written_here(chosen, session)
     outputs.check_outputs(_outputs(chosen))
     if chosen.input == HOLDOUT:
         return ()
@@ -148,8 +159,18 @@ def with_local_input(chosen: BatchScoreParameters, session: Session) -> BatchSco
     return replace(chosen, input=str(artifacts.fetch(chosen.input, session.folder)))
 
 
+def _written_here(chosen: BatchScoreParameters, session: Session) -> BatchScoreParameters:
+    """Point a remote output at a file or folder of this machine, to be uploaded later."""
+    if not remote_output.is_remote(chosen.output):
+        return chosen
+    return replace(chosen, output=str(session.folder / "output" / Path(chosen.output).name))
+
+
 def check_apart_from_table(chosen: BatchScoreParameters, table: str) -> None:
     """Check that the output would not overwrite the table to train on."""
+    if remote_output.is_remote(chosen.output):
+        remote_output.check_apart(chosen.output, table)
+        return
     outputs.check_apart_from_input(_outputs(chosen), table, ())
 
 
@@ -160,6 +181,7 @@ def check_columns(
 
     `files` come from `find_input`; `prepared` is the run's id.
     """
+    chosen = _written_here(chosen, session)
     schema = Schema.from_json(_prepared(SCHEMA, prepared, session).read_text(encoding="utf-8"))
     files = files or _holdout(chosen, prepared, session)
     score_files.check_columns(files, schema, _request(chosen, schema))
@@ -169,16 +191,20 @@ def execute(
     chosen: BatchScoreParameters, source: ModelSource, run: StepRun, session: Session
 ) -> StepResult:
     """Score the input, write the predictions, and log the result."""
+    output, chosen = chosen.output, _written_here(chosen, session)
+    shown = without_secrets(output)
     model = models.load(download_model(source.model, session))
     score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source.model, model)))
     bins = _training_bins(chosen, model, session)
     files = source.files or _holdout(chosen, model.metadata["preprocess_run_id"], session)
-    request = replace(_request(chosen, model.schema), half_width=_half_width(chosen, model))
+    request = replace(
+        _request(chosen, model.schema), half_width=half_width(chosen.interval, model.metadata)
+    )
     if chosen.scheduler and not request.is_spread:
         console.say(
-            f"batch_score: {chosen.output} is one file, so it is scored on this machine; a "
-            f"cluster writes a folder (-P output={PREDICTIONS})"
+            f"batch_score: {shown} is one file, so it is scored on this machine; a "
+            f"cluster writes a folder (-P output={summary.PREDICTIONS})"
         )
     predictor = Predictor(
         model.estimator, model.schema, model.metadata.get("threshold", DEFAULT_THRESHOLD)
@@ -191,14 +217,16 @@ def execute(
             tags={"input.digest": result.digest, "drift": "yes" if warning else "no"},
         )
     )
+    place = remote_output.deliver(Path(chosen.output), output)
     if result.drift:
         folder, written = session.folder / run.id, result.totals.written
         run.log(drift_page.write(folder, result.drift, chosen.drift_threshold, written))
-    run.log(_predictions(chosen, result.totals.rejected))
+    limit = chosen.log_predictions_up_to * MEGABYTE
+    run.log(summary.predictions(Path(chosen.output), place, result.totals.rejected, limit))
     for said in filter(None, (warning, summary.label_warning(result))):
         console.warn(said)
     failed = warning and chosen.on_drift == "fail"
-    lines = summary.lines(result, Path(chosen.output))
+    lines = summary.lines(result, shown)
     return StepResult(lines, DRIFT if failed else OK)
 
 
@@ -222,24 +250,6 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
         quarantine=chosen.on_bad_rows == "quarantine",
         scheduler=chosen.scheduler,
     )
-
-
-def _half_width(chosen: BatchScoreParameters, model: LoadedModel) -> float | None:
-    """Look up the interval's half-width, which training measured and stored with the model."""
-    if chosen.interval is None:
-        return None
-    if "conformal" not in model.metadata:
-        raise StepError(
-            "parameter interval: expected a model with measured intervals, found one without; "
-            "train it again"
-        )
-    learnt = Conformal.from_json(model.metadata["conformal"])
-    if (width := learnt.half_width(chosen.interval)) is None:
-        raise StepError(
-            f"parameter interval: expected at most {max(learnt.levels, default=0):g}, as "
-            f"{learnt.rows:,} training rows allow no more, found {chosen.interval:g}"
-        )
-    return width
 
 
 def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
@@ -285,23 +295,6 @@ def _holdout(
     chosen: BatchScoreParameters, preprocess_run_id: str, session: Session
 ) -> tuple[InputFile, ...]:
     return _files(str(_prepared(TEST, preprocess_run_id, session)), chosen)
-
-
-def _predictions(chosen: BatchScoreParameters, rejected: int) -> Record:
-    """Decide what to log of the predictions: the files, or path and digest if they are large."""
-    path = Path(chosen.output)
-    written = sorted(path.iterdir()) if path.is_dir() else [path]
-    limit = chosen.log_predictions_up_to * MEGABYTE
-    small = sum(file.stat().st_size for file in written) <= limit
-    files = []
-    if rejected and quarantine.rejected_path(path).stat().st_size <= limit:
-        files.append((quarantine.rejected_path(path), PREDICTIONS))
-    if small:
-        files.append((path, f"{PREDICTIONS}/{path.name}" if path.is_dir() else PREDICTIONS))
-        return Record(files=tuple(files))
-    digest = files_digest(written) if path.is_dir() else file_digest(path)
-    tags = {"predictions.path": str(path.absolute()), "predictions.digest": digest}
-    return Record(tags=tags, files=tuple(files))
 
 
 STEP = Step(

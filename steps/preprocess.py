@@ -8,13 +8,12 @@ if __name__ == "__main__":
     begin_imports()
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps import shared
 from steps.base import console
 from steps.base.errors import StepError
-from steps.base.files import file_digest, files_digest, named_digest
+from steps.base.files import files_digest, named_digest
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, NONE, number, one_of, optional, text, words
 from steps.base.record import Record
@@ -24,9 +23,10 @@ from steps.data.csv_reading import Asked
 from steps.data.schema import BINARY
 from steps.data.split import RANDOM, Split, parse_split
 from steps.data.training_table import Wanted
-from steps.store import datasets, runs
+from steps.store import datasets, runs, table_inputs
 from steps.store.chain import Reuse, Session, Source, Step, StepResult
 from steps.store.runs import StepRun
+from steps.store.table_inputs import TableInput
 
 if TYPE_CHECKING:
     from steps.data.preparation import SplitTable
@@ -38,6 +38,10 @@ def _words_or_auto(value: str) -> tuple[str, ...] | None:
 
 def _words_or_all(value: str) -> tuple[str, ...] | None:
     return None if value == "all" else words(value)
+
+
+def _location_or_none(value: str) -> str | None:
+    return None if optional(value) is None else sources.location(value)
 
 
 def _decimal(value: str) -> str | None:
@@ -56,7 +60,7 @@ class PreprocessParameters:
         in_key=False,
     )
     test_data: str | None = parameter(
-        optional,
+        _location_or_none,
         NONE,
         "a table of its own to hold out, with the same columns, instead of a part of `data`; or "
         "`none`",
@@ -66,7 +70,7 @@ class PreprocessParameters:
         tables.delimiter_or_auto,
         AUTO,
         "what separates the columns of a CSV file: `auto` is what the header has most of (comma, "
-        "semicolon, tabulator, `|`); a character, or `tab`",
+        "semicolon, tab, vertical bar); a character, or `tab`",
     )
     encoding: str = parameter(
         text_files.parse_encoding,
@@ -150,37 +154,37 @@ class PreprocessParameters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Source):
-    """The local file of the table, and the one of the rows to hold out, if any."""
+class Tables(Source):
+    """The table, and the one of the rows to hold out, if any."""
 
-    path: Path
-    test_path: Path | None = None
+    inputs: tuple[TableInput, ...]
 
 
-def find_source(chosen: PreprocessParameters, session: Session) -> Table:
-    """Fetch the table, and the test table if there is one."""
-    path = sources.fetch(chosen.data, session.folder)
-    digest = file_digest(path)
+def find_source(chosen: PreprocessParameters, session: Session) -> Tables:
+    """Settle the digest of the table, and of the test table if there is one."""
+    table = table_inputs.settle("data", chosen.data, session)
     if chosen.test_data is None:
-        return Table(digest=digest, path=path)
-    test_path = sources.fetch(chosen.test_data, session.folder)
-    both = named_digest([("data", digest), ("test_data", file_digest(test_path))])
-    return Table(digest=both, path=path, test_path=test_path)
+        return Tables(digest=table.digest, inputs=(table,))
+    test = table_inputs.settle("test_data", chosen.test_data, session)
+    both = named_digest([(each.parameter, each.digest) for each in (table, test)])
+    return Tables(digest=both, inputs=(table, test))
 
 
 def execute(
-    chosen: PreprocessParameters, source: Table, run: StepRun, session: Session
+    chosen: PreprocessParameters, source: Tables, run: StepRun, session: Session
 ) -> StepResult:
     """Prepare the table and log the split."""
     shown = sources.without_secrets(chosen.data)
-    table, read_as = tables.read_table(source.path, chosen.asked, chosen.target, shown)
+    path = table_inputs.fetch(source.inputs[0], chosen.data, session)
+    table, read_as = tables.read_table(path, chosen.asked, chosen.target, shown)
     prepared = preparation.prepare(table, chosen.wanted, read_as)
     del table
-    if source.test_path is None or chosen.test_data is None:
+    if chosen.test_data is None:
         parts = preparation.split_table(prepared, chosen.test_size, chosen.seed)
     else:
         shown = sources.without_secrets(chosen.test_data)
-        test, _ = tables.read_table(source.test_path, chosen.asked, chosen.target, shown)
+        path = table_inputs.fetch(source.inputs[1], chosen.test_data, session)
+        test, _ = tables.read_table(path, chosen.asked, chosen.target, shown)
         parts = preparation.with_test_table(prepared, test, shown)
     folder = session.folder / run.id
     folder.mkdir()
@@ -188,6 +192,7 @@ def execute(
         parts.train, parts.test, parts.schema, parts.decisions, folder
     )
     record = prepared_files.record(parts.train, parts.test, parts.schema)
+    table_inputs.log(run, source.inputs)
     run.log(
         Record(
             metrics=record.metrics,

@@ -17,6 +17,7 @@ from steps.base.errors import StepError
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.cli import run_script
+from steps.data.profile import typical_row
 from steps.model import gate
 from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
@@ -198,7 +199,10 @@ def execute(
         "preprocess_run_id": preprocess_id,
         "versions": {"scikit-learn": version("scikit-learn")},
     }
-    models.log_best_estimator(trained.estimator, data.schema, metadata, run, session.folder)
+    example = typical_row(data.profile, data.schema)
+    models.log_best_estimator(
+        trained.estimator, data.schema, metadata, example, run, session.folder
+    )
     decision, result = verdict.conclude(
         evaluation, trained, source.run, chosen.required, run, session
     )

@@ -1,15 +1,20 @@
-"""Tables given by path or URI, fetched to a local file."""
+"""Tables given by path or URI, fetched to a local file.
+
+A data asset of Azure ML, `azureml:<name>:<version>` or `azureml:<name>@latest`, is a URI too.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import fsspec
@@ -24,11 +29,21 @@ from steps.base.temporary import PLACE
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 # Errors of aiohttp, which is there only if fsspec reads from the web.
 LOST = {"ServerDisconnectedError", "ClientPayloadError"}
+_ASSET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*)(?::(?P<version>[\w.-]+)|@latest)$")
+# Keys under which fsspec's file systems report what changes with the content, and only with it.
+STATED = ("ETag", "etag", "version_id", "VersionId", "generation", "Content-MD5", "content_md5")
+WEAK = "W/"
 
 
 def location(value: str) -> str:
-    """Read a parameter that is a path or a URI; a path must not be too long for a file."""
-    path = local_path(text(value))
+    """Read a parameter that is a path or a URI; a path must not be too long for a file.
+
+    A data asset is returned as the URI that fsspec opens.
+    """
+    if asset := _ASSET.match(text(value)):
+        version = f"versions/{asset['version']}" if asset["version"] else "labels/latest"
+        return f"azureml://data/{asset['name']}/{version}"
+    path = local_path(value)
     if path is not None and (
         len(os.fsencode(path)) > LONGEST_PATH
         or any(len(os.fsencode(name)) > LONGEST_NAME for name in path.parts)
@@ -65,6 +80,35 @@ def start_of_relative(location: str) -> str:
     return f" (relative paths start at {Path.cwd()})"
 
 
+def describe(location: str) -> dict[str, Any]:
+    """Ask the storage about a remote file; nothing for a local one, or if there is no answer."""
+    if local_path(location) is not None:
+        return {}
+    try:
+        filesystem, inside = fsspec.core.url_to_fs(location)
+        return dict(filesystem.info(inside))
+    except StepError:
+        raise
+    # Each file system's library raises its own errors; the reading will say what is wrong.
+    except Exception:  # noqa: BLE001
+        return {}
+
+
+def version(location: str, stated: Mapping[str, Any]) -> str:
+    """Hash what the storage has stated about a file's version; "" if that is nothing.
+
+    Nor is there one for an address with a query: it may choose the content, or hold a secret.
+    """
+    if without_secrets(location) != location:
+        return ""
+    named = {key: str(stated[key]) for key in STATED if stated.get(key)}
+    named = {key: text for key, text in named.items() if not text.startswith(WEAK)}
+    if not named:
+        return ""
+    content = [masked(location), sorted(named.items())]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
 def fetch(location: str, folder: Path) -> Path:
     """Return a local file with the content of a path or URI.
 
@@ -84,12 +128,13 @@ def fetch(location: str, folder: Path) -> Path:
 
 
 def _download(location: str, folder: Path) -> Path:
-    # Keep the suffix: it shows the format.
-    suffixes = "".join(Path(urlsplit(location).path).suffixes)
+    # Keep the suffix: it shows the format. The name of a data asset has none.
+    is_asset = location.startswith("azureml://data/")
+    named = str(describe(location).get("stored_as", location)) if is_asset else location
+    suffixes = "".join(Path(urlsplit(named).path).suffixes)
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    shown = without_secrets(location)
     with reading(location), fsspec.open(location, "rb") as opened:
         source = Guarded(opened, location)
         try:
@@ -97,9 +142,8 @@ def _download(location: str, folder: Path) -> Path:
                 shutil.copyfileobj(source, file)
         except OSError as error:
             raise StepError(
-                f"could not copy {shown} to the place for temporary files: "
-                f"{error.strerror or error}; give another one with the environment variable "
-                f"{PLACE}",
+                f"could not copy {without_secrets(location)} to the place for temporary files: "
+                f"{error.strerror or error}; set another one in the environment variable {PLACE}",
                 exit_code=FAILURE,
             ) from error
     return target
@@ -114,8 +158,10 @@ def reading(location: str) -> Iterator[None]:
     """
     try:
         yield
+    except StepError:
+        raise
     except Exception as error:
-        raise unreadable(location, error) from error
+        raise _unreadable(location, error) from error
 
 
 class Guarded(io.RawIOBase):
@@ -153,11 +199,8 @@ class Guarded(io.RawIOBase):
         super().close()
 
 
-def unreadable(location: str, error: BaseException) -> StepError:
+def _unreadable(location: str, error: BaseException) -> Unreadable:
     """Say in one line why a URI cannot be read: missing, refused, or no connection."""
-    if isinstance(error, StepError):
-        return error
-    shown = without_secrets(location)
     # fsspec reports every HTTP failure as a missing file, with the real error as its cause.
     chain = [error]
     while chain[-1].__cause__ is not None:
@@ -176,7 +219,7 @@ def unreadable(location: str, error: BaseException) -> StepError:
         reason = f"no connection ({reason})"
     elif status:
         reason = f"the server answered HTTP {status}"
-    return Unreadable(f"could not read {shown}: {reason}")
+    return Unreadable(f"could not read {without_secrets(location)}: {reason}")
 
 
 def without_secrets(location: str) -> str:

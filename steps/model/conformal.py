@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from steps.base.errors import StepError
+
 LEVELS = (*(percent / 100 for percent in range(1, 100)), 0.995, 0.999)
 # The level whose coverage of the held-out rows is logged.
 MEASURED = 0.9
@@ -67,3 +69,24 @@ def conformal(truth: np.ndarray, out_of_fold: np.ndarray) -> Conformal:
     reached = {level: rank for level, rank in ranks.items() if rank <= rows}
     quantiles = tuple(float(distances[rank - 1]) for rank in reached.values())
     return Conformal(rows, tuple(reached), quantiles)
+
+
+def half_width(level: float | None, metadata: Mapping[str, Any]) -> float | None:
+    """Look up half the interval's width, which training stored with the model; None for no level.
+
+    Raises StepError if training has not measured this level.
+    """
+    if level is None:
+        return None
+    if "conformal" not in metadata:
+        raise StepError(
+            "parameter interval: expected a model with measured intervals, found one without; "
+            "train it again"
+        )
+    learnt = Conformal.from_json(metadata["conformal"])
+    if (width := learnt.half_width(level)) is None:
+        raise StepError(
+            f"parameter interval: expected at most {max(learnt.levels, default=0):g}, as "
+            f"{learnt.rows:,} training rows allow no more, found {level:g}"
+        )
+    return width

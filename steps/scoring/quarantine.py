@@ -53,4 +53,9 @@ def quarantine(path: Path, part: Path) -> Iterator[BadRows]:
 
 def rejected_path(output: Path) -> Path:
     """Return the path for an output's bad rows."""
-    return output.with_name(f"{output.name}.rejected.csv")
+    return output.with_name(rejected_name(output.name))
+
+
+def rejected_name(output: str) -> str:
+    """Name the place of an output's bad rows."""
+    return f"{output}.rejected.csv"

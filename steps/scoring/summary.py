@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steps.base.record import metric_name
-from steps.scoring.quarantine import rejected_path
+from steps.base.files import file_digest, files_digest
+from steps.base.record import Record, metric_name
+from steps.scoring.quarantine import rejected_name, rejected_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ MAX_PSI = "drift.max_psi"
 MOST_FEATURES = 30
 MOST_CLASSES = 10
 MOST_NAMED = 5
+PREDICTIONS = "predictions"
 
 
 def metrics(result: ScoringResult) -> dict[str, float]:
@@ -60,7 +62,7 @@ def _predicted(result: ScoringResult) -> dict[str, float]:
     return {metric_name(f"predicted_share.{label}"): share for label, share in pairs[:MOST_CLASSES]}
 
 
-def lines(result: ScoringResult, output: Path) -> tuple[str, ...]:
+def lines(result: ScoringResult, output: str) -> tuple[str, ...]:
     """Tell what was done."""
     found, totals = metrics(result), result.totals
     said = [
@@ -70,7 +72,7 @@ def lines(result: ScoringResult, output: Path) -> tuple[str, ...]:
     if totals.rejected:
         rows = "row" if totals.rejected == 1 else "rows"
         said.append(
-            f"batch_score: {totals.rejected:,} bad {rows} left out, to {rejected_path(output)}"
+            f"batch_score: {totals.rejected:,} bad {rows} left out, to {rejected_name(output)}"
         )
     if unseen := {name: rows for name, rows in totals.unseen.most_common() if rows}:
         shown = ", ".join(f"{name} {rows:,}" for name, rows in [*unseen.items()][:MOST_NAMED])
@@ -82,6 +84,23 @@ def lines(result: ScoringResult, output: Path) -> tuple[str, ...]:
         labelled = rows if found["rows_labelled"] < totals.written else ""
         said.append(f"batch_score: {', '.join(scores)}{labelled}")
     return tuple(said)
+
+
+def predictions(written: Path, place: str, rejected: int, limit: float) -> Record:
+    """Decide what to log of the predictions: the files, or place and digest if they are large.
+
+    `limit` is the number of bytes to log at most, of the predictions and of the bad rows.
+    """
+    parts = sorted(written.iterdir()) if written.is_dir() else [written]
+    files = []
+    if rejected and rejected_path(written).stat().st_size <= limit:
+        files.append((rejected_path(written), PREDICTIONS))
+    if sum(file.stat().st_size for file in parts) <= limit:
+        folder = f"{PREDICTIONS}/{written.name}" if written.is_dir() else PREDICTIONS
+        return Record(files=(*files, (written, folder)))
+    digest = files_digest(parts) if written.is_dir() else file_digest(written)
+    tags = {"predictions.path": place, "predictions.digest": digest}
+    return Record(tags=tags, files=tuple(files))
 
 
 def _told(result: ScoringResult) -> str:

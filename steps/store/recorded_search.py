@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
-from mlflow.exceptions import MlflowException
 
 from steps.base import console
 from steps.model.dask_executor import ClusterExecutor
@@ -129,13 +128,7 @@ def _executor(work: Work, execution: Execution) -> AbstractContextManager[Execut
 def _log_training_data(run: StepRun, data: Dataset) -> None:
     """Log what the search is trained on: shape, columns and digest, as autolog does."""
     context = InputTag("mlflow.data.context", "train")
-    inputs = [DatasetInput(data, [context])]
-    try:
-        run.client.log_inputs(run.id, inputs)
-    except MlflowException:
-        # MLflow 3.15's SQL store looks for the data set and then adds it: of two trainings that
-        # start together the second fails to add what now is there. Other reasons show again.
-        run.client.log_inputs(run.id, inputs)
+    run.log_inputs([DatasetInput(data, [context])])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import mlflow
-from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, RunStatus, RunTag
 from mlflow.entities import Run as Run  # scripts name its type, and import no MLflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -60,6 +60,15 @@ class StepRun:
         )
         for path, folder in record.files:
             upload(self.client, self.id, path, folder)
+
+    def log_inputs(self, inputs: list[DatasetInput]) -> None:
+        """Log the data sets that the run reads."""
+        try:
+            self.client.log_inputs(self.id, inputs)
+        except MlflowException:
+            # MLflow 3.15's SQL store looks for the data set and then adds it: of two runs that
+            # start together the second fails to add what now is there. Other reasons show again.
+            self.client.log_inputs(self.id, inputs)
 
 
 @contextmanager

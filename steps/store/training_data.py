@@ -34,7 +34,7 @@ def training_data(features: DataFrame, table: str) -> Dataset:
     `table` is the path or URI that they come from: name and source of the data set.
     """
     shown = masked(without_secrets(table))
-    name, source = PurePath(shown).name or "table", _source(shown)
+    name, source = PurePath(shown).name or "table", source_of(shown)
     if not all(kind == np.float64 for kind in features.dtypes):
         # The source given here is a stand-in: MLflow makes those of files by their scheme only.
         described = from_pandas(features, source=CodeDatasetSource({}), name=name).to_dict()
@@ -56,7 +56,7 @@ def training_data(features: DataFrame, table: str) -> Dataset:
     )
 
 
-def _source(location: str) -> dict[str, str]:
+def source_of(location: str) -> dict[str, str]:
     """Write a path or URI as MLflow's data set sources are written (mlflow 3.15)."""
     kind = scheme(location)
     if kind in ("http", "https"):

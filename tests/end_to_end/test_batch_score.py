@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import mlflow
 import numpy as np
 import pandas as pd
@@ -255,10 +256,48 @@ def test_other_labels(
         assert ended.run.data.metrics["scored_accuracy"] == pytest.approx(accuracy)
 
 
-def test_output_elsewhere_is_refused(run_step: RunStep) -> None:
-    ended = run_step("batch_score", output="s3://bucket/p.csv")
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("runs:/abc/p.csv", "parameter output: expected a path, or the URI of a file or folder"),
+        ("azureml:table:3", "parameter output: expected a path, or the URI of a file or folder"),
+        ("nowhere://bucket/p.csv", "could not read nowhere://bucket/p.csv: "),
+        ("memory://in/p.csv", "expected an output apart from what is read"),
+        ("memory://out/set", "expected an output on storage that all workers share as a folder"),
+    ],
+)
+def test_outputs_that_cannot_be_written(run_step: RunStep, output: str, words: str) -> None:
+    ended = run_step("batch_score", input="memory://in", output=output, scheduler="local")
     assert ended.code == 2
-    assert "parameter output: expected a path on this machine" in ended.err
+    assert words in ended.err
+
+
+def test_remote_outputs(run_step: RunStep, train_id: str, tmp_path: Path) -> None:
+    """A local process of its own would have another memory: the step runs in this one."""
+    remote = fsspec.filesystem("memory")
+    here = {"model": train_id, "on_bad_rows": "quarantine", "input": "t.csv"}
+    large(tmp_path / "t.csv", 2)
+    with (tmp_path / "t.csv").open("a") as table:
+        table.write("x,1,1,1,1,1,1,1,1\n")
+    for output in ("p.csv", "set"):
+        assert run_step("batch_score", output=output, **here).code == 0
+        done = run_step("batch_score", output=f"memory://out/{output}", **here)
+        assert done.code == 0, done.err
+        assert f" rows to memory://out/{output}, " in done.out
+        names = sorted(p.name for p in (tmp_path / output).iterdir()) if output == "set" else [""]
+        for name in names:
+            written = (tmp_path / output / name).read_bytes()
+            assert remote.cat_file(f"/out/{output}/{name}".rstrip("/")) == written
+        rejected = (tmp_path / f"{output}.rejected.csv").read_bytes()
+        assert remote.cat_file(f"/out/{output}.rejected.csv") == rejected
+    # Of an older, larger set nothing is left; nothing else is touched.
+    remote.pipe_file("/out/set/part-000009.parquet", b"old")
+    assert run_step("batch_score", output="memory://out/set", **here).code == 0
+    assert not remote.exists("/out/set/part-000009.parquet")
+    remote.pipe_file("/out/set/letters.txt", b"dear")
+    refused = run_step("batch_score", output="memory://out/set", **here)
+    assert refused.code == 2
+    assert "found /out/set/letters.txt in memory://out/set; choose another output" in refused.err
 
 
 # --- deaths, full disks, company -------------------------------------------------------------

@@ -11,7 +11,8 @@ import pytest
 from loopback.storage import StorageUnavailableError
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.interpreter import LIBRARIES, Interpreter
-from tests.loopback.v2_client import V2_LIBRARIES, python_of_v2_client
+from tests.loopback.other_environments import V2_CLIENT, python_with
+from tests.loopback.v2_client import V2_LIBRARIES
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +75,7 @@ def v2_session(
     folder = tmp_path_factory.mktemp("v2")
     loopback_session.write_config(folder)
     env = loopback_session.env(folder / "home")
-    with Interpreter(env, folder, python_of_v2_client()) as interpreter:
+    with Interpreter(env, folder, str(python_with(V2_CLIENT))) as interpreter:
         interpreter.run(V2_LIBRARIES)
         yield interpreter
 

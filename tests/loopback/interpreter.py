@@ -97,7 +97,7 @@ def _serve() -> None:
     for line in sys.stdin:
         try:
             answer = [_evaluate(json.loads(line), variables), None]
-        except Exception:  # noqa: BLE001 - the test is told whatever was raised
+        except Exception:  # noqa: BLE001 - the test gets whatever was raised
             answer = [None, traceback.format_exc()]
         sys.stdout.write("\n\0" + json.dumps(answer, default=str) + "\n")
         sys.stdout.flush()

@@ -125,7 +125,7 @@ def azure_runs(workspace: LoopbackWorkspace, **tags: str) -> list[Run]:
 
 
 def timeless(run: Run) -> dict[str, float]:
-    """Return a run's metrics but for those that tell how long something took."""
+    """Return a run's metrics, without those that say how long something took."""
     return {
         name: value
         for name, value in run.data.metrics.items()

@@ -11,6 +11,7 @@ import pytest
 
 from loopback.job import seconds
 from loopback.names import BLOBSTORE
+from loopback.resources import Code
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.interpreter import Interpreter, InterpreterError
 
@@ -148,6 +149,9 @@ def test_what_the_service_refuses(v2_client: Interpreter, options: str, words: s
 
 
 BODY: dict[str, Any] = {"jobType": "Command", "command": "true"}
+WITHOUT_CODE = {"computeId": "cpu-cluster", "codeId": "azureml:code:2"}
+# The workspace has version 1 of the code.
+BARE = {"computeId": "cpu-cluster", "codeId": "azureml:code:1", "environmentId": "azureml:e:9"}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,9 @@ BODY: dict[str, Any] = {"jobType": "Command", "command": "true"}
     [
         ("GET", "/jobs", None, None, 400, "MissingApiVersionParameter"),
         ("GET", "/jobs", "2020-08-01", None, 400, "NoRegisteredProviderFound"),
-        ("PUT", "/jobs/j", "2024-10-01", {**BODY, "computeId": "cpu-cluster"}, 400, "codeId"),
+        ("PUT", "/jobs/j", "2024-10-01", {**BODY, "computeId": "none"}, 400, "target none is not"),
+        ("PUT", "/jobs/j", "2024-10-01", {**BODY, **WITHOUT_CODE}, 400, "Not found: codeId"),
+        ("PUT", "/jobs/j", "2024-10-01", {**BODY, **BARE}, 400, "Not found: environmentId"),
         ("PUT", "/jobs/j", "2024-10-01", {**BODY, "what": 1}, 400, "Could not find member 'what'"),
         ("GET", "/codes/no/versions/1", "2024-10-01", None, 404, "Not found"),
         ("GET", "/environments/no/versions/1", "2024-10-01", None, 404, "Not found"),
@@ -171,6 +177,7 @@ def test_what_resource_manager_refuses(
     status: int,
     words: str,
 ) -> None:
+    loopback_workspace.resources.codes["code/1"] = Code("", "", "", {})
     answer = ask(interpreter, loopback_workspace, method, path, version, body)
     assert answer[0] == status
     assert words in answer[1]
@@ -244,10 +251,14 @@ def test_a_reader_may_not_write(loopback_workspace: LoopbackWorkspace, tmp_path:
     with Interpreter(loopback_workspace.env(tmp_path / "home", user=2), tmp_path) as reader:
         asked = (reader, loopback_workspace)
         assert ask(*asked, "GET", "/jobs", "2024-10-01", None)[0] == 200
-        body = {"image": "one"}
-        answer = ask(*asked, "PUT", "/environments/r/versions/1", "2024-10-01", body)
-    assert answer[0] == 403
-    assert "AuthorizationFailed" in answer[1]
+        answers = [
+            ask(*asked, "PUT", "/environments/r/versions/1", "2024-10-01", {"image": "one"}),
+            ask(*asked, "PUT", "/jobs/r", "2024-10-01", BODY),
+            ask(*asked, "POST", "/codes/r/versions/1/startPendingUpload", "2024-10-01", {}),
+        ]
+    for answer in answers:
+        assert answer[0] == 403
+        assert "AuthorizationFailed" in answer[1]
 
 
 def test_durations() -> None:

@@ -1,13 +1,7 @@
-"""The released azure-ai-ml in an environment of its own: it does not resolve with our pins."""
+"""What every test of the released azure-ai-ml begins with, in an environment of its own."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-PACKAGE = "azure-ai-ml==1.35.2"
 # What a test's first call can run.
 V2_LIBRARIES = """import logging
 from azure.ai.ml import MLClient, Input, command, load_job
@@ -24,16 +18,3 @@ def submit(arguments="", **options):
         )
     )
 """
-
-
-def python_of_v2_client() -> str:
-    """Return the Python of the environment, made in the user's cache folder if need be."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / PACKAGE.replace("==", "-")
-    python = folder / "bin" / "python"
-    done = folder / "installed"
-    if not done.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", PACKAGE], check=True)
-        done.touch()
-    return str(python)

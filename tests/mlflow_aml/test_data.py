@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from loopback.names import BLOBSTORE
 from loopback.workspace import LoopbackWorkspace
+from tests.loopback.datastore import ROOT, get, make_asset, put
 from tests.loopback.interpreter import Interpreter, InterpreterError
-from tests.loopback.laptop import REPOSITORY, Laptop, azure_runs
-from tests.mlflow_aml.toy import last_job, new_project, submit
+from tests.loopback.laptop import REPOSITORY, SMALL, Laptop, azure_runs
+from tests.mlflow_aml.toy import new_project, submit
 
 pytestmark = pytest.mark.slow
-ROOT = "azureml://datastores/workspaceblobstore/paths/"
 TABLE = (REPOSITORY / "data" / "diabetes.csv").read_bytes()
 COPY = """
 name: copy
@@ -39,20 +38,10 @@ print("knew", os.environ.get("MLFLOW_AML_INPUTS"))
 """
 
 
-def put(workspace: LoopbackWorkspace, path: str, content: bytes) -> str:
-    """Write a blob of the default datastore; returns its address."""
-    workspace.run(workspace.storage.put(workspace.tracking.session, path, content, BLOBSTORE))
-    return ROOT + path
-
-
-def get(workspace: LoopbackWorkspace, path: str) -> bytes:
-    return workspace.run(workspace.storage.get(workspace.tracking.session, path, BLOBSTORE))
-
-
-def asset(workspace: LoopbackWorkspace, name: str, uri: str, kind: str) -> str:
-    """Make version 3 of a data asset; returns its short address."""
-    workspace.resources.data[f"{name}/3"] = {"dataUri": uri, "dataType": kind}
-    return f"azureml:{name}:3"
+def methods(workspace: LoopbackWorkspace, path: str) -> set[str]:
+    """Return the methods of the requests whose path ends so."""
+    lines = [line.split() for line in workspace.requests]
+    return {line[0] for line in lines if line[1].endswith(path)}
 
 
 @pytest.fixture
@@ -67,7 +56,7 @@ def test_inputs_and_outputs_of_a_job_are_mounted(
 ) -> None:
     put(loopback_workspace, "parts/a.txt", b"one")
     put(loopback_workspace, "parts/b.txt", b"two")
-    folder = asset(loopback_workspace, "parts", f"{ROOT}parts/", "uri_folder")
+    folder = make_asset(loopback_workspace, "parts", f"{ROOT}parts/", "uri_folder")
     for number, (data, expected) in enumerate(
         [(f"{ROOT}parts/a.txt", b"one"), (f"{ROOT}parts/", b"one+two"), (folder, b"one+two")]
     ):
@@ -87,18 +76,50 @@ def test_data_that_is_not_there(copy: Laptop, loopback_workspace: LoopbackWorksp
     assert len(loopback_workspace.jobs) == before
 
 
-def test_a_step_reads_a_datastore_in_a_job_and_here(
+def test_steps_read_and_write_a_datastore_in_a_job_and_here(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     address = put(loopback_workspace, "tables/diabetes.csv", TABLE)
+    table = make_asset(loopback_workspace, "diabetes", address, "uri_file")
     experiment: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "datastore"}
-    remote = submit(laptop, "preprocess", f"data={address}", **experiment)
+    remote = submit(laptop, "preprocess", f"data={table}", **experiment)
     assert remote.code == 0, remote.err
     assert "preprocess: 768 rows" in remote.out
-    here = laptop.run("steps.preprocess", f"--data={address}", **experiment)
+    made = azure_runs(loopback_workspace)[0]
+
+    # Here: the same content, so the same key; the asset's latest version is the one that is read.
+    header, *rows = TABLE.splitlines(keepends=True)
+    for number in range(2):
+        part = header + b"".join(rows[number * 10 : number * 10 + 10])
+        put(loopback_workspace, f"new/{number}.csv", part)
+    new = make_asset(loopback_workspace, "new", f"{ROOT}new/", "uri_folder")
+    chain = ("--data=azureml:diabetes@latest", f"--input={new}", *SMALL)
+    loopback_workspace.requests.clear()
+    here = laptop.run("steps.main", *chain, f"--output={ROOT}scored.csv", **experiment)
     assert here.code == 0, here.err
-    assert "preprocess: 768 rows" in here.out
-    assert last_job(loopback_workspace).properties["inputs"]["data"]["uri"] == address
+    assert f"preprocess: reusing run {made.info.run_id}" in here.out
+    assert f"20 rows to {ROOT}scored.csv" in here.out
+    assert get(loopback_workspace, "scored.csv").count(b"\n") == 21
+    assert "GET" in methods(loopback_workspace, "/tables/diabetes.csv")
+    fresh = laptop.run("steps.preprocess", f"--data={table}", **experiment)
+    assert fresh.code == 0, fresh.err
+    read_here = azure_runs(loopback_workspace)[0]
+    for run in (made, read_here):
+        (one,) = run.inputs.dataset_inputs
+        assert (one.dataset.name, one.dataset.source_type) == (table, "azureml")
+        assert json.loads(one.dataset.source) == {"uri": table}
+    assert read_here.data.tags["step.key"] == made.data.tags["step.key"]
+
+    # The storage states the version that was read a moment ago: it is not read again.
+    loopback_workspace.requests.clear()
+    again = laptop.run("steps.main", *chain, "--output=a-set", **experiment)
+    assert again.code == 0, again.err
+    assert methods(loopback_workspace, "/tables/diabetes.csv") == {"HEAD"}
+    # Another content at the same address is another table.
+    put(loopback_workspace, "tables/diabetes.csv", TABLE.replace(b"148", b"149", 1))
+    other = laptop.run("steps.main", *chain, "--output=a-set", **experiment)
+    assert other.code == 0, other.err
+    assert "preprocess: reusing run" not in other.out
 
 
 def test_fsspec_opens_what_the_workspace_has(
@@ -106,7 +127,7 @@ def test_fsspec_opens_what_the_workspace_has(
 ) -> None:
     put(loopback_workspace, "set/part-0.csv", b"a,b\n1,2\n")
     put(loopback_workspace, "set/part-1.csv", b"a,b\n3,4\n")
-    asset(loopback_workspace, "set", f"{ROOT}set/", "uri_folder")
+    make_asset(loopback_workspace, "set", f"{ROOT}set/", "uri_folder")
     run = interpreter.run
     run("import fsspec")
     assert run(f"fsspec.open('{ROOT}set/part-0.csv').open().read().decode()") == "a,b\n1,2\n"
@@ -135,5 +156,5 @@ def test_without_a_workspace_it_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     from mlflow_aml.filesystem import AzureMLFileSystem
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    with pytest.raises(AzureMLError, match=r"there is no config\.json that says of which"):
+    with pytest.raises(AzureMLError, match=r"expects a config\.json that names the workspace"):
         AzureMLFileSystem(skip_instance_cache=True).info(f"{ROOT}a")

@@ -64,13 +64,37 @@ def test_python_env_with_requirements_files(project: Path) -> None:
     }
     environment = declared(project, files)
     assert packages(environment) == [
-        *("python=3.10", "pip", "pip", "mlflow>=2"),
+        *("python=3.10", "pip", "pip", "mlflow>=2,<3"),
         *("scikit-learn==1.9.1", "AzureML_MLflow"),
     ]
     # The content counts, not the file's name.
     assert environment.digest == declared(project, files).digest
     files["more.txt"] = "scikit-learn==1.9.0\nAzureML_MLflow\n"
     assert environment.digest != declared(project, files).digest
+
+
+@pytest.mark.parametrize(
+    ("named", "taken"),
+    [
+        ("mlflow", "mlflow<3"),
+        ("mlflow>=1.0", "mlflow>=1.0,<3"),
+        ("mlflow[extras]", "mlflow[extras]<3"),
+        ("mlflow-skinny", "mlflow-skinny<3"),
+        *((same, same) for same in ("mlflow==3.15.0", "mlflow>=3", "mlflow<4", "mlflow-other")),
+    ],
+)
+def test_an_open_version_of_mlflow_is_one_that_azure_serves(
+    project: Path, capsys: pytest.CaptureFixture[str], named: str, taken: str
+) -> None:
+    for conda in (
+        f"[pip, azureml-mlflow, '{named}']",
+        f"[pip, {{pip: [azureml-mlflow, '{named}']}}]",
+    ):
+        files = {"MLproject": "conda_env: c.yaml", "c.yaml": f"dependencies: {conda}"}
+        environment = declared(project, files)
+        assert f"- {taken}\n" in environment.conda
+        said = capsys.readouterr().err
+        assert (f"c.yaml names {named}, which the job takes below 3" in said) == (named != taken)
 
 
 def test_a_requirements_file_that_is_not_there(project: Path) -> None:
@@ -92,8 +116,11 @@ def test_docker_env(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         declared(project, {"MLproject": "docker_env: {image: i, environment: [GONE]}"})
 
 
-def test_none_is_the_base_image_with_mlflow(project: Path) -> None:
+def test_none_is_the_base_image_with_mlflow(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     environment = declared(project, {"MLproject": "name: x"})
+    assert "the project declares no environment: the job gets Python 3." in capsys.readouterr().out
     assert environment.image == BASE_IMAGE
     assert [text.partition("=")[0] for text in packages(environment)] == [
         *("python", "pip", "mlflow", "azureml-mlflow")

@@ -26,61 +26,46 @@ def build(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
     loopback_workspace.runner.failing_build = None
 
 
-def test_a_busy_service_is_asked_again(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+def test_a_busy_service_is_asked_again_and_a_lost_answer_makes_no_second_job(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
     # Code that nobody has uploaded yet, whichever tests ran before.
     (toy.folder / "busy.txt").write_text("busy")
+    before = len(loopback_workspace.jobs)
     for where in (ARM, JOB, DETAILS):
         for status in (429, 503):
             loopback_workspace.faults.answer(status, where, times=1, retry_after=0.1)
     loopback_workspace.faults.answer(503, BLOB_UPLOAD, times=2, retry_after=0.1)
-    done = submit(toy, "greet")
-    assert done.code == 0, done.err
-    assert loopback_workspace.faults.answered == 8
-    assert done.out.count("hello world") == 1
-
-
-def test_a_submission_whose_answer_was_lost_is_one_job(
-    toy: Laptop, loopback_workspace: LoopbackWorkspace
-) -> None:
-    before = len(loopback_workspace.jobs)
     loopback_workspace.faults.lose_answer(JOB)
     done = submit(toy, "greet")
     assert done.code == 0, done.err
+    assert loopback_workspace.faults.answered == 9
+    assert done.out.count("hello world") == 1
     assert len(loopback_workspace.jobs) == before + 1
 
 
-def test_tokens_that_end_while_a_job_is_followed(
+def test_a_machine_that_was_asleep_goes_on_with_a_new_token(
     toy: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     loopback_workspace.faults.token_lifetime = 3
-    process, job = start_and_wait_for(toy, "hello", "seconds=7")
-    time.sleep(1)
+    process, _ = start_and_wait_for(toy, "hello", "seconds=9")
     loopback_workspace.faults.revoke_tokens()
-    done = finish(process)
-    assert done.code == 0, done.err
-    assert done.out.count("hello world") == 1
-    assert job.status == "Completed"
-
-
-def test_a_machine_that_was_asleep_goes_on(
-    toy: Laptop, loopback_workspace: LoopbackWorkspace
-) -> None:
-    process, _ = start_and_wait_for(toy, "hello", "seconds=14")
-    time.sleep(1.5)
+    time.sleep(1)
     loopback_workspace.faults.die()
-    time.sleep(9)
-    loopback_workspace.faults.clear()
+    # azure-core asks four times within six seconds before it gives up.
+    time.sleep(7)
+    loopback_workspace.faults.revive()
     done = finish(process)
     assert done.code == 0, done.err
     assert "could not reach Azure" in done.err
-    assert "goes on, and is asked for again" in done.err
+    assert "goes on; asking again" in done.err
     assert done.out.count("hello world") == done.out.count("ends with 0") == 1
 
 
 def test_a_job_that_is_out_of_touch_can_be_followed_again(
     toy: Laptop, loopback_workspace: LoopbackWorkspace, interpreter: Interpreter
 ) -> None:
-    done = submit(toy, "greet", "seconds=25", config={"wait": False})
+    done = submit(toy, "greet", "seconds=8", config={"wait": False})
     assert done.code == 0, done.err
     job = last_job(loopback_workspace)
     loopback_workspace.faults.die(DETAILS, after=1)
@@ -92,7 +77,7 @@ def test_a_job_that_is_out_of_touch_can_be_followed_again(
         f"uri = {loopback_workspace.names.tracking_uri!r}\n"
         "own = find_workspace(config_from_uri(uri), uri)\n"
         "try:\n"
-        f"    said = follow(own, {job.run!r}, patience=1).state\n"
+        f"    said = follow(own, {job.run!r}, patience=0).state\n"
         "except AzureMLError as error:\n"
         "    said = str(error)\n"
         "said"
@@ -110,8 +95,9 @@ def test_follow_and_cancel_by_hand(toy: Laptop, loopback_workspace: LoopbackWork
     assert submit(toy, "greet", "seconds=120", config={"wait": False}).code == 0
     job = last_job(loopback_workspace)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    loopback_workspace.requests.clear()
     following = toy.start("mlflow_aml", "follow", job.run)
-    time.sleep(4)
+    wait_for(lambda: "/details 200" in str(loopback_workspace.requests), following)
     following.send_signal(signal.SIGINT)
     left = finish(following)
     assert (left.code, left.err) == (130, "interrupted; the job goes on\n")
@@ -120,19 +106,19 @@ def test_follow_and_cancel_by_hand(toy: Laptop, loopback_workspace: LoopbackWork
     assert (done.code, done.err) == (0, "")
     done = toy.run("mlflow_aml", "follow", job.run)
     assert done.code == 2
-    assert f"job {job.run} canceled; the end of its log:" in done.err
+    assert f"job {job.run} canceled; its log is above; its page: https://" in done.err
     done = toy.run("mlflow_aml", "follow", "no-such-job")
     assert done.err == (
-        "error: the workspace has no job no-such-job: it was deleted, or the name is another's\n"
+        "error: the workspace has no job no-such-job: it was deleted, or has another name\n"
     )
 
 
 def test_a_log_that_is_begun_anew(toy: Laptop) -> None:
     (toy.folder / "greet.py").write_text(
         "import os, time\n"
-        "print('old ' * 20, flush=True); time.sleep(4)\n"
+        "print('old ' * 20, flush=True); time.sleep(3)\n"
         "os.ftruncate(1, 0); os.lseek(1, 0, 0)\n"
-        "print('new', flush=True); time.sleep(2); print('newer', flush=True)\n"
+        "print('new\\nnewer', flush=True)\n"
     )
     done = submit(toy, "greet")
     assert done.code == 0, done.err
@@ -165,8 +151,9 @@ def test_an_image_that_cannot_be_built(toy: Laptop, build: LoopbackWorkspace) ->
     done = submit(toy, "greet")
     assert done.code == 1
     assert "Image build failed." in done.err
-    assert "    ERROR: no matching distribution for nope\n" in done.err
-    assert "step 30\n" not in done.err
+    # Its log is printed as it grows, and is not repeated in the error.
+    assert done.out.count("ERROR: no matching distribution for nope\n") == 1
+    assert len(done.err.strip().splitlines()) == 1, done.err
 
 
 def test_a_node_that_is_taken_away(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
@@ -177,7 +164,6 @@ def test_a_node_that_is_taken_away(toy: Laptop, loopback_workspace: LoopbackWork
         "time.sleep(0 if again else 120)\n"
     )
     process, job = start_and_wait_for(toy, "first")
-    time.sleep(1)
     loopback_workspace.runner.preempt(job.run)
     done = finish(process)
     assert done.code == 0, done.err
@@ -208,9 +194,9 @@ def test_azure_s_own_words_are_passed_on(
 def test_requests_of_a_submission_with_unchanged_code(
     toy: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    assert submit(toy, "greet").code == 0
-    loopback_workspace.requests.clear()
-    assert submit(toy, "greet", config={"wait": False}).code == 0
+    for _ in range(2):
+        loopback_workspace.requests.clear()
+        assert submit(toy, "greet", config={"wait": False}).code == 0
     # The last one is mlflow's own, when the backend has returned.
     *asked, last = loopback_workspace.requests
     assert last.endswith("/api/2.0/mlflow/runs/set-tag 200")
@@ -221,7 +207,7 @@ def test_a_search_whose_node_is_taken_away_goes_on(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     """The job is the same, and so is its run: finished candidates stay, and none is there twice."""
-    grid = 'grid={"clf__n_estimators": [150], "clf__max_depth": [1,2,3,4,5,6,7,8,9,10,11,12]}'
+    grid = 'grid={"clf__n_estimators": [60], "clf__max_depth": [1,2,3,4,5,6,7,8,9,10,11,12]}'
     known = set(loopback_workspace.jobs)
     process = start(laptop, "train", grid, "report=false", "jobs=1")
 

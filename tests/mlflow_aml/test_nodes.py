@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import time
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from loopback.workspace import LoopbackWorkspace
-from tests.loopback.laptop import SMALL, Laptop, azure_runs, finish, server, timeless
+from tests.loopback.datastore import ROOT, get, names, put
+from tests.loopback.laptop import REPOSITORY, SMALL, Laptop, azure_runs, finish, server, timeless
 from tests.mlflow_aml.toy import last_job, new_project, start_and_wait_for, submit
 
 pytestmark = pytest.mark.slow
@@ -79,7 +82,7 @@ def test_a_node_that_fails_ends_the_job(
     assert job.status == "Failed"
 
 
-def test_a_search_on_two_nodes_is_that_of_one(
+def test_a_search_and_a_scoring_on_two_nodes_are_those_of_one(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     experiment: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "nodes"}
@@ -95,6 +98,29 @@ def test_a_search_on_two_nodes_is_that_of_one(
         records.append([timeless(each) for each in (run, *children)])
     assert len(records[0]) == 1 + 2 + 1  # itself, two candidates, and preprocess once
     assert records[1] == records[0][: len(records[1])]
+
+    header, *rows = (REPOSITORY / "data" / "diabetes.csv").read_bytes().splitlines(keepends=True)
+    for number in range(4):
+        content = header + b"".join(rows[number * 192 : (number + 1) * 192])
+        put(loopback_workspace, f"inbox/part-{number}.csv", content)
+    scored = []
+    for nodes in (1, 2):
+        done = submit(
+            *(laptop, "batch_score", f"model={run.info.run_id}", f"input={ROOT}inbox/"),
+            *("scheduler=auto", f"output={ROOT}scored/on-{nodes}", "probabilities=all"),
+            config={"nodes": nodes},
+            **experiment,
+        )
+        assert done.code == 0, done.err
+        parts = [
+            get(loopback_workspace, name)
+            for name in sorted(names(loopback_workspace, f"scored/on-{nodes}/"))
+        ]
+        scored.append(pd.concat(pd.read_parquet(io.BytesIO(part)) for part in parts))
+    # Each node writes parts of its own: one for each part of the input.
+    assert len(parts) == 4
+    assert len(scored[0]) == 768
+    pd.testing.assert_frame_equal(scored[0], scored[1], check_exact=True)
 
 
 def test_without_the_launcher_the_command_runs_on_each_node(

@@ -39,7 +39,7 @@ said
         ),
         (400, "QuotaExceeded", "12 cores of 10", "(400 QuotaExceeded): 12 cores of 10", 2),
         (400, "Odd", "see https://h/b?sig=abc", "see https://h/b?sig=***", 2),
-        (429, "TooManyRequests", "x", "asked too much (429 TooManyRequests)", 1),
+        (429, "TooManyRequests", "x", "too many requests (429 TooManyRequests)", 1),
         (503, "ServiceUnavailable", "x", "Azure failed (503 ServiceUnavailable)", 1),
     ],
 )

@@ -212,7 +212,11 @@ def test_an_expired_secret_and_other_workspaces(
     names = loopback_workspace.names
     for old, new, words in [
         (names.workspace, "nowhere", "Azure knows no workspace 'nowhere'"),
-        (names.workspace, "forbidden", "Azure forbids this login the workspace 'forbidden'"),
+        (
+            names.workspace,
+            "forbidden",
+            "Azure does not let this login use the workspace 'forbidden'",
+        ),
         (names.subscription, "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed", "no access to the subscript"),
     ]:
         config.write_text(good.replace(f'"{old}"', f'"{new}"'))
