@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_METRICS = 50
 # Of these, kept free for the scores of labels that come later.
 MOST_LATE = 17
+MAX_PSI = "drift.max_psi"
 MOST_FEATURES = 30
 MOST_CLASSES = 10
 MOST_NAMED = 5
@@ -56,7 +57,7 @@ def metrics(result: ScoringResult, reference: Reference | None = None) -> dict[s
         for name, rows in totals.unseen.most_common(MOST_CLASSES)
     }
     if result.drift:
-        found["drift.max_psi"] = max(drift.psi for drift in result.drift)
+        found[MAX_PSI] = max(drift.psi for drift in result.drift)
         most = sorted(result.drift, key=lambda drift: drift.psi, reverse=True)
         late = 0 if labelled else MOST_LATE
         room = max(0, min(MOST_FEATURES, MOST_METRICS - late - len(found) - len(unseen)))
