@@ -17,7 +17,7 @@ from steps.base.parameters import parameter
 from steps.base.parsers import LATEST, NONE, boolean, number, one_of, optional
 from steps.base.record import Record
 from steps.cli import run_script
-from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
+from steps.data.prepared_files import PROFILE, SCHEMA, TEST
 from steps.data.profile import read_profile
 from steps.data.schema import Schema
 from steps.data.sources import location, scheme, without_secrets
@@ -37,11 +37,17 @@ from steps.scoring import (
 from steps.scoring.bins import Bins
 from steps.scoring.input_files import InputFile
 from steps.scoring.predictor import Predictor
-from steps.store import artifacts, models, runs
+from steps.store import artifacts, models
 from steps.store.chain import Session, Source, Step, StepResult
 from steps.store.models import LoadedModel
 from steps.store.runs import StepRun
-from steps.store.scoring_model import ScoringModel, download_model, settle_model
+from steps.store.scoring_model import (
+    ScoringModel,
+    download_model,
+    prepared_file,
+    settle_model,
+    tags_of,
+)
 
 HOLDOUT = "holdout"
 MEGABYTE = 1_000_000
@@ -182,7 +188,7 @@ def check_columns(
     `files` come from `find_input`; `prepared` is the run's id.
     """
     chosen = _written_here(chosen, session)
-    schema = Schema.from_json(_prepared(SCHEMA, prepared, session).read_text(encoding="utf-8"))
+    schema = Schema.from_json(prepared_file(SCHEMA, prepared, session).read_text(encoding="utf-8"))
     files = files or _holdout(chosen, prepared, session)
     score_files.check_columns(files, schema, _request(chosen, schema))
 
@@ -195,7 +201,7 @@ def execute(
     shown = without_secrets(output)
     model = models.load(download_model(source.model, session))
     score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
-    run.log(Record(tags=_model_tags(source.model, model)))
+    run.log(Record(tags=tags_of(source.model, model.metadata)))
     bins = _training_bins(chosen, model, session)
     files = source.files or _holdout(chosen, model.metadata["preprocess_run_id"], session)
     request = replace(
@@ -223,8 +229,7 @@ def execute(
     for said in filter(None, (warning, summary.label_warning(result))):
         console.warn(said)
     failed = warning and chosen.on_drift == "fail"
-    lines = summary.lines(result, shown)
-    return StepResult(lines, DRIFT if failed else OK)
+    return StepResult(summary.lines(result, shown), DRIFT if failed else OK)
 
 
 def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
@@ -249,21 +254,12 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
     )
 
 
-def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
-    tags = {"model.uri": settled.uri}
-    if train_run := model.metadata.get("train_run_id"):
-        tags["model.run_id"] = str(train_run)
-    if settled.name and settled.version:
-        tags |= {"model.name": settled.name, "model.version": settled.version}
-    return tags
-
-
 def _training_bins(
     chosen: BatchScoreParameters, model: LoadedModel, session: Session
 ) -> tuple[Bins, ...] | None:
     """Read the profile of the model's training rows, if its run is in this store."""
     try:
-        path = _prepared(PROFILE, model.metadata["preprocess_run_id"], session)
+        path = prepared_file(PROFILE, model.metadata["preprocess_run_id"], session)
     except StepError as error:
         if chosen.on_drift == "fail":
             raise StepError(f"on_drift=fail needs the training profile: {error}") from error
@@ -271,11 +267,6 @@ def _training_bins(
         return None
     profile = read_profile(path.read_text(encoding="utf-8"), model.schema)
     return drift.read_bins(profile, model.schema)
-
-
-def _prepared(name: str, run_id: str, session: Session) -> Path:
-    runs.get_run(session.client, run_id, "preprocess")
-    return artifacts.download(session.client, run_id, f"{DATA}/{name}", session.folder)
 
 
 def _outputs(chosen: BatchScoreParameters) -> tuple[Path, ...]:
@@ -291,7 +282,7 @@ def _files(location: str, chosen: BatchScoreParameters) -> tuple[InputFile, ...]
 def _holdout(
     chosen: BatchScoreParameters, preprocess_run_id: str, session: Session
 ) -> tuple[InputFile, ...]:
-    return _files(str(_prepared(TEST, preprocess_run_id, session)), chosen)
+    return _files(str(prepared_file(TEST, preprocess_run_id, session)), chosen)
 
 
 STEP = Step(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow.exceptions import MlflowException
 
 from steps.base.errors import FAILURE, StepError
 from steps.base.parsers import LATEST
 from steps.data import sources
+from steps.data.prepared_files import DATA
 from steps.model import gate
 from steps.store import artifacts, registry
 from steps.store.chain import Session, upstream
@@ -105,3 +107,19 @@ def _download(uri: str, folder: Path) -> Path:
             exit_code=FAILURE,
         )
     return path
+
+
+def tags_of(settled: ScoringModel, metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Tag a scoring run with its model; `metadata` are the model's."""
+    tags = {"model.uri": settled.uri}
+    if train_run := metadata.get("train_run_id"):
+        tags["model.run_id"] = str(train_run)
+    if settled.name and settled.version:
+        tags |= {"model.name": settled.name, "model.version": settled.version}
+    return tags
+
+
+def prepared_file(name: str, preprocess_run_id: str, session: Session) -> Path:
+    """Download a file that a preprocess run has logged; raise a StepError if it is not there."""
+    get_run(session.client, preprocess_run_id, "preprocess")
+    return artifacts.download(session.client, preprocess_run_id, f"{DATA}/{name}", session.folder)
