@@ -100,7 +100,7 @@ def kill_and_run_again(run_step: RunStep, tmp_path: Path) -> None:
 
     resumed = run_step("train", **grid)
     assert resumed.code == 0, resumed.err
-    assert f"{len(finished)} of them taken over" in resumed.out
+    assert f"{len(finished)} of them are finished" in resumed.out
     again = children(resumed.run)
     assert len(again) == 12
     copies = {run.data.tags.get("step.candidate.copy_of") for run in again} - {None}
