@@ -34,6 +34,7 @@ from steps.data import tables
 from steps.data.csv_reading import Asked
 from steps.data.training_table import Prepared, Wanted, prepare
 from steps.model.estimators import BOOSTING, FOREST
+from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.pipeline import build_pipeline
 from steps.store.models import TRUSTED_TYPES, signature
 from steps.store.runs import StepRun
@@ -162,6 +163,7 @@ def save_model(
     frame = frame.astype(dict.fromkeys(schema.categories, object))
     pipeline = build_pipeline(schema, 42, family, **parameters)
     pipeline.fit(frame[list(schema.features)], frame[target].to_numpy())
+    run_id = profile_run(prepared)
     mlflow.sklearn.save_model(
         pipeline,
         str(folder),
@@ -169,7 +171,13 @@ def save_model(
         skops_trusted_types=TRUSTED_TYPES,
         pip_requirements=[f"scikit-learn=={version('scikit-learn')}"],
         signature=signature(schema),
-        metadata={"schema": asdict(schema), "preprocess_run_id": profile_run(prepared)},
+        metadata={
+            "schema": asdict(schema),
+            "train_run_id": run_id,
+            "preprocess_run_id": run_id,
+            "threshold": DEFAULT_THRESHOLD,
+            "versions": {"scikit-learn": version("scikit-learn")},
+        },
     )
     return folder
 

@@ -6,6 +6,9 @@
 Each measurement is a process of its own, the sides take turns, and medians are printed as a
 Markdown table. Imports are outside of what is timed, except for whole processes, whose best
 scores are compared. Sides that are not named parallel fit one candidate at a time.
+
+Beside this one: `benchmarks.large_tables` (time and memory by number of rows) and `benchmarks.tpe`
+(a search that learns beside a grid).
 """
 
 from __future__ import annotations
@@ -198,14 +201,14 @@ def prepared_data(uri: str) -> str:
     return str(_last_run(uri, "preprocess").info.artifact_uri).removeprefix("file://") + "/data"
 
 
-def make_large_table(path: Path) -> None:
-    """Write 500,000 rows of 9 features, some of them informative."""
+def make_large_table(path: Path, count: int = LARGE_ROWS) -> None:
+    """Write so many rows of 9 features, some of them informative."""
     import numpy as np
     import pandas as pd
 
     random = np.random.default_rng(0)
-    rows = random.normal(size=(LARGE_ROWS, 9)).astype("float32")
-    chance = rows[:, 0] + rows[:, 1] * rows[:, 2] + random.normal(size=LARGE_ROWS)
+    rows = random.normal(size=(count, 9)).astype("float32")
+    chance = rows[:, 0] + rows[:, 1] * rows[:, 2] + random.normal(size=count)
     table = pd.DataFrame(rows, columns=[f"feature_{number}" for number in range(9)])
     table.assign(Outcome=(chance > 0.5).astype(int)).to_csv(path, index=False)
 

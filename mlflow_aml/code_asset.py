@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -73,9 +73,7 @@ def code_id(azure: ResourceManager, files: ProjectFiles) -> str:
 
 def _say_what(files: ProjectFiles) -> None:
     if files.left_out:
-        more = len(files.left_out) - WARNINGS_SHOWN
-        names = ", ".join(files.left_out[:WARNINGS_SHOWN])
-        say(f"not uploaded: {names}{f' and {more} more' if more > 0 else ''}")
+        say(f"not uploaded: {_some(files.left_out)}")
     found = list(what_looks_like_a_key(files))
     for name, line, kind in found[:WARNINGS_SHOWN]:
         warn(
@@ -84,7 +82,17 @@ def _say_what(files: ProjectFiles) -> None:
         )
     if len(found) > WARNINGS_SHOWN:
         warn(f"{len(found) - WARNINGS_SHOWN} more lines look like secrets")
+    if files.linked:
+        warn(
+            f"{_some(files.linked)} also has a name outside the project (a hard link) and is "
+            "uploaded; Ctrl-C, and name the file in .amlignore, if it is a secret"
+        )
     say(f"to upload: {len(files.names)} files, {files.size / MEGABYTE:,.1f} MB")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - WARNINGS_SHOWN
+    return ", ".join(names[:WARNINGS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def what_looks_like_a_key(files: ProjectFiles) -> Iterator[tuple[PurePosixPath, int, str]]:

@@ -13,6 +13,7 @@ from mlflow_aml import inputs, nodes
 from mlflow_aml.code_asset import code_id
 from mlflow_aml.environment import JobEnvironment, environment_id, plain
 from mlflow_aml.errors import AzureMLError
+from mlflow_aml.mask import masked
 from mlflow_aml.parameters import AzureData, JobParameters, asset
 from mlflow_aml.project_files import ProjectFiles
 from mlflow_aml.resource_manager import CONFLICT, RefusedError, ResourceManager, find_asset
@@ -76,7 +77,7 @@ def job_body(scope: str, job: Job, code: str, environment: str) -> dict[str, Any
         "environmentId": environment,
         "computeId": f"{scope}/computes/{settings.compute}",
         "environmentVariables": variables | dict(settings.environment_variables),
-        "tags": dict(settings.tags),
+        "tags": {name: masked(text) for name, text in settings.tags.items()},
         "properties": {},
         "inputs": {
             name: {"jobInputType": data.kind, "uri": data.uri, "mode": "ReadOnlyMount"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlflow_aml.errors import AzureMLError
-from mlflow_aml.mask import masked
+from mlflow_aml.mask import holds_secret, masked
 from mlflow_aml.project_files import ProjectFiles
 
 # Two letters at least: C:\ is a drive of Windows.
@@ -37,7 +37,10 @@ class JobParameters:
     inputs: Mapping[str, AzureData] = field(default_factory=dict)
     outputs: Mapping[str, AzureData] = field(default_factory=dict)
     recorded: Mapping[str, str] = field(default_factory=dict)
-    """What a run's parameters say: uploaded files as in `texts`, data by its address."""
+    """What a run's parameters say: uploaded files as in `texts`, data by its address.
+
+    What may be a secret in an address is masked.
+    """
 
 
 def is_azure_data(value: str) -> bool:
@@ -69,6 +72,7 @@ def job_parameters(
     texts: dict[str, str] = {}
     data: dict[str, dict[str, AzureData]] = {"inputs": {}, "outputs": {}}
     for name, value in parameters.items():
+        check_no_secret(f"parameter {name}", value)
         if is_azure_data(value):
             direction = "outputs" if name in written else "inputs"
             place, rest = _written(value) if name in written else _mounted(value)
@@ -77,7 +81,18 @@ def job_parameters(
         else:
             texts[name] = _for_job(name, value, files, here if name in paths else None)
     named = {name: parameters[name] for kind in data.values() for name in kind}
-    return JobParameters(texts, data["inputs"], data["outputs"], {**texts, **named})
+    recorded = {name: masked(text) for name, text in {**texts, **named}.items()}
+    return JobParameters(texts, data["inputs"], data["outputs"], recorded)
+
+
+def check_no_secret(what: str, text: str) -> None:
+    """Raise an AzureMLError if a text for a job holds a secret: the workspace shows its jobs."""
+    if holds_secret(text):
+        raise AzureMLError(
+            f"{what}: expected an address without a login or signature, since all who can see the "
+            f"job can read it, found '{masked(text)}'; register the place as a datastore, which "
+            "keeps the login, and give azureml://datastores/<store>/paths/<path>"
+        )
 
 
 def _mounted(value: str) -> tuple[AzureData, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -80,12 +81,13 @@ class ProjectFiles:
     """The files to upload, relative to the project, with their sizes in bytes.
 
     `added` holds files that the job adds to the project's own. `left_out` names files that may be
-    secrets or link out of the project.
+    secrets or link out of the project, `linked` those that have another name outside of it.
     """
 
     project: Path
     sizes: Mapping[PurePosixPath, int]
     left_out: Sequence[str] = ()
+    linked: Sequence[str] = ()
     added: Mapping[PurePosixPath, bytes] = field(default_factory=dict)
 
     @property
@@ -164,7 +166,7 @@ class _Walk:
     def _remember(self, *paths: Path) -> None:
         for path in paths:
             if path.is_file() and path.stat().st_nlink > 1:
-                self.inodes.add(_inode(path))
+                self.inodes.add(_inode(path.stat()))
 
 
 def list_files(project: Path) -> ProjectFiles:
@@ -176,18 +178,38 @@ def list_files(project: Path) -> ProjectFiles:
         PathSpec.from_lines("gitwildmatch", SECRETS),
         PathSpec.from_lines("gitwildmatch", STATE),
     )
-    sizes = {}
+    sizes, linked = {}, {}
     for name in list(walk.files()):
-        path = project / name
-        if _inode(path) in walk.inodes:
+        status = (project / name).stat()
+        if _inode(status) in walk.inodes:
             walk.left_out.append(f"{name} (a link to a file that is left out)")
-        else:
-            sizes[name] = path.stat().st_size
-    return ProjectFiles(project, sizes, walk.left_out)
+            continue
+        sizes[name] = status.st_size
+        if status.st_nlink > 1:
+            linked[name] = status
+    if linked:
+        at_home = _secrets_at_home(walk.secret)
+        for name in [name for name, status in linked.items() if _inode(status) in at_home]:
+            walk.left_out.append(f"{name} (a link to {at_home[_inode(linked.pop(name))]})")
+            del sizes[name]
+    inside = Counter(_inode(status) for status in linked.values())
+    elsewhere = [str(name) for name, each in linked.items() if each.st_nlink > inside[_inode(each)]]
+    return ProjectFiles(project, sizes, walk.left_out, elsewhere)
 
 
-def _inode(path: Path) -> tuple[int, int]:
-    status = path.stat()
+def _secrets_at_home(secret: PathSpec) -> dict[tuple[int, int], Path]:
+    """Find the files in the user's home that would be left out: hard links may lead to them."""
+    found: dict[tuple[int, int], Path] = {}
+    # What may not be looked at cannot be linked to either.
+    with suppress(OSError, RuntimeError):
+        for top in Path.home().iterdir():
+            if secret.match_file(f"{top.name}/" if top.is_dir() else top.name):
+                inside = top.rglob("*") if top.is_dir() else [top]
+                found |= {_inode(path.stat()): path for path in inside if path.is_file()}
+    return found
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 

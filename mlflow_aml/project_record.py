@@ -29,6 +29,8 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_USER,
 )
 
+from mlflow_aml.mask import masked
+
 
 @dataclass(frozen=True)
 class ProjectRecord:
@@ -46,7 +48,7 @@ def project_record(
     parameters: Mapping[str, str],
     more_tags: Mapping[str, str],
 ) -> ProjectRecord:
-    """Compute the parameters and tags of a project's run."""
+    """Compute the parameters and tags of a project's run, with secrets in addresses masked."""
     source = _expand_uri(project_uri)
     parent = mlflow.active_run()
     tags = {
@@ -62,9 +64,11 @@ def project_record(
         MLFLOW_PARENT_RUN_ID: parent.info.run_id if parent else None,
     }
     declared, extra = entry_point.compute_parameters(dict(parameters), storage_dir=None)
+    written = {name: value for name, value in tags.items() if value is not None}
     return ProjectRecord(
-        params={**declared, **extra},
-        tags={name: value for name, value in tags.items() if value is not None} | dict(more_tags),
+        params={name: masked(value) for name, value in {**declared, **extra}.items()},
+        # The address of a project may hold a token.
+        tags={name: masked(value) for name, value in {**written, **more_tags}.items()},
     )
 
 

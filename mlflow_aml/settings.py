@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mlflow_aml.errors import AzureMLError
+from mlflow_aml.mask import masked
 
 # mlflow 3.15 itself adds these to every backend's config (mlflow/projects/utils.py).
 FROM_MLFLOW = {
@@ -81,5 +82,7 @@ def _checked(key: str, value: Any) -> Any:
     elif good and kind is str:
         good = bool(value.strip())
     if not good:
-        raise AzureMLError(f"backend config: expected {key} to be {words}, found {value!r}")
+        raise AzureMLError(
+            f"backend config: expected {key} to be {words}, found {masked(repr(value))}"
+        )
     return tuple(value) if kind is list else value

@@ -7,7 +7,6 @@ if __name__ == "__main__":
 
     begin_imports()
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from steps.base.parsers import LATEST, NONE, boolean, number, one_of, optional
 from steps.base.record import Record
 from steps.cli import run_script
 from steps.data.prepared_files import DATA, PROFILE, SCHEMA, TEST
+from steps.data.profile import read_profile
 from steps.data.schema import Schema
-from steps.data.sources import location, scheme, without_query
+from steps.data.sources import location, scheme, without_secrets
 from steps.model.conformal import half_width
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.report import drift_page
@@ -148,10 +148,14 @@ def find_input(chosen: BatchScoreParameters, session: Session) -> tuple[InputFil
     outputs.check_outputs(_outputs(chosen))
     if chosen.input == HOLDOUT:
         return ()
-    of_mlflow = scheme(chosen.input) in OF_MLFLOW
-    return _files(
-        str(artifacts.fetch(chosen.input, session.folder)) if of_mlflow else chosen.input, chosen
-    )
+    return _files(with_local_input(chosen, session).input, chosen)
+
+
+def with_local_input(chosen: BatchScoreParameters, session: Session) -> BatchScoreParameters:
+    """Download an input that MLflow keeps; fsspec reads the others where they are."""
+    if scheme(chosen.input) not in OF_MLFLOW:
+        return chosen
+    return replace(chosen, input=str(artifacts.fetch(chosen.input, session.folder)))
 
 
 def _written_here(chosen: BatchScoreParameters, session: Session) -> BatchScoreParameters:
@@ -187,7 +191,7 @@ def execute(
 ) -> StepResult:
     """Score the input, write the predictions, and log the result."""
     output, chosen = chosen.output, _written_here(chosen, session)
-    shown = without_query(output)
+    shown = without_secrets(output)
     model = models.load(download_model(source.model, session))
     score_files.check_versions(model.metadata.get("versions", {}), chosen.strict, console.warn)
     run.log(Record(tags=_model_tags(source.model, model)))
@@ -232,10 +236,14 @@ def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:
             "parameter interval: expected a model that predicts numbers, found a classifier; "
             "use -P interval=none"
         )
+    keep = chosen.keep
+    if keep is None and chosen.input == HOLDOUT:
+        # The file has the parts of dates too, which no user's table has.
+        keep = schema.kept_columns
     return plan.Request(
         output=Path(chosen.output),
         delimiter=chosen.delimiter or schema.delimiter,
-        keep=chosen.keep,
+        keep=keep,
         all_probabilities=chosen.probabilities == "all",
         half_width=None if chosen.interval is None else 0.0,
         quarantine=chosen.on_bad_rows == "quarantine",
@@ -263,7 +271,8 @@ def _training_bins(
             raise StepError(f"on_drift=fail needs the training profile: {error}") from error
         console.say(f"batch_score: drift is not watched, the training profile is missing: {error}")
         return None
-    return drift.read_bins(json.loads(path.read_text(encoding="utf-8")), model.schema)
+    profile = read_profile(path.read_text(encoding="utf-8"), model.schema)
+    return drift.read_bins(profile, model.schema)
 
 
 def _prepared(name: str, run_id: str, session: Session) -> Path:

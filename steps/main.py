@@ -73,6 +73,7 @@ def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> Step
     score = _call("batch_score", texts | {"delimiter": auto}, values | {"delimiter": None})
 
     # Nor should an output that cannot be written, or an input that cannot be scored.
+    score = replace(score, chosen=batch_score.with_local_input(score.chosen, session))
     files = batch_score.find_input(score.chosen, session)
     batch_score.check_apart_from_table(score.chosen, chosen.data)
 

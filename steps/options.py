@@ -11,10 +11,11 @@ from typing import Any, TypeAlias, TypedDict
 Value: TypeAlias = str | int | float | Path | Sequence[Any] | Mapping[str, Any] | None
 
 # [[[cog
-# from docs import reference
+# from generate import reference
 # cog.out(reference.options_of("preprocess", "data", "test_data"))
 # cog.out(reference.options_of("train", "preprocess_run_id"))
 # cog.out(reference.options_of("batch_score", "model", "input", "output"))
+# cog.out("\n\n")
 # ]]]
 
 

@@ -174,7 +174,7 @@ def execute(
     chosen: PreprocessParameters, source: Tables, run: StepRun, session: Session
 ) -> StepResult:
     """Prepare the table and log the split."""
-    shown = sources.without_query(chosen.data)
+    shown = sources.without_secrets(chosen.data)
     path = table_inputs.fetch(source.inputs[0], chosen.data, session)
     table, read_as = tables.read_table(path, chosen.asked, chosen.target, shown)
     prepared = preparation.prepare(table, chosen.wanted, read_as)
@@ -182,7 +182,7 @@ def execute(
     if chosen.test_data is None:
         parts = preparation.split_table(prepared, chosen.test_size, chosen.seed)
     else:
-        shown = sources.without_query(chosen.test_data)
+        shown = sources.without_secrets(chosen.test_data)
         path = table_inputs.fetch(source.inputs[1], chosen.test_data, session)
         test, _ = tables.read_table(path, chosen.asked, chosen.target, shown)
         parts = preparation.with_test_table(prepared, test, shown)

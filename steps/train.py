@@ -8,17 +8,15 @@ if __name__ == "__main__":
     begin_imports()
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from steps import shared
+from steps.base import console
 from steps.base.errors import StepError
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
-from steps.base.record import Record
 from steps.cli import run_script
-from steps.data import sources
 from steps.model import gate
 from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
@@ -37,7 +35,7 @@ from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
-from steps.store import datasets, models, runs, savable, verdict
+from steps.store import datasets, models, run_report, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
 from steps.store.model_file import MODEL_FILE
@@ -47,7 +45,6 @@ from steps.store.runs import Run, StepRun
 
 if TYPE_CHECKING:
     from steps.model.evaluation import Evaluation
-    from steps.model.gate import Decision
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,9 @@ class TrainParameters:
         "`precision`, `recall`, `f1`, `accuracy`, of more than two of them also "
         "`balanced_accuracy`, `log_loss`, of numbers `r2`, `mae`, `rmse`, `median_absolute_error`",
     )
-    cv_folds: int = parameter(integer(2), "5", "folds of the cross-validation")
+    cv_folds: int = parameter(
+        integer(2), "5", "folds of the cross-validation; fewer if a class has fewer rows"
+    )
     seed: int = shared.seed()
     jobs: int = parameter(
         parse_jobs,
@@ -172,18 +171,22 @@ def execute(
     data = datasets.load(session.client, preprocess_id, session.folder)
     task = task_of(data.schema, chosen.seed)
     _check_fit(chosen, task)
-    found = _search(chosen, data, run, session)
+    labels, groups = data.labels(data.train), data.groups(data.train)
+    folds = task.fold_count(labels, chosen.cv_folds, groups)
+    if folds < chosen.cv_folds:
+        console.warn(f"{folds} folds instead of cv_folds={chosen.cv_folds}: too few training rows")
+    searched = _search(chosen, folds, data, run, session)
     trained = Trained(
-        estimator=found.best_estimator_,
+        estimator=searched.best_estimator_,
         train=data.train,
         test=data.test,
         schema=data.schema,
-        cv_results=found.cv_results_,
+        cv_results=searched.cv_results_,
         metric=task.scorer(chosen.metric),
-        cv_folds=chosen.cv_folds,
+        cv_folds=folds,
         seed=chosen.seed,
-        groups=data.groups(data.train),
-        unseen=found.unseen_,
+        groups=groups,
+        unseen=searched.unseen_,
     )
     evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
@@ -198,7 +201,7 @@ def execute(
         evaluation, trained, source.run, chosen.required, run, session
     )
     if chosen.report:
-        run.log(_report(evaluation, decision, data, chosen.seed, source.run, run, session))
+        run.log(run_report.write(evaluation, decision, data, chosen.seed, source.run, run, session))
     return result
 
 
@@ -219,38 +222,9 @@ def _decision_metadata(evaluation: Evaluation) -> dict[str, Any]:
     return {"threshold": evaluation.threshold} if len(evaluation.classes) == 2 else {}
 
 
-def _report(
-    evaluation: Evaluation,
-    decision: Decision,
-    data: Dataset,
-    seed: int,
-    prepared: Run,
-    run: StepRun,
-    session: Session,
-) -> Record:
-    # Its templates and figures cost a train without a report half a second of imports.
-    from steps.report import train_report
-    from steps.report.origin import Origin, run_page
-
-    shown = {"train run": run.id, "preprocess run": prepared.info.run_id}
-    experiments = run.experiment_id, prepared.info.experiment_id
-    pages = {
-        name: run_page(session.client.tracking_uri, experiment_id, run_id)
-        for (name, run_id), experiment_id in zip(shown.items(), experiments, strict=True)
-    }
-    location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
-    facts = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "data": sources.without_query(location),
-        "experiment": session.client.get_experiment(run.experiment_id).name,
-    }
-    about = Origin(
-        data.schema, data.profile, seed, shown, facts=facts, links=pages, decisions=data.decisions
-    )
-    return train_report.write(session.folder / "report", evaluation, decision, about)
-
-
-def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Session) -> FittedSearch:
+def _search(
+    chosen: TrainParameters, folds: int, data: Dataset, run: StepRun, session: Session
+) -> FittedSearch:
     grid = chosen.grid
     if grid is None and chosen.estimator == (FOREST,):
         grid = forest_grid(chosen.n_estimators, chosen.max_depth)
@@ -260,7 +234,7 @@ def _search(chosen: TrainParameters, data: Dataset, run: StepRun, session: Sessi
         n_iter=chosen.n_iter,
         seed=chosen.seed,
         metric=task_of(data.schema, chosen.seed).scorer(chosen.metric),
-        folds=chosen.cv_folds,
+        folds=folds,
         families=searched_families(chosen.estimator),
     )
     # Several estimators multiply a grid, or are no single space.

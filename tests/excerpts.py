@@ -1,7 +1,7 @@
-"""The README's terminal excerpts: record real output again and compare it.
+"""The terminal excerpts of the README and the documentation: record the output, compare it.
 
     python -m tests.excerpts            # 1 and the names of those that are no longer true
-    python -m tests.excerpts --write    # write them into the README
+    python -m tests.excerpts --write    # write them into the documents
 
 An excerpt is a fenced block after a line `<!-- excerpt: <name> -->`.
 """
@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from steps.cli import launch
 from steps.store.chain import load
 
 PROJECT = Path(__file__).resolve().parents[1]
-README = PROJECT / "README.md"
+DOCUMENTS = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
 # In this order, in one folder: each builds on those before it.
 COMMANDS = {
     "main": ("main",),
@@ -83,10 +84,16 @@ def written(text: str, excerpts: dict[str, str]) -> str:
     return MARKER.sub(block, text)
 
 
-def untrue(text: str, excerpts: dict[str, str]) -> list[str]:
-    """Name the excerpts of a text that are missing or differ from the given ones."""
-    there = {found["name"]: normal(found["block"] or "") for found in MARKER.finditer(text)}
-    return [name for name in excerpts if there.get(name) != normal(_block(excerpts[name]))]
+def untrue(texts: Iterable[str], excerpts: dict[str, str]) -> list[str]:
+    """Name the excerpts that texts lack, show otherwise than given, or invent."""
+    shown = [
+        (found["name"], normal(found["block"] or ""))
+        for text in texts
+        for found in MARKER.finditer(text)
+    ]
+    true = {name: normal(_block(excerpt)) for name, excerpt in excerpts.items()}
+    wrong = {name for name, block in shown if true.get(name) != block}
+    return sorted(wrong | true.keys() - {name for name, _ in shown})
 
 
 def _block(excerpt: str) -> str:
@@ -94,17 +101,19 @@ def _block(excerpt: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the README, or write it."""
+    """Check the documents, or write them."""
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         del os.environ[name]
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    excerpts, text = record(), README.read_text(encoding="utf-8")
+    excerpts = record()
+    texts = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
     if arguments == ["--write"]:
-        README.write_text(written(text, excerpts), encoding="utf-8")
+        for path, text in texts.items():
+            path.write_text(written(text, excerpts), encoding="utf-8")
         return 0
-    if wrong := untrue(text, excerpts):
+    if wrong := untrue(texts.values(), excerpts):
         sys.stderr.write(
-            f"README.md: not what the commands print now: {', '.join(wrong)}; "
+            f"not what the commands print now: {', '.join(wrong)}; "
             "python -m tests.excerpts --write\n"
         )
     return 1 if wrong else 0

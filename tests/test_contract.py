@@ -1,4 +1,4 @@
-"""One contract: the parameters, the scripts' --help, the README and the pinned environment."""
+"""One contract: parameters, the scripts' --help, the documents and the pinned environment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from docs.reference import ENTRY_POINTS
+from generate.reference import ENTRY_POINTS
 from steps.base import parameters
 from steps.store.chain import load
 from tests.conftest import PROJECT
+from tests.excerpts import DOCUMENTS
 
 
 def defaults(name: str) -> dict[str, str]:
@@ -75,15 +76,15 @@ def test_constraints_hold_the_pins_and_no_address() -> None:
 
 
 def test_dependency_table() -> None:
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    table = (PROJECT / "docs/dependencies.md").read_text(encoding="utf-8")
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    optional = (extras[name] for name in ("azure-data", "dask", "loopback", "tpe"))
+    optional = (extras[name] for name in ("azure-data", "dask", "docs", "loopback", "tpe"))
     pinned = [*project["dependencies"], *(pin for pins in optional for pin in pins)]
     for pin in pinned:
         name, _, version = pin.partition("==")
         assert re.search(
-            rf"^\| `?{re.escape(name)}`? \| {re.escape(version)} \|", readme, re.MULTILINE
+            rf"^\| `?{re.escape(name)}`? \| {re.escape(version)} \|", table, re.MULTILINE
         ), pin
 
 
@@ -95,7 +96,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "mlflow_aml": ("azure-data", "dask"),
     "loopback": ("loopback",),
-    "docs": (),
+    "generate": (),
     "tests": ("dask", "loopback", "test"),
     "benchmarks": (),
 }
@@ -127,12 +128,16 @@ def test_what_is_imported_is_declared(package: str) -> None:
             assert providers & declared, f"{path.name} imports {module}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "loopback/README.md"])
-def test_documents_name_files_that_exist(document: str) -> None:
-    text = (PROJECT / document).read_text(encoding="utf-8")
-    rooms = "|".join(PACKAGES)
-    named = re.findall(rf"[`\s]((?:{rooms}|\.ci)/[\w./]*[\w/])(?=[`\s])", text)
-    assert named
+def test_documents_name_files_that_exist() -> None:
+    rooms = "|".join([*PACKAGES, "docs", r"\.ci"])
+    named = [
+        path
+        for document in (*DOCUMENTS, PROJECT / "CONTRIBUTING.md", PROJECT / "loopback/README.md")
+        for path in re.findall(
+            rf"[`\s(]((?:{rooms})/[\w./]*[\w/])(?=[`\s)])", document.read_text("utf-8")
+        )
+    ]
+    assert len(named) > 50
     assert [path for path in named if not (PROJECT / path).exists()] == []
 
 

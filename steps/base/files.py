@@ -13,14 +13,16 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from steps.base.errors import StepError
 from steps.base.leftovers import create_locked, remove, sweep
 from steps.base.places import check_file, check_folder
 
 PART = ".part"
+T = TypeVar("T")
 
 
 @contextmanager
@@ -33,7 +35,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     with _part(path, lambda part: part.touch(exist_ok=False)) as part:
         yield part
         check_file(path)
-        part.replace(path.resolve())
+        with output_errors(path):
+            part.replace(path.resolve())
 
 
 @contextmanager
@@ -47,7 +50,49 @@ def whole_folder(path: Path, own: re.Pattern[str]) -> Iterator[Path]:
     with _part(path, Path.mkdir) as part:
         yield part
         check_folder(path, own)
-        _swap(part, path.resolve())
+        with output_errors(path):
+            _swap(part, path.resolve())
+
+
+@contextmanager
+def with_companion(output: AbstractContextManager[Path], path: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield temporary places of an output and of a file at `path`; both appear, or neither does.
+
+    `output` is a `whole_file` or a `whole_folder` that has not been entered.
+    """
+    check_file(path)
+    with (
+        _part(path, lambda part: part.touch(exist_ok=False)) as companion,
+        _replacing(path.resolve()) as replace,
+        output as part,
+    ):
+        yield part, companion
+        check_file(path)
+        with output_errors(path):
+            replace(companion)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Callable[[Path], None]]:
+    """Yield a function that moves a file to `path`; if the block fails, the old one returns."""
+    aside = _beside(path)
+    moved: list[Path] = []
+
+    def replace(part: Path) -> None:
+        moved.append(part)
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+        part.rename(path)
+
+    try:
+        yield replace
+    except BaseException:
+        if moved:
+            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                aside.rename(path)
+        raise
+    aside.unlink(missing_ok=True)
 
 
 def _swap(part: Path, path: Path) -> None:
@@ -82,11 +127,12 @@ def _part(path: Path, create: Callable[[Path], None]) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         sweep(_left(place))
         part, lock = create_locked(new)
-        try:
-            yield part
-        finally:
-            remove(part)
-            os.close(lock)
+    # Errors of the block stay as they are: it reads, too.
+    try:
+        yield part
+    finally:
+        remove(part)
+        os.close(lock)
 
 
 @contextmanager
@@ -98,6 +144,25 @@ def output_errors(path: Path) -> Iterator[None]:
         raise StepError(
             f"could not write {path}: {error.strerror or error}; nothing was left there"
         ) from error
+
+
+@contextmanager
+def writing(path: Path, opened: AbstractContextManager[T]) -> Iterator[T]:
+    """Enter and leave a context manager that writes an output: its OSErrors become one line.
+
+    Errors of the block stay as they are, for it reads too. After one of them, those of leaving
+    count for nothing.
+    """
+    with output_errors(path):
+        entered = opened.__enter__()
+    try:
+        yield entered
+    except BaseException as error:
+        with suppress(OSError):
+            opened.__exit__(type(error), error, error.__traceback__)
+        raise
+    with output_errors(path):
+        opened.__exit__(None, None, None)
 
 
 def _beside(place: Path) -> Path:

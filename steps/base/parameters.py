@@ -1,7 +1,7 @@
 """Parameters of the steps: each is declared once, as a field of its step's dataclass.
 
-The declaration drives the checks, the command line and what a run records; docs/reference.py
-writes `MLproject`, `job.yml` and the README's tables from it.
+The declaration drives the checks, the command line and what a run records; generate/reference.py
+writes `MLproject`, `job.yml` and the documentation's tables from it.
 """
 
 from __future__ import annotations

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+# The groups of plugins that MLflow 3.15 loads when it is imported, whether they are needed or not.
+STORES = ("mlflow.tracking_store", "mlflow.model_registry_store", "mlflow.artifact_repository")
+
+# Python 3.11's 700 let a short search spend a twentieth of its time on collections.
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 def begin_imports() -> None:
@@ -18,6 +27,7 @@ def begin_imports() -> None:
     fill_closed_streams()
     gc.disable()
     sys.excepthook = _one_line_if_interrupted
+    importlib.metadata.entry_points = _with_late_stores
     # Import this before MLflow: skops 0.16, which reads models, looks up each function of numpy
     # and scipy in all loaded modules, in order, and finds them sooner if scikit-learn comes first.
     import sklearn.base  # noqa: F401
@@ -45,6 +55,31 @@ def end_imports() -> None:
     """
     gc.freeze()
     gc.enable()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    importlib.metadata.entry_points = _entry_points
+
+
+_entry_points: Any = importlib.metadata.entry_points
+
+
+def _with_late_stores(**selected: Any) -> Any:
+    """Give entry points, those of MLflow's stores as ones that load when they are called.
+
+    A store of Azure ML costs every process 0.4 s of imports, also one that logs to a file.
+    """
+    found: Iterable[EntryPoint] = _entry_points(**selected)
+    return [_LateStore(one) for one in found] if selected.get("group") in STORES else found
+
+
+class _LateStore:
+    """An entry point of a function that makes a store."""
+
+    def __init__(self, entry_point: EntryPoint) -> None:
+        self.name, self._entry_point = entry_point.name, entry_point
+
+    def load(self) -> Callable[..., Any]:
+        """Give a function that loads the real one and calls it."""
+        return lambda *args, **named: self._entry_point.load()(*args, **named)
 
 
 def end_on_signals() -> None:

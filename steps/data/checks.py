@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,7 +60,10 @@ def _explained(feature: np.ndarray, truth: np.ndarray, fitted: np.ndarray, schem
 
     kind = DecisionTreeClassifier if schema.classes else DecisionTreeRegressor
     tree = kind(max_leaf_nodes=max(64, 2 * len(schema.classes)), random_state=0)
-    tree.fit(feature[fitted, None], truth[fitted])
+    with warnings.catch_warnings():
+        # A sample of few rows may have as many classes.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        tree.fit(feature[fitted, None], truth[fitted])
     predicted, rest = tree.predict(feature[~fitted, None]), truth[~fitted]
     if not schema.classes:
         spread = float(np.var(rest))

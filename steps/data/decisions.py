@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
+
+from steps.base import shapes
+from steps.base.errors import StepError, first_line
 
 NUMBER, BOOLEAN, CATEGORY, DATE, DROPPED = "number", "boolean", "category", "date", "dropped"
 _PLURALS = {
@@ -48,6 +52,18 @@ class Decisions:
     def to_json(self) -> str:
         """Write the decisions as JSON text."""
         return json.dumps(asdict(self), indent=2)
+
+    @staticmethod
+    def read(text: str) -> dict[str, Any]:
+        """Read the JSON text of decisions, and check that `to_json` could have written it."""
+        try:
+            content: dict[str, Any] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StepError(
+                f"expected decisions in JSON, found none ({first_line(error)})"
+            ) from error
+        shapes.check(Decisions, content, "decisions")
+        return content
 
     def lines(self) -> list[str]:
         """Say what a user may not expect, one line each; a wide table's columns by their kind."""

@@ -62,6 +62,27 @@ def read_features(column: Callable[[str], Column], schema: Schema) -> Features:
     return Features({name: arrays[name] for name in schema.features}, wrong)
 
 
+def prepared_columns(column: Callable[[str], Column], schema: Schema) -> dict[str, pa.Array]:
+    """Return features as Arrow arrays, null where missing, and the dates that some are made of.
+
+    Raises a StepError for values that are no feature's.
+    """
+    read = read_features(column, schema)
+    if read.wrong:
+        row = min(read.wrong)
+        raise StepError(f"{read.wrong[row]} in data row {row + 1} (of {len(read.wrong)} such rows)")
+    features = {
+        name: pa.array(array, from_pandas=True) if isinstance(array, np.ndarray) else array
+        for name, array in read.arrays.items()
+    }
+    # The held-out rows can be scored like any other table of the user.
+    times = {
+        each.name: dates.read_dates(column(each.name), each.name, schema.rules)[0]
+        for each in schema.dates
+    }
+    return features | times
+
+
 def check_type(kind: pa.DataType, name: str, schema: Schema, shown: str = "") -> None:
     """Raise a StepError if a column of this type cannot hold what the schema expects in it.
 

@@ -3,7 +3,7 @@
 - A column of booleans is a boolean, a categorical one of numbers is a category.
 - Text, categorical or not, is what it spells: yes and no (see `features.PAIRS`), numbers, ISO
   dates. If at least nine in ten values are numbers (dates), but not all, and the others are at
-  most `MOST_ODD` different texts, the user must settle them. Any other text is a category.
+  most `MOST_ODD` different texts, these mean "missing". Any other text is a category.
 - A column is dropped if it is empty or constant, a category whose texts are nearly all different
   (identifiers, names, free text), or a column without a name that numbers the rows.
 """
@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -39,12 +39,16 @@ COUNTED_ROWS = 20
 
 @dataclass(frozen=True)
 class Kind:
-    """What a column is; `parts` are those of a date, `problem` is what the user must settle."""
+    """What a column is; `parts` are those of a date, `problem` is what the user must settle.
+
+    `odd` are texts that fit none of its other values, and are missing values from here on.
+    """
 
     decision: decisions.Decision
     parts: tuple[str, ...] = ()
     problem: str = ""
     counts_rows: bool = False
+    odd: tuple[str, ...] = ()
 
 
 def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
@@ -63,10 +67,19 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
     if not values.holds_numbers(kind):
         return _dropped(name, f"{kind} is no number, text or date")
     floats, wrong = values.numbers(column, name, rules)
-    if wrong:
+    odd = np.unique(floats[list(wrong)]).tolist()
+    if len(odd) > MOST_ODD:
         row = min(wrong)
-        return _problem(name, NUMBER, f"{wrong[row]} in data row {row + 1}{_more(len(wrong))}")
-    return _of_numbers(floats, name, NUMBER, _missing(int(np.isnan(floats).sum())))
+        return Kind(
+            decisions.Decision(name, NUMBER),
+            problem=f"{wrong[row]} in data row {row + 1} and in {len(wrong) - 1:,} more "
+            f"(-P 'drop={name}' leaves it out)",
+        )
+    # Infinite numbers, or those too large for the forest.
+    floats = np.where(np.isin(floats, odd), np.nan, floats) if odd else floats
+    codes = f" ({', '.join(map(str, odd))})" if odd else ""
+    kind = _of_numbers(floats, name, NUMBER, _missing(int(np.isnan(floats).sum()), codes))
+    return replace(kind, odd=tuple(map(str, odd)))
 
 
 def as_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -79,14 +92,6 @@ def as_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _dropped(name: str, why: str) -> Kind:
     return Kind(decisions.Decision(name, DROPPED, why))
-
-
-def _problem(name: str, kind: str, problem: str) -> Kind:
-    return Kind(decisions.Decision(name, kind), problem=problem)
-
-
-def _more(wrong: int) -> str:
-    return f" and in {wrong - 1:,} more" if wrong > 1 else ""
 
 
 def _missing(rows: int, codes: str = "") -> str:
@@ -192,7 +197,7 @@ class _TextColumn:
             return None
         floats, wrong = values.number_texts(self.texts, self.name, self.rules)
         if wrong:
-            return self._odd(NUMBER, wrong)
+            return self._odd(wrong)
         return _of_numbers(
             np.append(floats, np.nan)[self.codes], self.name, NUMBER, self.missing_note
         )
@@ -203,25 +208,18 @@ class _TextColumn:
             return None
         _, wrong = dates.date_texts(self.texts, self.name, self.rules)
         if wrong:
-            return self._odd(DATE, wrong)
+            return self._odd(wrong)
         return _of_times(self.column, self.name, self.rules, self.missing_note)
 
-    def _odd(self, kind: str, wrong: dict[int, str]) -> Kind | None:
-        """Ask about the few texts that do not fit; None if there are many."""
+    def _odd(self, wrong: dict[int, str]) -> Kind | None:
+        """Take the few texts that do not fit as missing; None if there are many."""
         fits = np.ones(len(self.texts), dtype=bool)
         fits[list(wrong)] = False
         if len(wrong) > MOST_ODD or self._share(fits) < MOSTLY:
             return None
-        rows = np.flatnonzero(np.isin(self.codes, list(wrong)))
-        reason = wrong[int(self.codes[rows[0]])]
-        texts = [self.texts[position].as_py() for position in wrong]
-        listed = ",".join(["auto", *texts[:5]])
-        remedy = f"if it means missing: -P 'missing={listed}'; else -P 'drop={self.name}'"
-        return _problem(
-            self.name,
-            kind,
-            f"{reason} in data row {rows[0] + 1}{_more(len(rows))} ({remedy})",
-        )
+        odd = tuple(self.texts[position].as_py() for position in wrong)
+        rules = replace(self.rules, missing=(*self.rules.missing, *odd))
+        return replace(_TextColumn.of(self.column, self.name, rules).decide(), odd=odd)
 
     def as_category(self) -> Kind:
         different = int(np.count_nonzero(self.counts[~self.missing]))

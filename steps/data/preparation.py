@@ -14,12 +14,13 @@ from steps.base.errors import StepError
 from steps.data import values
 from steps.data.checks import giveaways
 from steps.data.decisions import DROPPED, Decision, Decisions
-from steps.data.features import read_features
+from steps.data.features import prepared_columns
 from steps.data.profile import missing_values
+from steps.data.rare_classes import check_left_out, leave_out, rare_classes
 from steps.data.schema import DateColumn, Schema
 from steps.data.split import check_classes, split
 from steps.data.tables import require_columns
-from steps.data.training_table import Prepared, as_columns, prepare
+from steps.data.training_table import Prepared, prepare
 
 __all__ = ["SplitTable", "prepare", "split_table", "with_test_table"]
 
@@ -40,7 +41,7 @@ class SplitTable:
 def split_table(prepared: Prepared, test_size: float, seed: int) -> SplitTable:
     """Split a prepared table, and complete its schema from the training rows."""
     train, test = split(prepared.table, prepared.schema, test_size, seed, prepared.order)
-    return _finish(SplitTable(train, test, prepared.schema, prepared.decisions))
+    return _finish(SplitTable(train, test, prepared.schema, prepared.decisions), test_size)
 
 
 def with_test_table(prepared: Prepared, table: pa.Table, shown: str) -> SplitTable:
@@ -49,16 +50,13 @@ def with_test_table(prepared: Prepared, table: pa.Table, shown: str) -> SplitTab
     require_columns((*schema.columns, schema.target), table.column_names, f"test_data {shown}")
     labels, known = _labels(table.column(schema.target), schema, shown)
     table, labels = table.filter(known), labels.filter(known)
-    read = read_features(table.column, schema)
-    if read.wrong:
-        row = min(read.wrong)
-        raise StepError(
-            f"test_data {shown}: {read.wrong[row]} in data row {row + 1} (of {len(read.wrong)} "
-            "such rows)"
-        )
-    test = pa.table(as_columns(read) | {schema.target: labels})
-    check_classes((prepared.table, test), schema, len(test) / (len(test) + len(prepared.table)))
-    return _finish(SplitTable(prepared.table, test, schema, prepared.decisions))
+    try:
+        columns = prepared_columns(table.column, schema)
+    except StepError as error:
+        raise StepError(f"test_data {shown}: {error}") from error
+    test = pa.table(columns | {schema.target: labels})
+    share = len(test) / (len(test) + len(prepared.table))
+    return _finish(SplitTable(prepared.table, test, schema, prepared.decisions), share)
 
 
 def _labels(column: pa.ChunkedArray, schema: Schema, shown: str) -> tuple[pa.Array, pa.Array]:
@@ -82,8 +80,27 @@ def _labels(column: pa.ChunkedArray, schema: Schema, shown: str) -> tuple[pa.Arr
     return labels, pa.array(positions >= 0)
 
 
-def _finish(parts: SplitTable) -> SplitTable:
-    """Drop features without a value in the training rows, warn of any that give answers away."""
+def _without_rare_classes(parts: SplitTable) -> SplitTable:
+    """Leave out the rows of classes that cannot be learned, and tell it."""
+    schema, rare = parts.schema, rare_classes(parts.train, parts.schema)
+    if not rare:
+        return parts
+    train, test = (leave_out(part, schema, rare) for part in (parts.train, parts.test))
+    before, after = (len(parts.train), len(parts.test)), (len(train), len(test))
+    note = check_left_out(schema, rare, before, after)
+    classes = tuple(label for label in schema.classes if label not in rare)
+    told = replace(parts.decisions, warnings=(*parts.decisions.warnings, note))
+    return SplitTable(train, test, replace(schema, classes=classes), told)
+
+
+def _finish(parts: SplitTable, test_size: float) -> SplitTable:
+    """Complete the schema from the training rows.
+
+    Leaves out rare classes, drops features without a value in the training rows, and warns of
+    any that give answers away.
+    """
+    parts = _without_rare_classes(parts)
+    check_classes((parts.train, parts.test), parts.schema, test_size)
     empty = [
         name
         for name in parts.schema.features

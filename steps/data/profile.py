@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from steps.base import shapes
+from steps.base.errors import StepError, first_line
 
 if TYPE_CHECKING:
     from steps.data.schema import Schema
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
 BINS = 10
 # This many values of a category are counted one by one, the others together.
 MOST_VALUES = 50
+# Sums of as many counts are exact, and so many numbers finite.
+MOST_ROWS, LARGEST = 1 << 48, 1e300
 
 
 def profile(train: pa.Table, rows_test: int, schema: Schema) -> dict[str, Any]:
@@ -44,6 +52,80 @@ def profile(train: pa.Table, rows_test: int, schema: Schema) -> dict[str, Any]:
         for name in schema.features
     }
     return summary
+
+
+def read_profile(text: str, schema: Schema) -> dict[str, Any]:
+    """Read a profile as JSON text, and check that `profile` could have written it.
+
+    Raises StepError if not: whoever can write to a run may have written it.
+    """
+    try:
+        content: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StepError(f"expected a profile in JSON, found none ({first_line(error)})") from error
+    shapes.check(_Profile, content, "profile")
+    _check_counts(content["classes"].values())
+    if "target_values" in content:
+        _check_numbers(content["target_values"], "target_values")
+    for name in schema.features:
+        if name not in content["features"]:
+            raise StepError(f"expected the feature {name} in the profile, found none")
+        feature = content["features"][name]
+        if name in schema.categories:
+            shapes.check(_Category, feature, name)
+            _check_share(feature["missing"])
+            _check_counts([*feature["values"].values(), feature["rest"], feature["different"]])
+        else:
+            _check_numbers(feature, name)
+    return content
+
+
+@dataclass(frozen=True)
+class _Profile:
+    rows: int
+    classes: dict  # type: ignore[type-arg]
+    features: dict  # type: ignore[type-arg]
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    missing: float
+    mean: float
+    std: float
+    min: float
+    max: float
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Category:
+    missing: float
+    different: int
+    values: dict  # type: ignore[type-arg]
+    rest: int
+
+
+def _check_numbers(feature: Any, name: str) -> None:
+    shapes.check(_Numbers, feature, name)
+    _check_share(feature["missing"])
+    _check_counts(feature["counts"])
+    edges = feature["edges"]
+    plain = [*edges, *(feature[key] for key in ("mean", "std", "min", "max"))]
+    if not all(abs(number) <= LARGEST for number in plain) or sorted(set(edges)) != edges:
+        raise StepError(f"expected finite numbers in ascending order as edges of {name}")
+    if len(feature["counts"]) != len(edges) + 1:
+        raise StepError(f"expected a count for each bin of {name}, found others")
+
+
+def _check_share(missing: float) -> None:
+    if not 0 <= missing <= 1:
+        raise StepError("expected a share from 0 to 1 of missing values, found another number")
+
+
+def _check_counts(counts: Iterable[Any]) -> None:
+    if not all(type(count) is int and 0 <= count < MOST_ROWS for count in counts):
+        raise StepError("expected numbers of rows in the profile, found other values")
 
 
 def missing_values(table: pa.Table, schema: Schema, name: str) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import Any
 
 from steps.base import shapes
 from steps.base.errors import StepError, first_line
+from steps.data.dates import PARTS
+from steps.data.text_files import parse_encoding
 from steps.data.values import TextRules
 
 Label = bool | int | str
@@ -75,6 +77,11 @@ class Schema:
         column_of = {feature: date.name for date in self.dates for feature in date.features}
         return tuple(dict.fromkeys(column_of.get(name, name) for name in self.features))
 
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """The columns of a prepared table that the user's table has, in the order of the file."""
+        return (*self.columns, *((self.group,) if self.group else ()), self.target)
+
     def to_json(self) -> str:
         """Write the schema as JSON text."""
         return json.dumps(asdict(self), indent=2)
@@ -118,5 +125,27 @@ def _check(schema: Schema) -> None:
         raise StepError("expected different names as features of the schema, found others")
     if len(schema.classes) == 1 or len(set(map(repr, schema.classes))) < len(schema.classes):
         raise StepError("expected no class or different ones in the schema, found others")
-    if len(schema.delimiter) != 1:
-        raise StepError("expected one character as delimiter of the schema, found another text")
+    if len({type(label) for label in schema.classes}) > 1:
+        raise StepError("expected classes of one kind in the schema, found several kinds")
+    if any(isinstance(label, int) and abs(label) >= 1 << 63 for label in schema.classes):
+        raise StepError("expected numbers of 64 bits as classes of the schema, found larger ones")
+    if not set(schema.categories) <= set(schema.features):
+        raise StepError("expected features as categories of the schema, found other names")
+    if not all(set(date.parts) <= set(PARTS) for date in schema.dates):
+        raise StepError(f"expected some of {', '.join(PARTS)} of dates in the schema, found others")
+    _check_reading(schema)
+
+
+def _check_reading(schema: Schema) -> None:
+    """Check what says how to read text."""
+    mark, decimal = schema.delimiter, schema.rules.decimal
+    if len(mark) != 1 or mark in '\r\n"\0' or not mark.isascii():
+        raise StepError("expected one ASCII character as delimiter of the schema, found another")
+    if decimal not in (".", ","):
+        raise StepError("expected . or , as decimal mark of the schema, found another text")
+    try:
+        parse_encoding(schema.encoding)
+        # JSON can hold halves of characters, which no text of a table can.
+        str(schema).encode()
+    except ValueError as error:
+        raise StepError(f"expected text that can be read in the schema, found: {error}") from error

@@ -6,21 +6,24 @@ A data asset of Azure ML, `azureml:<name>:<version>` or `azureml:<name>@latest`,
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from steps.base.errors import StepError, Unreadable, first_line
+from steps.base.errors import FAILURE, StepError, Unreadable, first_line
 from steps.base.files import whole_file
 from steps.base.parsers import text
 from steps.base.secrets import masked
+from steps.base.temporary import PLACE
 
 # The limits of Linux in bytes; no other system allows more.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
@@ -28,6 +31,8 @@ _ASSET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*)(?::(?P<version>[\w.-]
 # Keys under which fsspec's file systems report what changes with the content, and only with it.
 STATED = ("ETag", "etag", "version_id", "VersionId", "generation", "Content-MD5", "content_md5")
 WEAK = "W/"
+# Errors of aiohttp, which is there only if fsspec reads from the web.
+LOST = {"ServerDisconnectedError", "ClientPayloadError"}
 
 
 def location(value: str) -> str:
@@ -92,15 +97,15 @@ def describe(location: str) -> dict[str, Any]:
 def version(location: str, stated: Mapping[str, Any]) -> str:
     """Hash what the storage has stated about a file's version; "" if that is nothing.
 
-    Nor is there one for an address with a query: it may choose the content, or hold a secret.
+    There is none for an address with a query, which may choose the content, or with a secret.
     """
-    if without_query(location) != location:
+    if without_secrets(location) != location:
         return ""
     named = {key: str(stated[key]) for key in STATED if stated.get(key)}
     named = {key: text for key, text in named.items() if not text.startswith(WEAK)}
     if not named:
         return ""
-    content = [masked(location), sorted(named.items())]
+    content = [location, sorted(named.items())]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -130,43 +135,96 @@ def _download(location: str, folder: Path) -> Path:
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    # fsspec raises ImportError for a scheme whose library is missing and ValueError for an unknown
-    # one; the library of each file system adds its own errors.
+    shown = without_secrets(location)
+    with reading(location), fsspec.open(location, "rb") as opened:
+        source = Guarded(opened, location)
+        try:
+            with whole_file(target) as copy, copy.open("wb") as file:
+                shutil.copyfileobj(source, file)
+        except OSError as error:
+            raise StepError(
+                f"could not copy {shown} to the place for temporary files: "
+                f"{error.strerror or error}; give another one with the environment variable "
+                f"{PLACE}",
+                exit_code=FAILURE,
+            ) from error
+    return target
+
+
+@contextmanager
+def reading(location: str) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into one line; a StepError stays as it is.
+
+    The library of each file system raises errors of its own. fsspec raises an ImportError for a
+    scheme whose library is missing, and a ValueError for an unknown one.
+    """
     try:
-        with (
-            fsspec.open(location, "rb") as source,
-            whole_file(target) as copy,
-            copy.open("wb") as file,
-        ):
-            shutil.copyfileobj(source, file)
+        yield
     except Exception as error:
         raise unreadable(location, error) from error
-    return target
+
+
+class Guarded(io.RawIOBase):
+    """A file opened for reading whose errors are StepErrors that name it."""
+
+    def __init__(self, opened: BinaryIO, location: str) -> None:
+        self._opened, self._location = opened, location
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say whether it can be read from any place."""
+        return self._opened.seekable()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read the next bytes: all if the size is negative."""
+        with reading(self._location):
+            return self._opened.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        with reading(self._location):
+            return self._opened.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place of the next byte."""
+        return self._opened.tell()
+
+    def close(self) -> None:
+        """Close it."""
+        with reading(self._location):
+            self._opened.close()
+        super().close()
 
 
 def unreadable(location: str, error: BaseException) -> StepError:
     """Say in one line why a URI cannot be read: missing, refused, or no connection."""
     if isinstance(error, StepError):
         return error
-    shown = masked(without_query(location))
+    shown = without_secrets(location)
     # fsspec reports every HTTP failure as a missing file, with the real error as its cause.
-    cause = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    cause = chain[-1]
     status = getattr(cause, "status", None)
-    reason = masked(first_line(error))
+    reason = masked(first_line(cause))
     if isinstance(cause, PermissionError) or status in (401, 403):
         why = f"HTTP {status}" if status else reason
         reason = f"access is refused ({why}); check the login, it may have expired"
+    elif LOST & {type(each).__name__ for each in chain}:
+        reason = "the connection ended before all of it had come; try again"
     elif isinstance(cause, FileNotFoundError) or status == 404:
         reason = "there is nothing at this address"
     elif isinstance(cause, ConnectionError | TimeoutError) or hasattr(cause, "os_error"):
-        reason = f"no connection ({masked(first_line(cause))})"
+        reason = f"no connection ({reason})"
     elif status:
         reason = f"the server answered HTTP {status}"
     return Unreadable(f"could not read {shown}: {reason}")
 
 
-def without_query(location: str) -> str:
-    """Remove the query of a URI: in a signed URI it is a secret."""
-    return location.partition("?")[0] if scheme(location) else location
+def without_secrets(location: str) -> str:
+    """Shorten a URI for texts: no query, which in a signed URI is a secret, no user or password."""
+    return masked(location.partition("?")[0]) if scheme(location) else location

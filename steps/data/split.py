@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.base.errors import StepError
+from steps.data.rare_classes import strata
 
 if TYPE_CHECKING:
     from steps.data.schema import Label, Schema
@@ -47,7 +48,8 @@ def split(
     """Split the rows into those to train on and those held out; both keep the table's order.
 
     Draws rows stratified by class; draws whole groups if the schema has a group column; holds out
-    the rows with the largest values of `order` if it is given.
+    the rows with the largest values of `order` if it is given. A part may lack a class (see
+    `check_classes`).
     """
     if order is not None:
         held_out = _newest(order, test_size)
@@ -55,9 +57,7 @@ def split(
         held_out = _groups(table.column(schema.group), test_size, seed)
     else:
         held_out = _drawn(table, schema, test_size, seed)
-    parts = table.filter(pa.array(~held_out)), table.filter(pa.array(held_out))
-    check_classes(parts, schema, test_size)
-    return parts
+    return table.filter(pa.array(~held_out)), table.filter(pa.array(held_out))
 
 
 def _drawn(table: pa.Table, schema: Schema, test_size: float, seed: int) -> np.ndarray:
@@ -65,7 +65,10 @@ def _drawn(table: pa.Table, schema: Schema, test_size: float, seed: int) -> np.n
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(table))
-    labels = table.column(schema.target).to_numpy() if schema.classes else None
+    labels = None
+    if schema.classes:
+        fewest = math.floor(min(test_size, 1 - test_size) * len(table))
+        labels = strata(table.column(schema.target).to_numpy(), len(schema.classes), fewest)
     try:
         _, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=labels)
     except ValueError as error:
@@ -133,12 +136,17 @@ def _too_few(rows: int, test_size: float, reason: str) -> StepError:
 
 
 def check_classes(parts: tuple[pa.Table, pa.Table], schema: Schema, test_size: float) -> None:
-    """Raise a StepError if a part is empty or lacks a class, since it could not be scored."""
+    """Raise a StepError if a part is empty or lacks a class, since it could not be scored.
+
+    If there are more than two classes, the held-out rows may lack some, but not all but one.
+    """
     rows = len(parts[0]) + len(parts[1])
     for name, part in zip(("training", "held-out"), parts, strict=True):
+        if not len(part):
+            raise _too_few(rows, test_size, f"no {name} row is left")
         there: set[Label] = set(pc.unique(part.column(schema.target)).to_pylist())
+        if part is parts[1] and len(schema.classes) > 2 and len(there) > 1:
+            continue
         for label in schema.classes:
             if label not in there:
                 raise _too_few(rows, test_size, f"no {name} row is {schema.target}={label}")
-        if not len(part):
-            raise _too_few(rows, test_size, f"no {name} row is left")

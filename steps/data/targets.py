@@ -1,7 +1,8 @@
 """What to predict, classes or numbers, decided from the target's values.
 
 With `task=auto`, text and booleans are classes, and so are whole numbers with at most
-`MOST_WHOLE` different values. All other numbers are predicted as numbers.
+`MOST_WHOLE` different values, none in a single row and most in `FEW_ROWS` or more, or with two
+values. All other numbers are predicted as numbers.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from steps.data.values import TextRules
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
 TASKS = (AUTO, CLASSIFICATION, REGRESSION)
 MOST_WHOLE = 20
+FEW_ROWS = 4
 MOST_CLASSES = 200
 
 
@@ -98,7 +100,12 @@ def _is_to_be_measured(labels: pa.Array) -> bool:
     if is_text(labels.type) or pa.types.is_boolean(labels.type):
         return False
     floats = values.as_floats(labels)
-    return not _is_whole(floats).all() or len(np.unique(floats)) > MOST_WHOLE
+    if not _is_whole(floats).all():
+        return True
+    different, rows = np.unique(floats, return_counts=True)
+    # Counts of events have rare values too; a class has more than one row.
+    are_rare = bool(rows.min() == 1 or np.median(rows) < FEW_ROWS)
+    return len(different) > MOST_WHOLE or (len(different) > 2 and are_rare)
 
 
 def _is_whole(floats: np.ndarray) -> np.ndarray:

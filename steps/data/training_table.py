@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from steps.base.errors import StepError
 from steps.data import dates, kinds, values
 from steps.data.csv_reading import DEFAULT, Text
 from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER, Decision, Decisions
-from steps.data.features import Features, read_features
+from steps.data.features import prepared_columns
 from steps.data.kinds import Kind
 from steps.data.schema import DateColumn, Schema
 from steps.data.split import AT_RANDOM, GROUP, TIME, Split
@@ -46,7 +46,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A table to train on: features, then the group if there is one, and last the target.
+    """A table to train on: features, columns of dates, the group if there is one, and the target.
 
     If the split is by time, `order` holds a number per row, larger for newer rows.
     """
@@ -107,8 +107,10 @@ def prepare(table: pa.Table, wanted: Wanted, text: Text = DEFAULT) -> Prepared:
     problems.check()
     if target is None:
         raise StepError(f"expected a target {wanted.target} that can be read")
-    schema = _schema(decided, wanted, target, zeros, text)
-    arrays = as_columns(read_features(columns.__getitem__, schema))
+    odd = dict.fromkeys(code for kind in decided.values() for code in kind.odd)
+    rules = replace(text.rules, missing=(*text.rules.missing, *odd))
+    schema = _schema(decided, wanted, target, zeros, replace(text, rules=rules))
+    arrays = prepared_columns(columns.__getitem__, schema)
     arrays |= {} if group is None else {schema.group: group}
     prepared = pa.table(arrays | {wanted.target: target.labels})
     told = _decisions(table, decided, wanted, schema, target)
@@ -251,14 +253,6 @@ def _parts(name: str, kind: Kind, wanted: Wanted) -> tuple[str, ...]:
     return tuple(part for part in kind.parts if not (is_split_by and part == "days"))
 
 
-def as_columns(features: Features) -> dict[str, pa.Array]:
-    """Return features as Arrow arrays, null where missing."""
-    return {
-        name: pa.array(array, from_pandas=True) if isinstance(array, np.ndarray) else array
-        for name, array in features.arrays.items()
-    }
-
-
 def _decisions(
     table: pa.Table, decided: dict[str, Kind], wanted: Wanted, schema: Schema, target: Target
 ) -> Decisions:
@@ -273,6 +267,12 @@ def _decisions(
     zeros = ", ".join(schema.zero_as_missing)
     notes.append(f"zeros in {zeros} are missing" if zeros else "zeros are values, none is missing")
     warnings = [
+        f"{name}: {', '.join(map(repr, kind.odd[:5]))} is no {kind.decision.kind}, and is missing "
+        "from here on, in every column and in new rows"
+        for name, kind in decided.items()
+        if kind.odd and kind.decision.kind != DROPPED
+    ]
+    warnings += [
         f"{name} only numbers the rows, and a model learns their order from it "
         f"(-P 'drop={name}' leaves it out)"
         for name, kind in decided.items()

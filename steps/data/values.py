@@ -59,7 +59,7 @@ class TextRules:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TextRules:
         """Build the rules from what `dataclasses.asdict` or its JSON text gives."""
-        return cls(tuple(content["missing"]), content.get("decimal", "."))
+        return cls(tuple(content.get("missing", MISSING)), content.get("decimal", "."))
 
 
 DEFAULT = TextRules()
@@ -152,21 +152,23 @@ def number_texts(texts: pa.Array, name: str, rules: TextRules) -> tuple[np.ndarr
     try:
         if rules.decimal == ".":
             present = pc.if_else(pc.is_in(texts, pa.array(rules.missing)), None, texts)
-            floats = as_floats(present.cast(pa.float64()))
+            floats = without_codes(as_floats(present.cast(pa.float64())), rules)
             if fits(floats):
-                return without_codes(floats, rules), {}
+                return floats, {}
     except pa.ArrowInvalid:
         # Some value is not a number to Arrow: look at each.
         pass
     listed = [text or "" for text in texts.to_pylist()]
     floats, wrong = parse_numbers(listed, frozenset(rules.missing), rules.decimal)
+    floats = without_codes(floats, rules)
     reasons = {
         position: _too_large(name, short(listed[position]))
         if is_number
         else f"expected a number in column {name}, found {short(listed[position])!r}"
         for position, is_number in wrong.items()
+        if not (is_number and np.isnan(floats[position]))
     }
-    return without_codes(floats, rules), reasons
+    return floats, reasons
 
 
 def _too_large(name: str, value: object) -> str:

@@ -78,9 +78,9 @@ def difference(
     ]
 
     def gap(weights: np.ndarray) -> np.ndarray:
-        found = evaluators[0](weights) - evaluators[1](weights)
+        differences = evaluators[0](weights) - evaluators[1](weights)
         # Models that rank alike may sum in another order: a last bit is no difference.
-        return np.where(np.abs(found) < NO_DIFFERENCE, 0.0, found)
+        return np.where(np.abs(differences) < NO_DIFFERENCE, 0.0, differences)
 
     once = cells.counts[np.newaxis].astype(float)
     return _interval(float(gap(once)[0]), [gap(weights) for weights in _resamples(cells, seed)])

@@ -33,7 +33,7 @@ def scorers() -> dict[str, Any]:
         # A rare class may be missing from a fold's held-out rows.
         "neg_log_loss": LogLossScorer(),
         "accuracy": get_scorer("accuracy"),
-        "balanced_accuracy": get_scorer("balanced_accuracy"),
+        "balanced_accuracy": BalancedAccuracyScorer(),
         **of_class,
     }
 
@@ -58,6 +58,23 @@ class LogLossScorer:
         return -float(losses(positions(np.asarray(labels), estimator.classes_), found).mean())
 
 
+@dataclass(frozen=True)
+class BalancedAccuracyScorer:
+    """A scorer for the mean recall of the classes that occur.
+
+    scikit-learn's own warns of a predicted class that a fold's held-out rows lack.
+    """
+
+    def __call__(self, estimator: Any, features: Any, labels: Any) -> float:
+        """Score the estimator's decisions."""
+        truth, decided = (
+            positions(np.asarray(each), estimator.classes_)
+            for each in (labels, estimator.predict(features))
+        )
+        found = of_decisions(confusion_matrix(truth, decided, len(estimator.classes_)))
+        return found["balanced_accuracy"]
+
+
 def positions(labels: np.ndarray, classes: Sequence[Label]) -> np.ndarray:
     """Return the position of each row's class among the sorted `classes`."""
     return np.searchsorted(np.asarray(classes, dtype=labels.dtype), labels)
@@ -73,7 +90,7 @@ def scores(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     return {
         "roc_auc": roc_auc(truth, probability),
         "log_loss": float(losses(truth, probability).mean()),
-        **_of_decisions(confusion),
+        **of_decisions(confusion),
     }
 
 
@@ -114,21 +131,26 @@ def confusion_matrix(truth: np.ndarray, decided: np.ndarray, classes: int) -> np
 
 
 def of_each_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute precision, recall and F1 of each class; a division by zero gives 0."""
+    """Compute precision, recall and F1 of each class."""
     hits = np.diag(confusion).astype(float)
-    actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    ratios = {
+    return ratios(hits, confusion.sum(axis=1), confusion.sum(axis=0))
+
+
+def ratios(hits: np.ndarray, actual: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute precision, recall and F1 from counts of rows; a division by zero gives 0."""
+    pairs = {
         "precision": (hits, predicted),
         "recall": (hits, actual),
         "f1": (2 * hits, actual + predicted),
     }
     return {
         name: np.divide(above, below, out=np.zeros_like(hits), where=below > 0)
-        for name, (above, below) in ratios.items()
+        for name, (above, below) in pairs.items()
     }
 
 
-def _of_decisions(confusion: np.ndarray) -> dict[str, float]:
+def of_decisions(confusion: np.ndarray) -> dict[str, float]:
+    """Score decisions by their confusion matrix."""
     each = of_each_class(confusion)
     actual = confusion.sum(axis=1) > 0
     met = actual | (confusion.sum(axis=0) > 0)

@@ -32,7 +32,7 @@ UNSET = "default"
 
 def unfitted_search(work: Work, settings: SearchSettings) -> FittedSearch:
     """Describe the search as scikit-learn's own object: what autolog would have been given."""
-    cv = work.task.cv(settings.folds, work.groups)
+    cv = work.task.cv(work.folds, work.groups)
     common = {"scoring": work.task.scoring, "refit": settings.metric, "cv": cv}
     if settings.search == "grid":
         return GridSearchCV(work.estimator, settings.grid, **common)

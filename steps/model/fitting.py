@@ -90,13 +90,14 @@ def plan_work(
 ) -> Work:
     """Plan a search of the pipelines' parameters on the training rows.
 
-    Rows of one of the `groups` (rows,) are in one fold. Raises StepError for too few rows.
+    Rows of one of the `groups` (rows,) are in one fold. If a class, say, has
+    too few rows for the folds, the work has fewer. Raises StepError for too few rows.
     """
     families = unfitted_pipelines(settings.families, schema, settings.seed)
     task = task_of(schema, settings.seed)
-    task.check_folds(labels, settings.folds, groups)
+    folds = task.fold_count(labels, settings.folds, groups)
     prefix = common_prefix(settings.grid, CLF)
-    return Work(families, features, labels, settings.folds, task, prefix, groups, settings.seed)
+    return Work(families, features, labels, folds, task, prefix, groups, settings.seed)
 
 
 def divide(work: Work, candidates: Mapping[int, Candidate], rows: int | None = None) -> list[Group]:
@@ -117,8 +118,8 @@ def fit_batch(
     results: dict[int, CandidateResult] = {}
     for group in divide(folds.work, batch.candidates, batch.rows):
         fits = [_FoldFit(folds, group, number, batch.rows) for number in range(folds.work.folds)]
-        for members, found in zip(group.members, _by_size(fits, batch, run), strict=True):
-            result = _result(found, folds.work)
+        for members, fold_results in zip(group.members, _by_size(fits, batch, run), strict=True):
+            result = _result(fold_results, folds.work)
             if batch.rows is not None:
                 # They are of a sample of the rows.
                 result = without_predictions(result)
@@ -142,25 +143,25 @@ def _by_size(fits: Sequence[_FoldFit], batch: Batch, run: Runner) -> Iterator[Se
 
 
 def _until_hopeless(fits: Sequence[_FoldFit], batch: Batch, run: Runner) -> list[FoldResult]:
-    found: list[FoldResult] = []
+    fold_results: list[FoldResult] = []
     for fit, floor in zip(fits, (*batch.floors, -np.inf), strict=True):
-        found += run([partial(fit.steps, 1)])[0]
-        mean = np.mean([one.row[TEST + batch.metric] for one in found])
+        fold_results += run([partial(fit.steps, 1)])[0]
+        mean = np.mean([one.row[TEST + batch.metric] for one in fold_results])
         if mean < floor:
             break
-    return found
+    return fold_results
 
 
-def _result(found: Sequence[FoldResult], work: Work) -> CandidateResult:
-    missing = work.folds - len(found)
+def _result(fold_results: Sequence[FoldResult], work: Work) -> CandidateResult:
+    missing = work.folds - len(fold_results)
     scores = {
-        name: (*(one.row[name] for one in found), *[float("nan")] * missing)
-        for name in found[0].row
+        name: (*(one.row[name] for one in fold_results), *[float("nan")] * missing)
+        for name in fold_results[0].row
     }
-    unseen = tuple(one.unseen for one in found if one.unseen is not None)
+    unseen = tuple(one.unseen for one in fold_results if one.unseen is not None)
     return CandidateResult(
         scores,
-        next((one.error for one in found if one.error), None),
+        next((one.error for one in fold_results if one.error), None),
         missing > 0,
         unseen if len(unseen) == work.folds else None,
     )
@@ -177,12 +178,12 @@ class _FoldFit:
 
     def steps(self, count: int) -> list[FoldResult]:
         """Fit up to the next size, score it, and so on, `count` times."""
-        found = [self._step() for _ in range(count)]
+        fold_results = [self._step() for _ in range(count)]
         self._left -= count
         if not self._left:
             # The rows go with it.
             self._results = None
-        return found
+        return fold_results
 
     def _step(self) -> FoldResult:
         started = time.perf_counter()
@@ -227,5 +228,5 @@ class _FoldFit:
             **{TEST + name: value for name, value in scores.items()},
         }
         # Answers are at hand; an estimator would have to predict again.
-        unseen = task.predict(fitted, fold.unseen) if isinstance(fitted, Answers) else None
-        return FoldResult(row, unseen=unseen)
+        at_hand = task.evaluates_out_of_fold and isinstance(fitted, Answers)
+        return FoldResult(row, unseen=task.predict(fitted, fold.unseen) if at_hand else None)

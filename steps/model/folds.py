@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,33 +14,21 @@ from steps.base.errors import StepError
 Split: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
-def check_classes(labels: np.ndarray, folds: int) -> None:
-    """Raise a StepError if a class has fewer rows than there are folds."""
-    classes, counts = np.unique(labels, return_counts=True)
-    if counts.min() < folds:
-        raise StepError(
-            f"expected at least cv_folds={folds} training rows of each class, found "
-            f"{counts.min()} of {classes[counts.argmin()]}; use fewer folds or more data"
-        )
+def of_rows(possible: int, wanted: int, what: str) -> int:
+    """Give as many folds as wanted, or as are possible; raise a StepError if that is less than two.
+
+    `what` says what there is too little of.
+    """
+    if possible < 2:
+        raise StepError(f"expected {what} for two folds at least; use more data")
+    return min(possible, wanted)
 
 
-def check_rows(labels: np.ndarray, folds: int) -> None:
-    """Raise a StepError if a fold would have fewer than two rows: a single row has no R²."""
-    if len(labels) < 2 * folds:
-        raise StepError(
-            f"expected at least two training rows for each of cv_folds={folds}, found "
-            f"{len(labels)} in all; use fewer folds or more data"
-        )
-
-
-def check_groups(groups: np.ndarray | None, folds: int) -> None:
-    """Raise a StepError if there are groups, but fewer than folds."""
-    count = folds if groups is None else len(np.unique(groups))
-    if count < folds:
-        raise StepError(
-            f"expected at least cv_folds={folds} groups in the training rows, found {count}; use "
-            "fewer folds"
-        )
+def of_groups(groups: np.ndarray | None, wanted: int) -> int:
+    """Give as many folds as wanted, or as there are groups."""
+    if groups is None:
+        return wanted
+    return of_rows(len(np.unique(groups)), wanted, "several groups in the training rows")
 
 
 def of_classes(folds: int, groups: np.ndarray | None) -> Any:
@@ -65,7 +54,10 @@ def class_splits(folds: Any, labels: np.ndarray, groups: np.ndarray | None) -> l
 
     That can happen only if folds go by group.
     """
-    found = splits(folds, labels, groups)
+    with warnings.catch_warnings():
+        # A class of fewer rows than folds is in the rows to fit on of each fold all the same.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        found = splits(folds, labels, groups)
     for fitted_on, _ in found if groups is not None else ():
         missing = np.setdiff1d(labels, labels[fitted_on])
         if len(missing):

@@ -21,6 +21,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, 
 
 from steps.model.prefixes import FORESTS, GRADIENT, size_parameter
 
+# Trees that take less than this together are fitted in one call, and scored size by size.
+SECONDS_AT_ONCE = 0.1
+
 
 @dataclass(frozen=True)
 class Reached:
@@ -149,38 +152,57 @@ def _grow_forest(
 ) -> Iterator[Reached]:
     forest = clone(estimator).set_params(warm_start=True)
     classifier = is_classifier(forest)
-    fit_seconds, score_seconds, total = 0.0, 0.0, None
+    score_seconds, total, before = 0.0, None, 0
     started = time.perf_counter()
     seen = as_forest_reads(seen)
     unseen = as_forest_reads(unseen)
     unseen = unseen.tocsr() if issparse(unseen) else unseen
-    fit_seconds += time.perf_counter() - started
+    # Seconds until each number of trees, from none on.
+    ends = np.array([time.perf_counter() - started])
     for size in sizes:
+        if size >= len(ends):
+            ends = _fit_more(forest, _goal(sizes, size, ends), ends, seen, labels)
         started = time.perf_counter()
-        before = len(getattr(forest, "estimators_", ()))
-        forest.set_params(n_estimators=size).fit(seen, labels)
-        fitted = time.perf_counter()
-        for tree in forest.estimators_[before:]:
+        for tree in forest.estimators_[before:size]:
             # Bit for bit _accumulate_prediction of sklearn.ensemble._forest, version 1.9.
-            found = (tree.predict_proba if classifier else tree.predict)(unseen, check_input=False)
-            total = _add(total, found)
+            answer = (tree.predict_proba if classifier else tree.predict)(unseen, check_input=False)
+            total = _add(total, answer)
         answers = _answers(forest, classifier, total, size)
         # Only their number counts from here on: a large forest would fill the memory.
-        forest.estimators_ = forest.estimators_[:1] * size
-        fit_seconds += fitted - started
-        score_seconds += time.perf_counter() - fitted
-        yield Reached(size, answers, fit_seconds, score_seconds)
+        forest.estimators_[:size] = forest.estimators_[:1] * size
+        before = size
+        score_seconds += time.perf_counter() - started
+        yield Reached(size, answers, float(ends[size]), score_seconds)
 
 
-def _add(total: Any, found: Any) -> Any:
-    if isinstance(found, list):
-        return [
-            _add(one, new) for one, new in zip(total or [None] * len(found), found, strict=True)
-        ]
+def _goal(sizes: Sequence[int], size: int, ends: np.ndarray) -> int:
+    """Say how many trees to fit in this call: up to `size`, or to a later one that is soon there.
+
+    A call takes as long as a tree of a few hundred rows.
+    """
+    trees = len(ends) - 1
+    if not trees:
+        return size
+    soon = trees + SECONDS_AT_ONCE * trees / (ends[-1] - ends[0])
+    return max(size, *(one for one in sizes if one <= soon), 0)
+
+
+def _fit_more(forest: Any, goal: int, ends: np.ndarray, seen: Any, labels: Any) -> np.ndarray:
+    """Grow a forest to so many trees; give `ends` with an equal share of the time for each."""
+    started, more = time.perf_counter(), goal - (len(ends) - 1)
+    forest.set_params(n_estimators=goal).fit(seen, labels)
+    seconds = time.perf_counter() - started
+    return np.append(ends, ends[-1] + seconds * np.arange(1, more + 1) / more)
+
+
+def _add(total: Any, answer: Any) -> Any:
+    if isinstance(answer, list):
+        sums = total or [None] * len(answer)
+        return [_add(one, new) for one, new in zip(sums, answer, strict=True)]
     if total is None:
         # The sum starts at zero, as scikit-learn's: -0.0 becomes 0.0.
-        total = np.zeros(found.shape, dtype=np.float64)
-    total += found
+        total = np.zeros(answer.shape, dtype=np.float64)
+    total += answer
     return total
 
 

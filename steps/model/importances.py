@@ -49,7 +49,7 @@ def importances(
     filled = estimator[:-1].transform(features)
     if filled.shape[1] == len(features.columns):
         model, shuffled = estimator.named_steps[CLF], filled
-    found = permutation_importance(
+    permuted = permutation_importance(
         model,
         shuffled,
         labels,
@@ -57,8 +57,8 @@ def importances(
         n_repeats=max(FEWEST_SHUFFLES, min(SHUFFLES, shuffles)),
         random_state=seed,
     )
-    order = np.argsort(-found.importances_mean, kind="stable")
-    return Importances(tuple(features.columns[order]), found.importances[order])
+    order = np.argsort(-permuted.importances_mean, kind="stable")
+    return Importances(tuple(features.columns[order]), permuted.importances[order])
 
 
 def _sample(labels: np.ndarray, seed: int) -> np.ndarray:

@@ -138,20 +138,20 @@ class LocalExecutor:
     def _run_first(self, steps: Sequence[Step]) -> Sequence[list[FoldResult]]:
         """Measure the first fold alone, and the others in threads if it is worth trying."""
         started = time.perf_counter()
-        found = [self._step(steps[0])]
+        fold_results = [self._step(steps[0])]
         self._seconds_of_fold = alone = time.perf_counter() - started
         others = steps[1:]
         work = self._folds.work
         free = self._kinds <= set(FORESTS) and len(work.labels) >= ROWS_WORTH_THREADS
         if self._jobs == 1 or not free or alone < self._worth_threads or len(others) < self._jobs:
-            return [*found, *map(self._step, others)]
+            return [*fold_results, *map(self._step, others)]
         threads, started = ThreadPool(self._jobs), time.perf_counter()
-        found += threads.map(self._step, others, chunksize=1)
+        fold_results += threads.map(self._step, others, chunksize=1)
         if len(others) * alone >= LEAST_GAIN * (time.perf_counter() - started):
             self._threads = threads
         else:
             threads.close()
-        return found
+        return fold_results
 
     def _step(self, step: Step) -> list[FoldResult]:
         if self._stopping.is_set():

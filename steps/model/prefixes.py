@@ -91,15 +91,19 @@ def groups(
     sizes_of: dict[Any, dict[int, list[int]]] = {}
     named: dict[int, str] = {}
     size_names = _SizeNames(unfitted)
+    # Making a pipeline to look at takes as long as a small tree: one for all of a group.
+    shared: dict[Any, bool] = {}
     for position, candidate in candidates.items():
         name, default = size_names.of(candidate)
         size = candidate.get(name, default)
         others = {key: value for key, value in candidate.items() if key != name}
-        key = _key(unfitted, others, rows) if _is_size(size) else None
-        if key is None or size is None:
+        key = (name, *_key(others)) if _is_size(size) else None
+        if key is not None and key not in shared:
+            shared[key] = _shares(unfitted, others, rows)
+        if key is None or not shared[key]:
             sizes_of[position] = {0: [position]}
         else:
-            sizes_of.setdefault((name, *key), {}).setdefault(int(size), []).append(position)
+            sizes_of.setdefault(key, {}).setdefault(int(size), []).append(position)
             named[position] = name
     return [_group(candidates, sizes, named) for sizes in sizes_of.values()]
 
@@ -125,20 +129,21 @@ def _is_size(size: Any) -> bool:
     return bool(isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 1)
 
 
-def _key(
-    unfitted: Callable[[Candidate], Pipeline], others: Candidate, rows: int
-) -> tuple[tuple[str, str, str], ...] | None:
-    """Tell sets of other parameters apart; None for one whose ensembles share nothing."""
-    if not all(isinstance(value, PLAIN) for value in others.values()):
-        return None
-    try:
-        if not can_share(unfitted(others)[-1], rows):
-            return None
-    except (ValueError, AttributeError, TypeError):
-        # Parameters that do not fit: the fit will say so, candidate by candidate.
-        return None
+def _key(others: Candidate) -> tuple[tuple[str, str, str], ...]:
+    """Tell sets of other parameters apart."""
     # 1, 1.0 and True are one key of a dict, and three values of a parameter.
     return tuple(sorted((name, type(v).__name__, repr(v)) for name, v in others.items()))
+
+
+def _shares(unfitted: Callable[[Candidate], Pipeline], others: Candidate, rows: int) -> bool:
+    """Say whether ensembles with these other parameters are prefixes of one."""
+    if not all(isinstance(value, PLAIN) for value in others.values()):
+        return False
+    try:
+        return can_share(unfitted(others)[-1], rows)
+    except (ValueError, AttributeError, TypeError):
+        # Parameters that do not fit: the fit will say so, candidate by candidate.
+        return False
 
 
 def _group(

@@ -1,9 +1,9 @@
-"""Compute 95 % intervals of any score of held-out rows, and of the difference of two models.
+"""Compute 95 % intervals of any score of predicted numbers, and of the difference of two models.
 
-The bootstrap resamples rows with replacement, within each class if there are classes. To bound the
-time, a resample of a large table has fewer rows, and its distance from the score of all rows is
-scaled down to that of a full resample (the m out of n bootstrap: Bickel, Götze and van Zwet 1997).
-With as many draws as rows, this is the plain percentile bootstrap.
+The bootstrap resamples rows with replacement. To bound the time, a resample of a large table has
+fewer rows, and its distance from the score of all rows is scaled down to that of a full resample
+(the m out of n bootstrap: Bickel, Götze and van Zwet 1997). With as many draws as rows, this is the
+plain percentile bootstrap.
 """
 
 from __future__ import annotations
@@ -14,29 +14,28 @@ import numpy as np
 
 from steps.model.bootstrap import NO_DIFFERENCE, Interval
 
-# The number of resamples, and the total of numbers (rows x columns of predictions) to score.
 RESAMPLES, FEWEST_RESAMPLES = 2000, 200
-NUMBERS = 20_000_000
+# Rows to score in all.
+ROWS = 20_000_000
 
 Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
 def intervals(
-    score: Score, truth: np.ndarray, predicted: np.ndarray, seed: int, *, by_class: bool
+    score: Score, truth: np.ndarray, predicted: np.ndarray, seed: int
 ) -> dict[str, Interval]:
     """Score predictions, with the interval of each score.
 
-    `predicted` is (rows,) or (rows, classes). With `by_class`, `truth` is the position of each
-    row's class, and each class keeps its number of rows.
+    `predicted` has the shape (rows,) or (rows, classes).
     """
-    found = score(truth, predicted)
-    drawn: dict[str, list[float]] = {name: [] for name in found}
+    scores = score(truth, predicted)
+    drawn: dict[str, list[float]] = {name: [] for name in scores}
     rows = 0
-    for chosen in _resamples(truth, predicted, seed, by_class=by_class):
+    for chosen in _resamples(len(truth), seed):
         rows = len(chosen)
         for name, value in score(truth[chosen], predicted[chosen]).items():
             drawn[name].append(value)
-    return {name: _interval(found[name], drawn[name], rows, len(truth)) for name in found}
+    return {name: _interval(scores[name], drawn[name], rows, len(truth)) for name in scores}
 
 
 def difference(
@@ -45,37 +44,23 @@ def difference(
     ours: np.ndarray,
     theirs: np.ndarray,
     seed: int,
-    *,
-    by_class: bool,
 ) -> Interval:
     """Score `ours` minus `theirs`, each time on the same resampled rows."""
-    found = score(truth, ours) - score(truth, theirs)
+    gain = score(truth, ours) - score(truth, theirs)
     drawn, rows = [], 0
-    for chosen in _resamples(truth, ours, seed, by_class=by_class):
+    for chosen in _resamples(len(truth), seed):
         rows, actual = len(chosen), truth[chosen]
         drawn.append(score(actual, ours[chosen]) - score(actual, theirs[chosen]))
-    return _interval(found, drawn, rows, len(truth))
+    return _interval(gain, drawn, rows, len(truth))
 
 
-def _resamples(
-    truth: np.ndarray, predicted: np.ndarray, seed: int, *, by_class: bool
-) -> Iterator[np.ndarray]:
+def _resamples(rows: int, seed: int) -> Iterator[np.ndarray]:
     """Yield the row positions of each resample; all have the same length."""
     random = np.random.default_rng(seed)
-    rows, columns = len(truth), predicted.size // len(truth)
-    count = min(RESAMPLES, max(FEWEST_RESAMPLES, NUMBERS // predicted.size))
-    share = min(1.0, NUMBERS / columns / FEWEST_RESAMPLES / rows)
-    if by_class:
-        strata = [np.flatnonzero(truth == label) for label in np.unique(truth)]
-    else:
-        strata = [np.arange(rows)]
-    sizes = [max(1, round(share * len(members))) for members in strata]
+    count = min(RESAMPLES, max(FEWEST_RESAMPLES, ROWS // rows))
+    size = min(rows, ROWS // FEWEST_RESAMPLES)
     for _ in range(count):
-        drawn = [
-            members[random.integers(len(members), size=size)]
-            for members, size in zip(strata, sizes, strict=True)
-        ]
-        yield np.concatenate(drawn)
+        yield random.integers(rows, size=size)
 
 
 def _interval(value: float, drawn: list[float], rows: int, rows_in_all: int) -> Interval:

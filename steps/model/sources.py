@@ -165,9 +165,9 @@ def survivors(scores: Sequence[float]) -> list[int]:
 
     Their order is that of the next round, where it decides between equal scores.
     """
-    found = np.asarray(scores, dtype=float)
-    order = np.roll(np.argsort(found), np.count_nonzero(np.isnan(found)))
-    return [int(position) for position in order[-math.ceil(len(found) / FACTOR) :]]
+    values = np.asarray(scores, dtype=float)
+    order = np.roll(np.argsort(values), np.count_nonzero(np.isnan(values)))
+    return [int(position) for position in order[-math.ceil(len(values) / FACTOR) :]]
 
 
 def _take(waiting_batches: deque[Batch], waiting: dict[int, Candidate]) -> Batch | None:

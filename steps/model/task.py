@@ -1,134 +1,35 @@
-"""Define what training does differently by kind of target: two classes, more, or numbers.
+"""The kinds of target: two classes, more, or numbers.
 
-Search, evaluation and duel ask a task for folds, scorers, predictions and intervals. To add a kind
-of target, write another class with these methods and choose it in `task_of`.
+To add one, write another class with these methods and choose it in `task_of`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from steps.base.errors import StepError
 from steps.base.parsers import AUTO
-from steps.model import bootstrap, class_metrics, folds, metrics, number_metrics, row_bootstrap
+from steps.model import (
+    bootstrap,
+    class_intervals,
+    class_metrics,
+    folds,
+    metrics,
+    number_metrics,
+    row_bootstrap,
+)
+from steps.model.any_task import NEGATIVE as NEGATIVE
+from steps.model.any_task import Task as Task
 from steps.model.metrics import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from steps.data.schema import Label, Schema
+    from steps.data.schema import Schema
     from steps.model.bootstrap import Interval
     from steps.model.folds import Split
-
-# The prefix of a scorer that is a negated error, as in scikit-learn.
-NEGATIVE = "neg_"
-
-
-@dataclass(frozen=True)
-class Task(ABC):
-    """A kind of target; these methods suit classes, and a regression overrides them.
-
-    `metrics` score the held-out rows, `main` chooses the best candidate by default, and the
-    terminal shows `shown`. `seed` seeds every shuffle.
-    """
-
-    classes: tuple[Label, ...]
-    seed: int
-    metrics: ClassVar[tuple[str, ...]]
-    main: ClassVar[str]
-    shown: ClassVar[tuple[str, ...]]
-
-    @property
-    @abstractmethod
-    def scorers(self) -> dict[str, Any]:
-        """The search's scorers by name; more is better for all of them."""
-
-    @property
-    def scoring(self) -> list[str] | dict[str, Any]:
-        """The search's scorers as one would give them to scikit-learn."""
-        return self.scorers
-
-    @property
-    def searched_by(self) -> tuple[str, ...]:
-        """The metrics that may choose the best candidate."""
-        return tuple(name.removeprefix(NEGATIVE) for name in self.scorers)
-
-    def scorer(self, metric: str) -> str:
-        """Name the scorer of a metric; raise a StepError if this task has no such metric."""
-        wanted = self.main if metric == AUTO else metric
-        for name in (wanted, NEGATIVE + wanted):
-            if name in self.scorers:
-                return name
-        raise StepError(
-            f"parameter metric: expected auto or one of {', '.join(self.searched_by)} for "
-            f"{self.what}, found {metric}"
-        )
-
-    @property
-    def what(self) -> str:
-        """Say what is predicted."""
-        return f"a target of {len(self.classes)} classes"
-
-    def check_folds(self, labels: np.ndarray, count: int, groups: np.ndarray | None = None) -> None:
-        """Raise a StepError if there are too few rows, or groups, for so many folds."""
-        folds.check_classes(labels, count)
-        folds.check_groups(groups, count)
-
-    def cv(self, count: int, groups: np.ndarray | None = None) -> Any:
-        """Make the folds in the form scikit-learn takes: their number if that is enough."""
-        return count if groups is None else folds.of_classes(count, groups)
-
-    def splits(
-        self, labels: np.ndarray, count: int, groups: np.ndarray | None = None
-    ) -> list[Split]:
-        """List the rows of the folds; `groups` (rows,) are never on both sides."""
-        return folds.class_splits(folds.of_classes(count, groups), labels, groups)
-
-    @abstractmethod
-    def truth(self, labels: np.ndarray) -> np.ndarray:
-        """Return the labels in the form that the metrics take."""
-
-    @abstractmethod
-    def predict(self, estimator: Any, features: pd.DataFrame) -> np.ndarray:
-        """Predict in the form that the metrics take."""
-
-    @abstractmethod
-    def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-        """Score every metric, with decisions at the default threshold."""
-
-    def intervals(
-        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
-    ) -> dict[str, Interval]:
-        """Score every metric, with its interval; only two classes have a threshold."""
-        return row_bootstrap.intervals(
-            self.scores, truth, predicted, seed, by_class=bool(self.classes)
-        )
-
-    def difference(
-        self,
-        scorer: str,
-        truth: np.ndarray,
-        ours: tuple[np.ndarray, float],
-        theirs: tuple[np.ndarray, float],
-        seed: int,
-    ) -> Interval:
-        """Compute the score of `ours` minus that of `theirs`: more is better for all scorers.
-
-        Each is a pair: the output of `predict`, and a threshold.
-        """
-        metric = scorer.removeprefix(NEGATIVE)
-        sign = 1 if metric == scorer else -1
-
-        def score(actual: np.ndarray, predicted: np.ndarray) -> float:
-            return sign * self.scores(actual, predicted)[metric]
-
-        classes = bool(self.classes)
-        return row_bootstrap.difference(score, truth, ours[0], theirs[0], seed, by_class=classes)
 
 
 class BinaryTask(Task):
@@ -189,6 +90,7 @@ class MulticlassTask(Task):
     metrics = class_metrics.METRICS
     main = "roc_auc"
     shown = ("roc_auc", "log_loss", "accuracy", "balanced_accuracy", "f1")
+    evaluates_out_of_fold = False
 
     @cached_property
     def scorers(self) -> dict[str, Any]:
@@ -206,6 +108,26 @@ class MulticlassTask(Task):
     def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         """Score every metric."""
         return class_metrics.scores(truth, predicted)
+
+    def intervals(
+        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
+    ) -> dict[str, Interval]:
+        """Score every metric, with its interval."""
+        return class_intervals.intervals(truth, predicted, seed)
+
+    def difference(
+        self,
+        scorer: str,
+        truth: np.ndarray,
+        ours: tuple[np.ndarray, float],
+        theirs: tuple[np.ndarray, float],
+        seed: int,
+    ) -> Interval:
+        """Compute the score of `ours` minus that of `theirs`."""
+        metric = scorer.removeprefix(NEGATIVE)
+        # An error's sign changes.
+        pair = (ours[0], theirs[0]) if metric == scorer else (theirs[0], ours[0])
+        return class_intervals.difference(metric, truth, *pair, seed)
 
 
 class RegressionTask(Task):
@@ -225,10 +147,11 @@ class RegressionTask(Task):
         """Say what is predicted."""
         return "a target of numbers"
 
-    def check_folds(self, labels: np.ndarray, count: int, groups: np.ndarray | None = None) -> None:
-        """Raise a StepError if there are too few rows, or groups, for so many folds."""
-        folds.check_rows(labels, count)
-        folds.check_groups(groups, count)
+    def fold_count(self, labels: np.ndarray, wanted: int, groups: np.ndarray | None = None) -> int:
+        """Give as many folds as wanted, or as the training rows and their groups allow."""
+        # A single row has no R².
+        possible = len(labels) // 2
+        return folds.of_groups(groups, folds.of_rows(possible, wanted, "four training rows"))
 
     def cv(self, count: int, groups: np.ndarray | None = None) -> Any:
         """Make the folds as one would give them to scikit-learn."""
@@ -251,6 +174,29 @@ class RegressionTask(Task):
     def scores(self, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         """Score every metric."""
         return number_metrics.scores(truth, predicted)
+
+    def intervals(
+        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
+    ) -> dict[str, Interval]:
+        """Score every metric, with its interval."""
+        return row_bootstrap.intervals(self.scores, truth, predicted, seed)
+
+    def difference(
+        self,
+        scorer: str,
+        truth: np.ndarray,
+        ours: tuple[np.ndarray, float],
+        theirs: tuple[np.ndarray, float],
+        seed: int,
+    ) -> Interval:
+        """Compute the score of `ours` minus that of `theirs`."""
+        metric = scorer.removeprefix(NEGATIVE)
+        sign = 1 if metric == scorer else -1
+
+        def score(actual: np.ndarray, predicted: np.ndarray) -> float:
+            return sign * number_metrics.scores(actual, predicted)[metric]
+
+        return row_bootstrap.difference(score, truth, ours[0], theirs[0], seed)
 
 
 def parse_metric(text: str) -> str:

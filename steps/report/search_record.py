@@ -53,15 +53,15 @@ def pipeline_parameters(estimator: Any) -> dict[str, str]:
 
 def candidate_metrics(outcome: CandidateResult) -> dict[str, float]:
     """Give mean and standard deviation over the folds, of times (seconds) and test scores."""
-    found = {}
+    summary = {}
     for name, scores in outcome.scores.items():
         values = np.array([scores])
         # Row-wise, with the very operations of cv_results_: the last bit depends on them.
         mean = np.average(values, axis=1)
-        found[f"mean_{name}"] = float(mean[0])
+        summary[f"mean_{name}"] = float(mean[0])
         spread = np.average((values - mean[:, np.newaxis]) ** 2, axis=1)
-        found[f"std_{name}"] = float(np.sqrt(spread)[0])
-    return found
+        summary[f"std_{name}"] = float(np.sqrt(spread)[0])
+    return summary
 
 
 def candidate_ranks(search: FittedSearch, index: int) -> dict[str, float]:
@@ -108,7 +108,7 @@ def training_metrics(search: FittedSearch, work: Work, known: Any) -> dict[str, 
         return _training_errors(search, work, predicted)
     probabilities = known.predict_proba(work.features)
     averaged: dict[str, Any] = {"average": "weighted", "pos_label": None, "zero_division": 0}
-    found = {
+    scores = {
         "precision_score": metrics.precision_score(labels, predicted, **averaged),
         "recall_score": metrics.recall_score(labels, predicted, **averaged),
         "f1_score": metrics.f1_score(labels, predicted, **averaged),
@@ -117,7 +117,7 @@ def training_metrics(search: FittedSearch, work: Work, known: Any) -> dict[str, 
         "roc_auc": _training_auc(labels, probabilities),
         "score": search.scorer_[search.refit](known, work.features, labels),
     }
-    return {f"training_{name}": float(value) for name, value in found.items()}
+    return {f"training_{name}": float(value) for name, value in scores.items()}
 
 
 def _training_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -134,14 +134,14 @@ def _training_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def _training_errors(search: FittedSearch, work: Work, predicted: np.ndarray) -> dict[str, float]:
     actual = work.labels
     squared = metrics.mean_squared_error(actual, predicted)
-    found = {
+    scores = {
         "mean_squared_error": squared,
         "mean_absolute_error": metrics.mean_absolute_error(actual, predicted),
         "r2_score": metrics.r2_score(actual, predicted),
         "root_mean_squared_error": np.sqrt(squared),
         "score": search.score(work.features, actual),
     }
-    return {f"training_{name}": float(value) for name, value in found.items()}
+    return {f"training_{name}": float(value) for name, value in scores.items()}
 
 
 def _estimator_page(search: FittedSearch) -> str:

@@ -18,7 +18,7 @@ from steps.scoring.csv_table import CsvTable
 from steps.scoring.input_files import check_unchanged
 from steps.scoring.plan import check_rows
 from steps.scoring.quarantine import BadRows
-from steps.scoring.sinks import parquet_part, part_name, whole_output
+from steps.scoring.sinks import parquet_part, part_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,8 +69,7 @@ def score(
     totals = stream.Totals()
     with (
         dask_client(request.scheduler) as client,
-        whole_output(request.output) as folder,
-        request.bad_rows() as bad,
+        request.opened() as (folder, bad),
     ):
         for number, part in enumerate(_parts(client, table, scorer, layout, folder, digests)):
             for chunk in part.rejected:

@@ -25,6 +25,8 @@ FALSE_ALARMS = 0.05
 CAUTION = 4
 # Category values with fewer expected rows than this are counted together.
 FEWEST_ROWS = 5
+# A column of which the training rows had nothing has no counts that could be multiplied.
+MOST_MISSING = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def _compare(counts: np.ndarray, bins: Bins, limit: float) -> Drift:
     if isinstance(bins, CategoryBins):
         labels, trained, scored = _join_rare(labels, trained, scored)
     # A column that loses values has drifted, whatever the remaining ones look like.
-    trained_missing = round(bins.missing / (1 - bins.missing) * int(bins.counts.sum()))
+    share = min(bins.missing, MOST_MISSING)
+    trained_missing = round(share / (1 - share) * int(bins.counts.sum()))
     if missing or trained_missing:
         labels = (*labels, MISSING)
         trained, scored = np.append(trained, trained_missing), np.append(scored, missing)

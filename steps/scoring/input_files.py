@@ -15,14 +15,15 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from steps.base.errors import StepError, Unreadable, first_line
+from steps.base.errors import StepError, Unreadable
 from steps.base.files import file_digest, named_digest
 from steps.data.sources import (
+    Guarded,
     local_path,
+    reading,
     scheme,
     start_of_relative,
-    unreadable,
-    without_query,
+    without_secrets,
 )
 
 CSV, GZIP, PARQUET = "CSV", "gzipped CSV", "Parquet"
@@ -57,12 +58,24 @@ class InputFile:
 
     def exists(self) -> bool:
         """Tell whether this machine sees the file (a Dask worker may not)."""
-        return bool(self.filesystem.exists(self.path))
+        with reading(self.shown):
+            return bool(self.filesystem.exists(self.path))
+
+    def checksum(self) -> str:
+        """Return what its file system reports about its content."""
+        with reading(self.shown):
+            return str(self.filesystem.checksum(self.path))
 
     def open(self) -> BinaryIO:
         """Open the file to read bytes."""
-        opened: BinaryIO = self.filesystem.open(self.path, "rb")
-        return opened
+        opened: Any
+        if self.is_local:
+            opened = self.filesystem.open(self.path, "rb")
+        else:
+            with reading(self.shown):
+                opened = Guarded(self.filesystem.open(self.path, "rb"), self.shown)
+        file: BinaryIO = opened
+        return file
 
 
 def find_files(location: str) -> tuple[InputFile, ...]:
@@ -71,21 +84,18 @@ def find_files(location: str) -> tuple[InputFile, ...]:
     In a folder, this takes files by their suffix and skips names that begin with `.` or `_`, as
     Spark and Dask do. All files must have one format, recognised by their first bytes.
     """
-    try:
+    with reading(location):
         filesystem, path = _filesystem(location)
         files = [_describe(filesystem, each, location) for each in _paths(filesystem, path)]
-    # Each file system's library raises its own errors.
-    except Exception as error:
-        raise unreadable(location, error) from error
     if not files:
         raise Unreadable(
             f"expected a file, a folder of {', '.join(SUFFIXES)} files or a glob that matches "
-            f"some, found nothing at {without_query(location)}{start_of_relative(location)}"
+            f"some, found nothing at {without_secrets(location)}{start_of_relative(location)}"
         )
     kinds = {file.format == PARQUET: file for file in files}
     if len(kinds) > 1:
         raise StepError(
-            f"expected files of one format in {without_query(location)}, found "
+            f"expected files of one format in {without_secrets(location)}, found "
             f"{kinds[False].shown} ({kinds[False].format}) and {kinds[True].shown} (Parquet)"
         )
     return tuple(files)
@@ -130,7 +140,7 @@ def _is_data(path: str, folder: str) -> bool:
 
 
 def _describe(filesystem: Any, path: str, location: str) -> InputFile:
-    shown = without_query(path)
+    shown = without_secrets(path)
     kind = scheme(location)
     if kind not in ("", "file") and not scheme(path):
         shown = f"{kind}://{shown.lstrip('/')}"
@@ -161,11 +171,12 @@ def check_unchanged(files: Iterable[InputFile]) -> None:
     """Raise a StepError if a file has changed since it was listed: rows may be missing."""
     for file in files:
         try:
-            version = _version(file.filesystem, file.path)
-        except OSError as error:
+            with reading(file.shown):
+                version = _version(file.filesystem, file.path)
+        except StepError as error:
             raise StepError(
-                f"expected {file.shown} to stay as it is while it is read, found: "
-                f"{first_line(error)}; {CHANGED}"
+                f"expected {file.shown} to stay as it is while it is read, found: {error}; "
+                f"{CHANGED}"
             ) from error
         if version != file.version:
             raise StepError(
@@ -208,8 +219,7 @@ class Digests:
         if file.is_local:
             self._started.append((file, self._pool.submit(file_digest, Path(file.path))))
         else:
-            version = str(file.filesystem.checksum(file.path)).encode()
-            self._watched.append((file, hashlib.sha256(version)))
+            self._watched.append((file, hashlib.sha256(file.checksum().encode())))
 
     def value(self) -> str:
         """Return the digest of the only file, or a digest of all names and digests."""

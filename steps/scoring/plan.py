@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.base.errors import StepError
+from steps.base.files import with_companion
 from steps.data.schema import BINARY
 from steps.data.tables import require_columns
 from steps.scoring.csv_table import CsvTable
 from steps.scoring.input_files import PARQUET
 from steps.scoring.parquet_table import ParquetTable
-from steps.scoring.quarantine import BadRows, quarantine
+from steps.scoring.quarantine import BadRows, quarantine, rejected_path
 from steps.scoring.rows import PREDICTED, Layout, Selection
-from steps.scoring.sinks import FOLDER, kind
+from steps.scoring.sinks import FOLDER, kind, whole_output
 
 if TYPE_CHECKING:
     from steps.data.schema import Schema
@@ -48,13 +49,19 @@ class Request:
         return self.scheduler is not None and kind(self.output) == FOLDER
 
     @contextmanager
-    def bad_rows(self) -> Iterator[BadRows]:
-        """Open the handler of bad rows."""
+    def opened(self) -> Iterator[tuple[Path, BadRows]]:
+        """Yield a place to write the output to, and the handler of bad rows.
+
+        The output and the quarantine of bad rows appear when the block ends well: both or neither.
+        """
+        output = whole_output(self.output)
         if not self.quarantine:
-            yield BadRows()
+            with output as part:
+                yield part, BadRows()
             return
-        with quarantine(self.output) as bad:
-            yield bad
+        path = rejected_path(self.output)
+        with with_companion(output, path) as (part, rejected), quarantine(path, rejected) as bad:
+            yield part, bad
 
 
 def keep(value: str) -> tuple[str, ...] | None:

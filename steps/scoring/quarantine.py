@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from steps.base.errors import StepError
-from steps.base.files import output_errors, whole_file
+from steps.base.files import output_errors, writing
 
 if TYPE_CHECKING:
     from steps.scoring.rows import Rejected
@@ -45,10 +45,9 @@ class BadRows:
 
 
 @contextmanager
-def quarantine(output: Path) -> Iterator[BadRows]:
-    """Write bad rows to `<output>.rejected.csv`; replace it even if there are none."""
-    path = rejected_path(output)
-    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+def quarantine(path: Path, part: Path) -> Iterator[BadRows]:
+    """Write bad rows to `part`, which becomes `path` even if there are none."""
+    with writing(path, part.open("w", encoding="utf-8", newline="")) as file:
         yield BadRows(file, path)
 
 

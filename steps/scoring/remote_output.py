@@ -13,7 +13,7 @@ import fsspec
 
 from steps.base.errors import FAILURE, StepError, first_line
 from steps.base.secrets import masked
-from steps.data.sources import local_path, unreadable, without_query
+from steps.data.sources import local_path, unreadable, without_secrets
 from steps.scoring.quarantine import rejected_name, rejected_path
 from steps.scoring.sinks import FOLDER, PART_NAME, kind
 
@@ -32,7 +32,7 @@ def check(output: str, input: str, scheduler: str | None) -> None:
     if scheduler is not None and kind(Path(output)) == FOLDER:
         raise StepError(
             f"expected an output on storage that all workers share as a folder, found "
-            f"{without_query(output)}; use scheduler=none, or a mounted folder"
+            f"{without_secrets(output)}; use scheduler=none, or a mounted folder"
         )
     filesystem, path = _opened(output)
     try:
@@ -43,13 +43,13 @@ def check(output: str, input: str, scheduler: str | None) -> None:
     if strangers:
         raise StepError(
             f"expected a new folder, or one that holds this project's parts only, found "
-            f"{strangers[0]} in {without_query(output)}; choose another output"
+            f"{strangers[0]} in {without_secrets(output)}; choose another output"
         )
 
 
 def check_apart(output: str, input: str) -> None:
     """Raise a StepError if an output is an input, or lies in one."""
-    place, read = (without_query(each).rstrip("/") for each in (output, input))
+    place, read = (without_secrets(each).rstrip("/") for each in (output, input))
     if place == read or place.startswith(f"{read}/"):
         raise StepError(
             f"expected an output apart from what is read, found {place} in {read}; choose another "
@@ -81,11 +81,11 @@ def deliver(written: Path, output: str) -> str:
             filesystem.put_file(str(rejected), rejected_name(path))
     except Exception as error:
         raise StepError(
-            f"could not write {without_query(output)} ({masked(first_line(error))}); a folder may "
+            f"could not write {without_secrets(output)} ({masked(first_line(error))}); a folder may "
             "be incomplete: score again",
             exit_code=FAILURE,
         ) from error
-    return without_query(output)
+    return without_secrets(output)
 
 
 def _opened(output: str) -> tuple[Any, str]:

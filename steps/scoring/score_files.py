@@ -12,7 +12,7 @@ from steps.base.errors import StepError
 from steps.scoring import drift, stream
 from steps.scoring.input_files import Digests, check_unchanged
 from steps.scoring.plan import check_rows, open_table, plan
-from steps.scoring.sinks import open_sink, whole_output
+from steps.scoring.sinks import open_sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,8 +77,7 @@ def _score_here(
     chunks = table.chunks(scorer.selection, digests)
     # The sink and the bad rows are complete before either appears.
     with (
-        whole_output(request.output) as part,
-        request.bad_rows() as bad,
+        request.opened() as (part, bad),
         open_sink(part, request.output, layout) as sink,
     ):
         totals = stream.score(chunks, scorer, sink, bad, progress)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from steps.base.errors import StepError
-from steps.base.files import is_folder, output_errors, whole_file, whole_folder
+from steps.base.files import is_folder, whole_file, whole_folder, writing
 from steps.base.places import check_file, check_folder
 from steps.scoring.csv_sink import csv_sink, gzipped_csv_sink
 
@@ -44,7 +44,7 @@ def whole_output(path: Path) -> AbstractContextManager[Path]:
 @contextmanager
 def open_sink(part: Path, path: Path, layout: Layout) -> Iterator[Sink]:
     """Open the sink that the suffix of `path` asks for; it writes to `part`, all when it ends."""
-    with output_errors(path), _KINDS[kind(path)](part, path, layout) as sink:
+    with writing(path, _KINDS[kind(path)](part, path, layout)) as sink:
         yield sink
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from steps.model.grid import Candidate
 from steps.model.search_loop import Span
 from steps.model.sources import Source
 from steps.report import search_record as record
+from steps.report.search_progress import SearchProgress
 from steps.store.destination import AZURE, is_remote
 from steps.store.runs import FINISHED, KEY, StepRun
 
@@ -101,7 +102,7 @@ class ChildRuns:
         self._run, self._client, self._bar = parent.run, parent.run.client, bar
         # A search that learns adds candidates as it goes.
         self._source, self._candidates = source, source.candidates
-        self._metric, self._total = parent.metric, source.total
+        self._progress = SearchProgress(parent.metric, source.total)
         uri = mlflow.get_tracking_uri()
         self._remote, self._azure = is_remote(uri), uri.startswith(AZURE)
         self._families = parent.families
@@ -122,8 +123,6 @@ class ChildRuns:
         self._ended: set[int] = set()
         self._points: list[Metric] = []
         self._points_sent = 0.0
-        self._began = time.time()
-        self._done, self._adopted, self._best, self._best_index = 0, 0, -math.inf, -1
 
     def __enter__(self) -> Self:
         return self
@@ -140,8 +139,8 @@ class ChildRuns:
                 self.wait()
             else:
                 interrupted = isinstance(error, KeyboardInterrupt)
-                if interrupted and self._best_index >= 0:
-                    console.say(self._best_so_far())
+                if interrupted:
+                    self._say_best_so_far()
                 self._abandon(KILLED if interrupted else FAILED)
 
     def started(self, index: int, at: float) -> None:
@@ -162,16 +161,14 @@ class ChildRuns:
         """
         self._create(index, span.started, {COPY_OF: origin})
         self._end(index, outcome, span.ended)
-        self._adopted += 1
-        self._count(index, outcome)
+        self._count(index, outcome, known=True)
 
-    def keep(self, index: int, outcome: CandidateResult, run_id: str) -> None:
+    def continue_with(self, index: int, outcome: CandidateResult, run_id: str) -> None:
         """Count a candidate whose child run is this search's own, of an attempt before."""
         self._ids[index] = Future()
         self._ids[index].set_result(run_id)
         self._ended.add(index)
-        self._adopted += 1
-        self._count(index, outcome)
+        self._count(index, outcome, known=True)
 
     def rank(self, search: FittedSearch) -> None:
         """Add the ranks, which autolog's child runs have too, where that costs no request.
@@ -223,42 +220,30 @@ class ChildRuns:
         ordered = sorted(shared.items(), key=lambda item: item[0].startswith("fillna__"))
         return dict(ordered[: AZURE_PARAMS - len(own)])
 
-    def _count(self, index: int, outcome: CandidateResult) -> None:
-        self._done += 1
-        now = int(time.time() * 1000)
-        self._points.append(Metric("candidates_done", self._done, now, self._done))
-        score = record.candidate_metrics(outcome)[f"mean_test_{self._metric}"]
-        # A score that is not a number is not better than any.
-        if score > self._best:
-            self._best, self._best_index = score, index
-        if math.isfinite(self._best):
-            self._points.append(Metric("best_cv_score_so_far", self._best, now, self._done))
-        note = f"best {self._metric} {self._best:.4f}" if math.isfinite(self._best) else ""
-        self._bar.update(1, note)
+    def _count(self, index: int, outcome: CandidateResult, *, known: bool = False) -> None:
+        self._progress.count(index, outcome, known=known)
+        self._points += self._metrics(self._progress.so_far)
+        self._bar.update(1, self._progress.best)
         if time.monotonic() - self._points_sent >= SECONDS_BETWEEN_POINTS:
             self._send_points()
 
-    def _best_so_far(self) -> str:
-        return (
-            f"search: interrupted after {self._done} candidates; best {self._metric} so far "
-            f"{self._best:.4f} with {name_of(self._candidates[self._best_index])}"
-        )
+    def _say_best_so_far(self) -> None:
+        progress = self._progress
+        if progress.best_index is not None:
+            named = name_of(self._candidates[progress.best_index])
+            done = f"interrupted after {progress.done} candidates"
+            console.say(f"search: {done}; {progress.best} so far with {named}")
 
-    def _speed(self) -> dict[str, float]:
-        """Give what the parent shows of the time: spent, left, and candidates in a second."""
-        spent = time.time() - self._began
-        rate = (self._done - self._adopted) / max(spent, 1e-9)
-        left = (self._total - self._done) / rate if rate else 0.0
-        named = {"search_seconds": spent, "search_seconds_left": left}
-        return {**named, "candidates_per_second": rate}
+    def _metrics(self, values: Mapping[str, float]) -> list[Metric]:
+        now, step = int(time.time() * 1000), self._progress.done
+        return [Metric(name, value, now, step) for name, value in values.items()]
 
     def _send_points(self) -> None:
         self._points_sent = time.monotonic()
-        points, self._points = self._points, []
-        now = int(time.time() * 1000)
-        points += [Metric(name, value, now, self._done) for name, value in self._speed().items()]
+        points = self._points + self._metrics(self._progress.speed)
+        self._points = []
         for first in range(0, len(points), MOST_POINTS):
-            self._send(self._write_points, points[first : first + MOST_POINTS])
+            self._send(self._client.log_batch, self._run.id, points[first : first + MOST_POINTS])
 
     def _abandon(self, status: str) -> None:
         # The error that got us here is the one to report, not one of these writes.
@@ -296,9 +281,6 @@ class ChildRuns:
         )
         # Last: a FINISHED run is one whose scores are there.
         self._client.set_terminated(run_id, FAILED if outcome.error else FINISHED, milliseconds)
-
-    def _write_points(self, points: Sequence[Metric]) -> None:
-        self._client.log_batch(self._run.id, points)
 
     def _write_ranks(self, index: int, ranks: Mapping[str, float]) -> None:
         now = int(time.time() * 1000)

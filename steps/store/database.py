@@ -12,6 +12,8 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from steps.base import console
 from steps.base.errors import FAILURE, StepError, first_line
@@ -42,10 +44,19 @@ def open_or_create(uri: str) -> None:
     if path is None:
         _open(uri)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(path):
-        _set_aside_half_made(path)
-        _open(uri)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(path):
+            _set_aside_half_made(path)
+            if not path.exists():
+                path.touch()
+            _open(uri)
+    except OSError as error:
+        raise StepError(
+            f"could not create the database {masked(uri)}: {error.strerror}; name another one "
+            "with MLFLOW_TRACKING_URI=sqlite:////…/mlflow.db",
+            exit_code=FAILURE,
+        ) from error
 
 
 def _file(uri: str) -> Path | None:
@@ -56,10 +67,12 @@ def _file(uri: str) -> Path | None:
 
 
 def _open(uri: str) -> None:
-    from sqlalchemy.exc import SQLAlchemyError
-
     shown = masked(uri)
     try:
+        # MLflow 3.15 itself would try ten times over 100 seconds, and show each failure.
+        engine = create_engine(uri)
+        engine.connect().close()
+        engine.dispose()
         MlflowClient(uri).search_experiments(max_results=1)
     except ModuleNotFoundError as error:
         raise StepError(
@@ -70,9 +83,9 @@ def _open(uri: str) -> None:
         hint = "is its disk full or read-only, or did a killed migration leave it so?"
         if is_server(uri):
             hint = "is the server there, and the login right?"
+        reason = first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error)
         raise StepError(
-            f"could not open the database {shown}: {first_line(error)}; {hint}",
-            exit_code=FAILURE,
+            f"could not open the database {shown}: {reason}; {hint}", exit_code=FAILURE
         ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from steps.base.errors import StepError, first_line
+from steps.data.decisions import Decisions
 from steps.data.prepared_files import DATA, DECISIONS, PROFILE, SCHEMA, TEST, TRAIN
+from steps.data.profile import read_profile
 from steps.data.schema import Schema
 from steps.store.artifacts import download
 
@@ -54,7 +55,7 @@ def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
             train=_read(data / TRAIN, schema),
             test=_read(data / TEST, schema),
             schema=schema,
-            profile=json.loads((data / PROFILE).read_text(encoding="utf-8")),
+            profile=read_profile((data / PROFILE).read_text(encoding="utf-8"), schema),
             decisions=_decisions(data / DECISIONS),
         )
     # pyarrow's errors are ValueErrors and OSErrors.
@@ -79,5 +80,4 @@ def _decisions(path: Path) -> dict[str, Any]:
     # Runs of version 0.1 have none.
     if not path.exists():
         return {}
-    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return read
+    return Decisions.read(path.read_text(encoding="utf-8"))

@@ -23,9 +23,11 @@ from azure.core.exceptions import AzureError
 from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import DBAPIError
 
 from mlflow_aml.config import WorkspaceConfig, choose_config
 from mlflow_aml.workspace import studio_url, tracking_uri, use_login
+from steps.base.errors import first_line
 from steps.base.secrets import masked
 from steps.store import database
 from steps.store.local_database import check_writable
@@ -87,7 +89,8 @@ def connect(workspace: str) -> Destination:
         uri = mlflow.get_tracking_uri()
         check_writable(uri)
         database.open_or_create(uri)
-        return Destination(uri, "local store")
+        is_local = uri.partition(":")[0] in ("file", "sqlite") or "://" not in uri
+        return Destination(uri, "local store" if is_local else TRACKING_URI)
     if isinstance(chosen, WorkspaceConfig):
         uri = tracking_uri(chosen)
         enter(uri)
@@ -139,13 +142,21 @@ def quieten() -> None:
     os.environ.setdefault(BARS, "false")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # MLflow 3.15 logs the traceback of each error of a database, and raises it too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def message(error: BaseException) -> str:
     """Return the text of an error; for an Azure ML error, the answer of the service.
 
-    Azure ML does not refuse in MLflow's format: MLflow shows the JSON of an unknown error.
+    Azure ML does not refuse in MLflow's format: MLflow shows the JSON of an unknown error. Of a
+    database's error it shows the whole statement.
     """
+    if isinstance(error, MlflowException) and isinstance(error.__cause__, DBAPIError):
+        return (
+            f"the database of runs failed: {first_line(error.__cause__.orig or error.__cause__)}; "
+            "is its disk full, the file read-only, or its server gone?"
+        )
     answer = error.json.get("error") if isinstance(error, RestException) else None
     if not isinstance(answer, dict) or "message" not in answer:
         return str(error)

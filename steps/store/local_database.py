@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,9 @@ def check_writable(uri: str) -> None:
     try:
         check_file(path)
         if path.exists():
+            # SQLite itself notices only when it writes.
+            if not os.access(path, os.W_OK):
+                raise StepError("expected a file that may be written to, found a read-only one")
             _begin_to_write(path)
     except (StepError, sqlite3.Error) as error:
         reason = str(error).partition(";")[0]

@@ -152,7 +152,7 @@ def _strangers(file: BinaryIO, folder: Path, trusted: Collection[str]) -> list[s
             schema = json.loads(content.read("schema.json"))
     except (BadZipFile, KeyError, ValueError, EOFError, OSError, RecursionError) as error:
         raise _damaged(folder, error) from error
-    found, left = set(), [schema]
+    named, left = set(), [schema]
     while left:
         node = left.pop()
         if isinstance(node, list):
@@ -160,10 +160,10 @@ def _strangers(file: BinaryIO, folder: Path, trusted: Collection[str]) -> list[s
         elif isinstance(node, dict):
             left.extend(node.values())
             if node.get("__loader__") in CALLABLES:
-                found.add(f"functions.{node['__loader__']}")
+                named.add(f"functions.{node['__loader__']}")
             if "__class__" in node:
-                found.add(f"{node.get('__module__')}.{node['__class__']}")
-    unknown = {name for name in found if not name.startswith(BASIC) and name not in trusted}
+                named.add(f"{node.get('__module__')}.{node['__class__']}")
+    unknown = {name for name in named if not name.startswith(BASIC) and name not in trusted}
     return sorted(re.sub(r"[^\w.]", "?", name)[:80] for name in unknown)
 
 

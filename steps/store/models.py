@@ -9,17 +9,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mlflow.sklearn
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType
 from mlflow.types import Schema as ColumnSchema
 
 from steps.base import shapes
-from steps.base.errors import StepError
+from steps.base.errors import StepError, first_line
 from steps.base.record import Record
+from steps.data.profile import LARGEST
 from steps.data.schema import BINARY, Schema
 from steps.model import tree_nodes
-from steps.store import model_file
+from steps.model.conformal import Conformal
+from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.scoring.predictor import Predictor
+from steps.store import model_file, model_folder
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -115,16 +118,14 @@ def save(
 ) -> None:
     """Save a fitted pipeline as an MLflow model in a new folder that `load` can read."""
     _import_skops()
-    mlflow.sklearn.save_model(
-        pipeline,
-        str(target),
-        serialization_format="skops",
-        skops_trusted_types=TRUSTED_TYPES,
-        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    described = Model(
+        artifact_path=BEST_ESTIMATOR,
+        run_id=run_id,
         signature=signature(schema),
         metadata=metadata,
-        mlflow_model=Model(artifact_path=BEST_ESTIMATOR, run_id=run_id),
     )
+    requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    model_folder.write(pipeline, described, requirements, TRUSTED_TYPES, target)
     model_file.check_written(target, (*ESTIMATORS, *TRUSTED_TYPES))
 
 
@@ -162,7 +163,23 @@ def load(folder: Path) -> LoadedModel:
         raise model_file.refused(folder, f"a {type(estimator).__name__} where an estimator belongs")
     if not tree_nodes.are_sound(estimator):
         raise model_file.refused(folder, "trees whose nodes lead nowhere")
+    try:
+        _try_out(estimator, schema)
+    # What does not fit together can raise anything.
+    except Exception as error:
+        raise model_file.refused(
+            folder, f"an estimator that cannot predict what its schema says ({first_line(error)})"
+        ) from error
     return LoadedModel(estimator, metadata, schema)
+
+
+def _try_out(estimator: Any, schema: Schema) -> None:
+    features = getattr(estimator, "n_features_in_", len(schema.features))
+    if features != len(schema.features):
+        raise ValueError(f"it takes {features} features")
+    if hasattr(estimator, "predict_proba") != bool(schema.classes):
+        raise ValueError("one of them has classes, the other numbers")
+    Predictor(estimator, schema, DEFAULT_THRESHOLD).try_out()
 
 
 def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
@@ -177,6 +194,13 @@ def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
     if threshold is None and schema.task == BINARY:
         raise StepError("expected a threshold, found none")
     versions = metadata.get("versions", {})
+    if "conformal" in metadata:
+        shapes.check(Conformal, metadata["conformal"], "metadata.conformal")
+        learnt = Conformal.from_json(metadata["conformal"])
+        if len(learnt.levels) != len(learnt.quantiles) or not all(
+            0 <= width <= LARGEST for width in learnt.quantiles
+        ):
+            raise StepError("expected a finite width for each level of conformal, found others")
     if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
         raise StepError("expected a mapping of texts as versions, found another value")
 
@@ -187,11 +211,11 @@ def untrusted_types(estimator: Any) -> list[str]:
     import skops.io
 
     try:
-        found = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
+        types = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
     except RecursionError:
         # skops 0.16 recurses on a scorer, which histogram boosting keeps if `scoring` names one.
         return ["what refers to itself (such as a scorer)"]
-    return sorted(set(found) - set(TRUSTED_TYPES))
+    return sorted(set(types) - set(TRUSTED_TYPES))
 
 
 def _import_skops() -> None:

@@ -156,7 +156,7 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
     task = task_of(ours.schema, challenger.seed)
     scorer = task.scorer(challenger.metric)
     predicted = task.predict(model.estimator, ours.rows[list(model.schema.features)])
-    found = task.difference(
+    gain = task.difference(
         scorer,
         ours.truth,
         (ours.predicted, ours.threshold),
@@ -164,7 +164,7 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
         challenger.seed,
     )
     same = _split(model.metadata["preprocess_run_id"], session) == ours.split
-    return Duel(str(champion.version), scorer, found, same_split=same)
+    return Duel(str(champion.version), scorer, gain, same_split=same)
 
 
 def _threshold(model: LoadedModel) -> float:

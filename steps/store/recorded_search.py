@@ -74,19 +74,19 @@ def search(
     ):
         for index, earlier in sorted(known.items()):
             if earlier.parent == run.id:
-                children.keep(index, earlier.outcome, earlier.run_id)
+                children.continue_with(index, earlier.outcome, earlier.run_id)
             else:
                 children.adopt(index, earlier.outcome, earlier.span, earlier.run_id)
         with _executor(work, execution) as executor:
             taken = {index: earlier.outcome for index, earlier in known.items()}
             outcomes = fit_all(source, executor, children, taken, settings.metric)
-        found = refitted(described, work, source, outcomes, settings.metric, execution.jobs)
-        children.rank(found)
+        fitted = refitted(described, work, source, outcomes, settings.metric, execution.jobs)
+        children.rank(fitted)
         # Drawn while the last child runs are on their way.
         files = folder / "search"
         files.mkdir()
-        run.log(record.search_results(found, work, files))
-    return found
+        run.log(record.search_results(fitted, work, files))
+    return fitted
 
 
 def _take_over(
@@ -109,9 +109,9 @@ def _take_over(
     by_id = {child.data.tags.get(CANDIDATE): child for child in left}
     # A round of halving that is known to the end is followed by the next: the list grows.
     for index, candidate in enumerate(source.candidates):
-        found = by_id.get(candidate_id(candidate, source.rows_of(index)))
-        if found is not None:
-            known[index] = _read(found)
+        recorded = by_id.get(candidate_id(candidate, source.rows_of(index)))
+        if recorded is not None:
+            known[index] = _read(recorded)
             source.hear(index, known[index].outcome)
     return source, known
 
@@ -146,7 +146,7 @@ def finished_children(run: StepRun, key: str) -> list[Run]:
     What it was fitting then ends as KILLED.
     """
     same_key = find_runs(run.client, run.experiment_id, f"tags.`{KEY}` = '{key}'")
-    interrupted = {found.info.run_id for found in same_key if found.info.status != FINISHED}
+    interrupted = {parent.info.run_id for parent in same_key if parent.info.status != FINISHED}
     of_key = f"tags.`{CANDIDATE_OF}` = '{key}'"
     children = list(find_runs(run.client, run.experiment_id, of_key))
     for child in children:

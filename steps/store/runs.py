@@ -14,8 +14,9 @@ from mlflow.entities import Run as Run  # scripts name its type, and import no M
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from steps.base import console
 from steps.base.errors import StepError
-from steps.base.parameters import as_recorded, from_recorded
+from steps.base.parameters import FROM_ENVIRONMENT, as_recorded, from_recorded, variable
 from steps.base.record import Record
 from steps.base.secrets import masked
 from steps.store.artifacts import NO_SUCH_RUN, upload
@@ -76,14 +77,28 @@ def open_run(
     with mlflow.start_run(run_name=name, nested=nested) as active:
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
         shown = active.data.params
+        _warn_of_secrets(run.id, shown)
         missing = {name: as_recorded(text) for name, text in parameters.items()}
+        # MLflow's own tags, too, are masked: the address of the project may hold a token.
+        tags = {name: text for name, text in active.data.tags.items() if masked(text) != text}
         run.log(
             Record(
                 params={name: text for name, text in missing.items() if name not in shown},
-                tags={STEP: step},
+                tags={**tags, STEP: step},
             )
         )
         yield run
+
+
+def _warn_of_secrets(run_id: str, params: Mapping[str, str]) -> None:
+    """Warn of secrets that `mlflow run` recorded before the step began: they cannot be changed."""
+    names = [name for name, text in params.items() if masked(text) != text]
+    if names:
+        console.warn(
+            f"mlflow run has recorded what may be a secret in {', '.join(names)} of run {run_id}; "
+            f"delete that run, and give {variable(names[0])} in the environment with "
+            f"-P {names[0]}={FROM_ENVIRONMENT}"
+        )
 
 
 def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:

@@ -54,7 +54,7 @@ def settle_model(given: str, session: Session) -> ScoringModel:
         return ScoringModel(registry.uri_of(version), run)
     if sources.scheme(given) or "/" in given or Path(given).exists():
         raise StepError(
-            f"expected a model at {sources.without_query(given)}, found no MLmodel file there; "
+            f"expected a model at {sources.without_secrets(given)}, found no MLmodel file there; "
             "give latest, a train run's id, runs:/<id>/best_estimator, models:/<name>/<version>, "
             "or the folder of a saved model"
         )

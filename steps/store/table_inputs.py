@@ -58,7 +58,7 @@ def settle(parameter: str, location: str, session: Session) -> TableInput:
     stated = sources.describe(location)
     version = sources.version(location, stated)
     mounted = address_of_input(parameter, os.environ)
-    address = mounted or str(stated.get("asset") or sources.without_query(location))
+    address = mounted or str(stated.get("asset") or sources.without_secrets(location))
     digest = _remembered(parameter, version, session) if version else None
     if digest is None:
         digest = file_digest(sources.fetch(location, session.folder))

@@ -53,9 +53,9 @@ def digest(features: DataFrame) -> str:
     first = features.head(ROWS_HASHED)
     # MLflow's union of column names sorts them.
     first = first[pd.Index([], dtype=object).union(first.columns).tolist()]
-    found = hashlib.md5(usedforsecurity=False)
-    found.update(pd.util.hash_pandas_object(first).to_numpy().tobytes())
-    found.update(np.int64(len(features)).tobytes())
+    hashed = hashlib.md5(usedforsecurity=False)
+    hashed.update(pd.util.hash_pandas_object(first).to_numpy().tobytes())
+    hashed.update(np.int64(len(features)).tobytes())
     for name in features.columns:
-        found.update(str(name).encode())
-    return found.hexdigest()[:LENGTH]
+        hashed.update(str(name).encode())
+    return hashed.hexdigest()[:LENGTH]

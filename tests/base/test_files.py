@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from steps.base.errors import StepError
-from steps.base.files import whole_file, whole_folder
+from steps.base.files import whole_file, whole_folder, with_companion, writing
 
 PART_NAME = re.compile(r"part-\d")
 
@@ -82,6 +82,44 @@ def test_failure_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="half way"):
         fail()
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_errors_of_reading_are_not_those_of_writing(tmp_path: Path) -> None:
+    def read() -> None:
+        output = tmp_path / "out.csv"
+        with whole_file(output) as part, writing(output, part.open("w")) as file:
+            file.write("half")
+            raise ConnectionResetError("the input's server is gone")
+
+    with pytest.raises(ConnectionResetError):
+        read()
+    assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_an_output_and_its_companion_appear_both_or_neither(old: bool, tmp_path: Path) -> None:
+    output, companion = tmp_path / "out", tmp_path / "out.rejected.csv"
+
+    def write(text: str, *, disturbed: bool = False) -> None:
+        with with_companion(whole_folder(output, PART_NAME), companion) as (folder, beside):
+            (folder / "part-0").write_text(text)
+            beside.write_text(text)
+            if disturbed:
+                # The output can no longer be put in its place, which shows at the very end.
+                output.mkdir(exist_ok=True)
+                (output / "thesis.tex").touch()
+
+    if old:
+        write("old")
+    with pytest.raises(StepError, match=r"thesis\.tex"):
+        write("new", disturbed=True)
+    assert companion.exists() == old
+    if old:
+        assert (output / "part-0").read_text() == companion.read_text() == "old"
+    (output / "thesis.tex").unlink()
+    write("newest")
+    assert (output / "part-0").read_text() == companion.read_text() == "newest"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out", companion.name]
 
 
 def test_as_readable_as_any_other_file(tmp_path: Path) -> None:

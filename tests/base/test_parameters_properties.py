@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from docs.reference import ENTRY_POINTS
+from generate.reference import ENTRY_POINTS
 from steps.base.errors import StepError
 from steps.base.parameters import defaults, parse
 from steps.store.chain import load

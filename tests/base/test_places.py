@@ -14,6 +14,7 @@ import pytest
 from steps.base.errors import StepError
 from steps.base.files import whole_file, whole_folder
 from steps.base.places import check_apart
+from tests.unprivileged import read_only_folder, run_unprivileged
 
 PART_NAME = re.compile(r"part-\d{6,}\.parquet")
 
@@ -103,13 +104,15 @@ def test_folder_in_place_of_a_file_and_the_reverse(tmp_path: Path) -> None:
             pass
 
 
-def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
-    if os.access(locked, os.W_OK):
-        pytest.skip("root may write anywhere")
-    with pytest.raises(StepError, match="may not be written to"), whole_file(locked / "a" / "b"):
-        pytest.fail("not refused before anything is written")
+def test_a_folder_that_may_not_be_written_to() -> None:
+    write = "with whole_file(Path('a/b')): print('not refused before anything is written')"
+    imports = "from pathlib import Path\nfrom steps.base.files import whole_file\n"
+    with read_only_folder() as folder:
+        ended = run_unprivileged(imports, write, folder)
+        assert not list(folder.iterdir())
+    assert "StepError: expected to write a/b, found that" in ended.stderr
+    assert "may not be written to; choose another output" in ended.stderr
+    assert ended.stdout == ""
 
 
 @pytest.mark.parametrize(

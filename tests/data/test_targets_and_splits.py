@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,12 @@ def target(values: object, **asked: str) -> tuple[object, ...]:
         ([True, False, None], {"positive": "false"}, (True, False), pa.bool_(), 2),
         ([0.0, 1.0, np.nan], {}, (0, 1), pa.int64(), 2),
         ([0.5, 1.0, 2.0], {}, (), pa.float64(), 3),
-        (range(20), {}, tuple(range(20)), pa.int64(), 20),
-        (range(21), {}, (), pa.float64(), 21),
+        ([*range(20)] * 4, {}, tuple(range(20)), pa.int64(), 80),
+        ([*range(21)] * 4, {}, (), pa.float64(), 84),
+        # A count of events, and a class that occurs once.
+        ([0, 0, 0, 1, 1, 2], {}, (), pa.float64(), 6),
+        ([0, 0, 1, 1, 2, 2], {}, (), pa.float64(), 6),
+        ([0, 0, 0, 1], {}, (0, 1), pa.int64(), 4),
         (range(21), {"task": "classification"}, tuple(range(21)), pa.int64(), 21),
         ([1, 2, 1], {"task": "regression"}, (), pa.float64(), 3),
     ],
@@ -77,7 +82,7 @@ def test_no_group_is_on_both_sides() -> None:
     made = prepare(table(), Wanted("y", split=parse_split("group:who")))
     parts = split_table(made, 0.25, 42)
     assert (parts.schema.group, parts.schema.categories) == ("who", ())
-    assert parts.train.column_names == [*parts.schema.features, "who", "y"]
+    assert parts.train.column_names == [*parts.schema.features, "day", "who", "y"]
     train, test = (set(part["who"].to_pylist()) for part in (parts.train, parts.test))
     assert not train & test
     assert 0.1 < len(parts.test) / 200 <= 0.25
@@ -118,6 +123,38 @@ def test_numbers_to_predict_are_split_and_measured() -> None:
 def test_what_cannot_be_asked_for(change: dict[str, Any], message: str) -> None:
     with pytest.raises(StepError, match=message):
         prepare(table(), Wanted("y", **change))
+
+
+def test_rows_of_classes_too_rare_to_learn_are_left_out() -> None:
+    rows = table(210)
+    kinds = np.array(["a", "b", "c"], dtype=object)[np.arange(210) % 3]
+    kinds[:5] = ["lone", "rare", "rare", "few", "few"]
+    made = prepare(rows.set_column(3, "y", pa.array(kinds)), Wanted("y"))
+    parts = split_table(made, 0.25, 42)
+    assert {"a", "b", "c"} <= set(parts.schema.classes) < {*made.schema.classes}
+    train = parts.train["y"].to_pylist()
+    assert all(train.count(label) > 1 for label in parts.schema.classes)
+    assert set(parts.test["y"].to_pylist()) <= set(parts.schema.classes)
+    warned = parts.decisions.warnings[-1]
+    assert re.fullmatch(r"\d rows? of too rare classes of y (is|are) left out: .*lone.*", warned)
+
+
+def test_more_classes_than_rows_to_hold_out() -> None:
+    rows = table(60)
+    made = prepare(
+        rows.set_column(3, "y", pa.array([f"c{row % 21}" for row in range(60)])), Wanted("y")
+    )
+    parts = split_table(made, 0.25, 42)
+    assert len(parts.test) <= 15
+    assert len(parts.schema.classes) > 15
+
+
+@pytest.mark.parametrize("repeated", [1, 60])
+def test_a_target_that_names_rows(repeated: int) -> None:
+    names = [*["same"] * repeated, *(f"name {row}" for row in range(200 - repeated))]
+    made = prepare(table().set_column(3, "y", pa.array(names)), Wanted("y"))
+    with pytest.raises(StepError, match="several rows of each class of target y, found one or two"):
+        split_table(made, 0.25, 42)
 
 
 @pytest.mark.parametrize("value", ["time", "time:", "group: ", "newest", "random:x"])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.base.errors import StepError
 from steps.data import values
+from steps.data.training_table import Prepared
 from steps.data.values import TextRules, class_of, infer_labels, numbers
 from tests.data.tables import prepared
 
@@ -26,21 +26,35 @@ TEXTS = {
 NO_NUMBERS = ["0x1F", "1e39", "-1e39", "inf", "1e400", "x", "1,5", "1_000", "\u0661", "2026-01-02"]
 
 
-def trained_on(cells: list[str], folder: Path, labels: tuple[str, str] = ("0", "1")) -> list[float]:
-    """Give what preprocess makes of the cells of a CSV column."""
+def training_table(
+    cells: list[str], folder: Path, labels: tuple[str, str] = ("0", "1")
+) -> Prepared:
+    """Give what preprocess makes of a table with one CSV column."""
     (folder / "t.csv").write_text(
         "x,y\n" + "".join(f"{cell},{labels[row % 2]}\n" for row, cell in enumerate(cells))
     )
-    return list(prepared(folder / "t.csv").table["x"].to_numpy())
+    return prepared(folder / "t.csv")
+
+
+def trained_on(cells: list[str], folder: Path, labels: tuple[str, str] = ("0", "1")) -> list[float]:
+    """Give what preprocess makes of the cells of a CSV column."""
+    return list(training_table(cells, folder, labels).table["x"].to_numpy())
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
-def test_what_is_no_number_is_refused_by_both(text: str, tmp_path: Path) -> None:
-    _, wrong = numbers(pa.array(["1", text]), "x")
+def test_what_is_no_number_is_bad_unless_training_took_it_for_missing(
+    text: str, tmp_path: Path
+) -> None:
+    column = pa.array(["1", text])
+    _, wrong = numbers(column, "x")
     assert list(wrong) == [1]
     if "," not in text:
-        with pytest.raises(StepError, match=r"number .*in column x, found .* in data row 2"):
-            trained_on(["1", text, *map(str, range(2, 20))], tmp_path)
+        cells = ["1", text, *map(str, range(2, 20))]
+        made = training_table(cells, tmp_path)
+        np.testing.assert_array_equal(made.table["x"].to_numpy(), [1, np.nan, *range(2, 20)])
+        read, wrong = numbers(column, "x", made.schema.rules)
+        assert not wrong
+        np.testing.assert_array_equal(read, [1, np.nan])
 
 
 def test_what_is_a_number_or_missing_is_one_to_both(tmp_path: Path) -> None:

@@ -39,6 +39,25 @@ def test_three_classes_with_a_report(run_step: RunStep, tmp_path: Path) -> None:
     assert "scored_balanced_accuracy" in ended.out
 
 
+def test_dates_of_any_shape_are_scored_as_the_table_has_them(run_step: RunStep) -> None:
+    day = pd.date_range("2024-01-01", periods=200)
+    table = pd.DataFrame({"day": day.strftime("%Y-%m-%dT%H:%M:%SZ"), "x": np.arange(200) % 7})
+    table["y"] = np.where(day.dayofweek < 5, "work", "rest")
+    table.to_csv("table.csv", index=False)
+    asked = {"data": "table.csv", "target": "y", "report": "false", **FAST}
+    ended = run_step("main", **asked)
+    assert ended.code == 0, ended.err
+    rows = pd.read_csv("predictions.csv", parse_dates=["day"])
+    assert [*rows] == ["day", "x", "y", "prediction", "probability"]
+    # The user's own table gives the same, for the same days.
+    assert run_step("batch_score", input="table.csv", output="all.csv").code == 0
+    scored = pd.read_csv("all.csv")
+    scored["day"] = pd.to_datetime(scored["day"]).dt.tz_localize(None)
+    both = rows.merge(scored, on=["day", "x", "y"], suffixes=("", "_again"))
+    assert len(both) == len(rows) == 50
+    assert (both["probability"] == both["probability_again"]).all()
+
+
 def test_numbers_to_predict_with_intervals(run_step: RunStep, tmp_path: Path) -> None:
     load_diabetes(as_frame=True).frame.to_parquet("diabetes.parquet")
     ended = run_step("main", data="diabetes.parquet", target="target", interval=0.9, **FAST)

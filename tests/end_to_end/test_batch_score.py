@@ -23,7 +23,9 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from steps.base.errors import DRIFT
+from steps.store import artifacts as store_artifacts
 from tests.conftest import DIABETES, PROJECT, SMALL, RunStep, all_runs, artifacts
+from tests.small_disk import small_disk
 
 OUTPUT = "predictions.csv"
 
@@ -111,6 +113,23 @@ def test_artifact_of_a_run_as_input(train_id: str, run_step: RunStep, tmp_path: 
     path = MlflowClient().download_artifacts(preprocess_id, "data/train.parquet", str(tmp_path))
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     assert ended.run.data.tags["input.digest"] == digest
+
+
+def test_main_downloads_its_input_once(run_step: RunStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = run_step("preprocess").id
+    fetched: list[str] = []
+    fetch = store_artifacts.fetch
+
+    def count(uri: str, folder: Path) -> Path:
+        fetched.append(uri)
+        return fetch(uri, folder)
+
+    monkeypatch.setattr(store_artifacts, "fetch", count)
+    address = f"runs:/{prepared}/data/test.parquet"
+    ended = run_step("main", input=address, **SMALL)
+    assert (ended.code, ended.err) == (0, "")
+    assert fetched.count(address) == 1
+    assert all_runs("batch_score")[0].data.params["input"] == address
 
 
 def test_registered_model(train_id: str, run_step: RunStep) -> None:
@@ -313,41 +332,37 @@ def _size(path: Path) -> int:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a real file system of 1 MB; needs root."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a file system can be mounted by root only")
-    yield place
-    # Lazily: the traceback of a failed download holds its file open for a while.
-    subprocess.run(["umount", "-l", str(place)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a real file system of 1 MB."""
+    with small_disk(tmp_path / "disk", 1) as place:
+        yield place
 
 
 @pytest.mark.parametrize("output", [OUTPUT, "p.csv.gz", "p.parquet", "folder"])
 def test_full_disk(
-    output: str, train_id: str, run_step: RunStep, tmp_path: Path, small_disk: Path
+    output: str, train_id: str, run_step: RunStep, tmp_path: Path, disk: Path
 ) -> None:
     large(tmp_path / "t.csv", 400)
-    place = small_disk / output
-    ended = run_step("batch_score", input="t.csv", output=place)
+    with (tmp_path / "t.csv").open("a") as table:
+        table.write("a bad row\n")
+    place = disk / output
+    ended = run_step("batch_score", input="t.csv", output=place, on_bad_rows="quarantine")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert f"could not write {place}: No space left on device; nothing was left there" in ended.err
     assert ended.run.info.status == "FAILED"
-    assert list(small_disk.iterdir()) == []
+    assert list(disk.iterdir()) == []
 
 
 def test_full_disk_under_temporary_files(
-    train_id: str, run_step: RunStep, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    train_id: str, run_step: RunStep, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (small_disk / "others").write_bytes(bytes(1_020_000))
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    (disk / "others").write_bytes(bytes(1_020_000))
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
     ended = run_step("batch_score")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert "No space left on device" in ended.err
     assert ended.run.info.status == "FAILED"
-    assert [path.name for path in small_disk.iterdir()] == ["others"]
+    assert [path.name for path in disk.iterdir()] == ["others"]
 
 
 def test_file_size_limit(train_id: str, tmp_path: Path) -> None:

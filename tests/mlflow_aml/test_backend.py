@@ -163,6 +163,12 @@ def test_without_waiting(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> 
         ({"COMPUTE": "x"}, (), "unknown key COMPUTE; the keys are compute, nodes,"),
         ({"environment": "nope"}, (), "the workspace has no environment 'nope'"),
         ({}, ("name=/etc/hostname",), "parameter name: '/etc/hostname' is not on the cluster"),
+        ({}, ("name=https://a:b@host/",), "parameter name: expected an address without a login"),
+        (
+            {"environment_variables": {"PARAMETER_DATA": "https://host/?sig=b"}},
+            (),
+            "environment_variables.PARAMETER_DATA: expected an address without a login",
+        ),
     ],
 )
 def test_what_is_refused_before_submission(

@@ -88,6 +88,26 @@ def test_links_to_what_is_left_out_stay_too(project: Path) -> None:
     assert "hard.txt (a link to a file that is left out)" in files.left_out
 
 
+def test_hard_links_to_secrets_of_the_user_stay(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    make(home, ".ssh/my_key", ".azure/sub/tokens.bin", ".netrc", "diary.txt")
+    make(project, "MLproject", "twice.txt")
+    monkeypatch.setenv("HOME", str(home))
+    links = {"a": ".ssh/my_key", "b": ".azure/sub/tokens.bin", "c": ".netrc", "d": "diary.txt"}
+    for name, target in links.items():
+        (project / f"{name}.txt").hardlink_to(home / target)
+    # Both names of this one are in the project.
+    (project / "again.txt").hardlink_to(project / "twice.txt")
+    files = list_files(project)
+    assert {str(name) for name in files.sizes} == {"MLproject", "again.txt", "d.txt", "twice.txt"}
+    assert files.left_out == [
+        f"{name}.txt (a link to {home / links[name]})" for name in ("a", "b", "c")
+    ]
+    assert files.linked == ["d.txt"]
+
+
 def test_what_looks_like_a_key_is_found_by_file_and_line(project: Path) -> None:
     make(project, "plain.txt")
     key = "AKIA" + "Z3MGDRIIEXAMPLE5"[:16]
@@ -185,6 +205,32 @@ def test_parameters_name_files_as_the_job_sees_them(tmp_path: Path) -> None:
     texts = job_parameters(given, files, [], project).texts
     changed = {name: text for name, text in texts.items() if text != given[name]}
     assert changed == {"absolute": "data/d.csv", "file_uri": "data/d.csv"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:canary@host/t.csv",
+        "https://canary@host/t.csv",
+        "https://host/t.csv?sv=1&sig=canary",
+        "https://host/t.csv?X-Amz-Signature=canary",
+        "https://host/t.csv?api_key=canary",
+        '{"data": "https://host/t.csv?token=canary"}',
+    ],
+)
+def test_an_address_with_a_secret_is_in_no_job(project: Path, address: str) -> None:
+    make(project, "MLproject")
+    with pytest.raises(AzureMLError, match="register the place as a datastore") as refused:
+        job_parameters({"data": address}, list_files(project), [], project)
+    assert "canary" not in str(refused.value)
+
+
+def test_what_a_query_may_say_reaches_the_job_and_is_masked_in_the_record(project: Path) -> None:
+    make(project, "MLproject")
+    address = "https://host/t.csv?version=3&keyword=blue"
+    job = job_parameters({"data": address}, list_files(project), [], project)
+    assert job.texts == {"data": address}
+    assert job.recorded == {"data": "https://host/t.csv?version=***&keyword=***"}
 
 
 @pytest.mark.parametrize("form", ["{path}", "../outside.csv", "file://{path}"])

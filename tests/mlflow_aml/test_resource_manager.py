@@ -89,6 +89,10 @@ def test_a_token_that_is_refused_before_its_time_is_renewed(
         ("postgresql://me:secret@db:5432/x?ssl=1", "postgresql://***@db:5432/x?ssl=***"),
         ("a@b.c and 1 ? 2", "a@b.c and 1 ? 2"),
         ("'https://h/b?token=t' failed", "'https://h/b?token=***' failed"),
+        ("https://user:pass/word@host/a", "https://***@host/a"),
+        ("abfss://container@account/x", "abfss://container@account/x"),
+        ("abfss://user:key@account/x", "abfss://***@account/x"),
+        ("https://ml.azure.com/runs/a?wsid=/x&tid=y", "https://ml.azure.com/runs/a?wsid=/x&tid=y"),
     ],
 )
 def test_secrets_in_addresses_are_masked(text: str, expected: str) -> None:

@@ -69,6 +69,12 @@ def test_one_family(task: str, family: str) -> None:
     assert np.array_equal(ours.predict(work.features), theirs.predict(work.features))
 
 
+@pytest.mark.parametrize(("task", "asked"), [("binary", True), ("multiclass", False)])
+def test_predictions_are_kept_only_where_the_evaluation_asks(task: str, asked: bool) -> None:
+    settings, work = plan(task, ("random_forest",), {"clf__n_estimators": [2]})
+    assert (run(settings, work).unseen_ is not None) == asked
+
+
 @pytest.mark.parametrize("task", small_tables.TASKS)
 def test_several_families(task: str) -> None:
     grid = {"clf__max_iter": [3], "clf__max_leaf_nodes": [4], "clf__n_estimators": [2]}

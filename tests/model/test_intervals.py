@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from steps.model import class_metrics, number_metrics, row_bootstrap
+from steps.model import class_intervals, class_metrics, number_metrics, row_bootstrap
 from steps.model.conformal import Conformal, conformal
 
 
@@ -23,9 +23,7 @@ def test_intervals_are_those_of_the_mean(monkeypatch: pytest.MonkeyPatch) -> Non
     half = 1.96 * error.std() / np.sqrt(len(error))
 
     def mae(seed: int) -> tuple[float, float]:
-        found = row_bootstrap.intervals(
-            number_metrics.scores, truth, predicted, seed, by_class=False
-        )["mae"]
+        found = row_bootstrap.intervals(number_metrics.scores, truth, predicted, seed)["mae"]
         assert found.value == error.mean()
         return found.low, found.high
 
@@ -33,8 +31,59 @@ def test_intervals_are_those_of_the_mean(monkeypatch: pytest.MonkeyPatch) -> Non
     assert mae(0) == expected
     assert mae(0) == mae(0) != mae(1)
     # Fewer rows in a resample: the interval is as wide as before.
-    monkeypatch.setattr(row_bootstrap, "NUMBERS", 2_000 * 50)
+    monkeypatch.setattr(row_bootstrap, "ROWS", 200 * 100)
     assert mae(0) == pytest.approx((error.mean() - half, error.mean() + half), abs=half / 3)
+
+
+def classes(rows: int, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make classes of unequal size, and the probabilities of two models."""
+    random = np.random.default_rng(seed)
+    truth = np.sort(random.integers(0, count, (rows, 2)).min(axis=1))
+    models = []
+    for signal in (1.0, 0.7):
+        weights = random.random((rows, count)) + signal * np.eye(count)[truth]
+        models.append(weights / weights.sum(axis=1, keepdims=True))
+    return truth, models[0], models[1]
+
+
+def test_intervals_of_classes_are_those_of_resampled_rows() -> None:
+    truth, ours, theirs = classes(400, 4)
+    random, members = np.random.default_rng(1), [np.flatnonzero(truth == c) for c in range(4)]
+    drawn = []
+    for _ in range(1_000):
+        rows = np.concatenate([random.choice(each, len(each)) for each in members])
+        both = (class_metrics.scores(truth[rows], each[rows]) for each in (ours, theirs))
+        drawn.append([list(each.values()) for each in both])
+    resampled = np.array(drawn)
+    values = class_metrics.scores(truth, ours)
+    found = class_intervals.intervals(truth, ours, 0)
+    assert {name: each.value for name, each in found.items()} == values
+    for place, name in enumerate(values):
+        of_ours, of_theirs = resampled[:, 0, place], resampled[:, 1, place]
+        gap = class_intervals.difference(name, truth, ours, theirs, 0)
+        assert gap.value == values[name] - class_metrics.scores(truth, theirs)[name]
+        for interval, scores in ((found[name], of_ours), (gap, of_ours - of_theirs)):
+            expected = np.quantile(scores, [0.025, 0.975])
+            width = expected[1] - expected[0]
+            assert [interval.low, interval.high] == pytest.approx(expected, abs=0.15 * width)
+
+
+def test_models_of_classes_that_agree_do_not_differ() -> None:
+    truth, ours, _ = classes(200, 3)
+    for name in class_metrics.METRICS:
+        same = class_intervals.difference(name, truth, ours, ours.copy(), 0)
+        assert (same.value, same.low, same.high) == (0, 0, 0)
+    perfect = class_intervals.intervals(truth, np.eye(3)[truth], 0)
+    assert (perfect["roc_auc"].low, perfect["roc_auc"].high) == pytest.approx((1, 1))
+    assert perfect["log_loss"].low >= 0
+
+
+def test_a_class_with_one_row_or_none_has_no_part_in_the_width() -> None:
+    truth, ours, _ = classes(200, 3)
+    known = (truth < 2) | (np.arange(200) == np.flatnonzero(truth == 2)[0])
+    for rows in (known, truth < 2):
+        found = class_intervals.intervals(truth[rows], ours[rows], 0)
+        assert all(each.low <= each.value <= each.high for each in found.values())
 
 
 def test_the_time_is_bounded_for_many_rows_and_classes() -> None:
@@ -42,8 +91,8 @@ def test_the_time_is_bounded_for_many_rows_and_classes() -> None:
     truth = random.integers(0, 50, 20_000)
     probability = random.random((20_000, 50))
     started = time.process_time()
-    found = row_bootstrap.intervals(class_metrics.scores, truth, probability, 0, by_class=True)
-    assert time.process_time() - started < 20
+    found = class_intervals.intervals(truth, probability, 0)
+    assert time.process_time() - started < 10
     assert found["roc_auc"].low < 0.5 < found["roc_auc"].high
     assert found["roc_auc"].high - found["roc_auc"].low < 0.02
 
@@ -54,10 +103,10 @@ def test_a_difference_is_drawn_on_the_same_rows() -> None:
     def score(actual: np.ndarray, given: np.ndarray) -> float:
         return number_metrics.scores(actual, given)["r2"]
 
-    same = row_bootstrap.difference(score, truth, predicted, predicted, 0, by_class=False)
+    same = row_bootstrap.difference(score, truth, predicted, predicted, 0)
     assert (same.value, same.low, same.high) == (0, 0, 0)
     better = (truth + predicted) / 2
-    found = row_bootstrap.difference(score, truth, better, predicted, 0, by_class=False)
+    found = row_bootstrap.difference(score, truth, better, predicted, 0)
     assert found.low > 0
 
 

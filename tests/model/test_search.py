@@ -104,11 +104,14 @@ def test_equal_to_randomized_search(case: Case) -> None:
 
 
 @pytest.mark.parametrize(("kind", "positive"), [("int", "1"), ("bool", "True"), ("str", "yes")])
-def test_a_class_needs_a_row_for_each_fold(kind: str, positive: str) -> None:
+def test_each_of_two_classes_has_a_row_for_each_fold(kind: str, positive: str) -> None:
     work = make_case(kind).work
-    work.task.check_folds(work.labels, 268)
-    with pytest.raises(StepError, match=f"cv_folds=269 training rows .* 268 of {positive};"):
-        work.task.check_folds(work.labels, 269)
+    assert work.task.fold_count(work.labels, 5) == 5
+    assert work.task.fold_count(work.labels, 500) == 268
+    one = np.append(np.flatnonzero(work.labels != work.task.classes[1]), 0)
+    assert str(work.labels[0]) == positive
+    with pytest.raises(StepError, match="training rows of each class for two folds at least"):
+        work.task.fold_count(work.labels[one], 5)
 
 
 # scikit-learn's own search, run to compare with, warns of what ours tells its listener.

@@ -109,8 +109,10 @@ def test_folds_of_numbers_are_shuffled_with_the_seed() -> None:
     expected = KFold(3, shuffle=True, random_state=3).split(labels)
     for ours, theirs in zip(task("regression").splits(labels, 3), expected, strict=True):
         assert all(map(np.array_equal, ours, theirs))
-    with pytest.raises(StepError, match="at least two training rows for each of cv_folds=20"):
-        task("regression").check_folds(labels, 20)
+    assert task("regression").fold_count(labels, 20) == 15
+    assert task("regression").fold_count(labels[:4], 20) == 2
+    with pytest.raises(StepError, match="expected four training rows for two folds at least"):
+        task("regression").fold_count(labels[:3], 20)
 
 
 @pytest.mark.parametrize("name", small_tables.TASKS)
@@ -119,8 +121,19 @@ def test_no_group_is_on_both_sides_of_a_fold(name: str) -> None:
     found = task(name)
     for train, test in found.splits(labels, 4, groups):
         assert not set(groups[train]) & set(groups[test])
-    with pytest.raises(StepError, match="at least cv_folds=4 groups in the training rows, found 2"):
-        found.check_folds(labels, 4, groups // 10)
+    assert found.fold_count(labels, 4, groups // 10) == 2
+    with pytest.raises(StepError, match="expected several groups in the training rows for two"):
+        found.fold_count(labels, 4, groups // 100)
+
+
+def test_a_class_with_fewer_rows_than_folds_is_in_the_rows_to_fit_on() -> None:
+    labels = np.array(["a"] * 20 + ["b"] * 9 + ["c"] * 2)
+    found = task("multiclass")
+    assert found.fold_count(labels, 5) == 5
+    splits = found.splits(labels, 5)
+    assert [*map(len, splits)] == [2] * 5
+    assert all(set(labels[seen]) == {"a", "b", "c"} for seen, _ in splits)
+    assert sum("c" in labels[unseen] for _, unseen in splits) == 2
 
 
 def test_a_class_of_one_group_cannot_be_in_folds_by_group() -> None:

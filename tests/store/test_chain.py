@@ -136,7 +136,7 @@ def test_model_and_preprocess_run_by_id(run_step: RunStep) -> None:
 )
 def test_wrong_run(run_step: RunStep, step: str, parameters: dict[str, str], message: str) -> None:
     trained = run_step("train", **SMALL)
-    failed = run_step("train", **SMALL, cv_folds=500)
+    failed = run_step("train", **SMALL, metric="r2")
     known = {
         "train": trained.id,
         "failed": failed.id,

@@ -116,7 +116,7 @@ def test_a_failing_candidate_is_a_failed_child(
     assert "max_depth=-1, n_estimators=1 failed: InvalidParameterError" in capsys.readouterr().err
 
 
-def test_an_interrupted_search_leaves_no_child_running(tmp_path: Path) -> None:
+def test_an_interrupted_search_leaves_no_child_running(capsys: pytest.CaptureFixture[str]) -> None:
     case = make_case()
 
     class Interrupted(LocalExecutor):
@@ -137,6 +137,10 @@ def test_an_interrupted_search_leaves_no_child_running(tmp_path: Path) -> None:
         fit_all(source, executor, listener)
     found = all_runs(**{"mlflow.parentRunId": run.id})
     assert Counter(child.info.status for child in found) == {"FINISHED": 2, "KILLED": 2}
+    best = max(run.data.metrics.get("mean_test_f1", 0.0) for run in found)
+    (named,) = (run.info.run_name for run in found if run.data.metrics.get("mean_test_f1") == best)
+    said = f"search: interrupted after 2 candidates; best f1 {best:.4f} so far with {named}"
+    assert said in capsys.readouterr().out
 
 
 def test_an_error_of_the_store_fails_the_search(tmp_path: Path) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from steps.base.errors import FAILURE, StepError
+from steps.data import preparation
 from steps.store import database
-from tests.conftest import PROJECT, RunStep, tracking
+from tests.conftest import PROJECT, Ended, RunStep, tracking
+from tests.small_disk import fill, small_disk
 
 CANARY = "canary-d71b"
 OPEN = "import sys; from steps.store.database import open_or_create; open_or_create(sys.argv[1])"
@@ -73,11 +78,106 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 def test_a_missing_driver(run_step: RunStep, monkeypatch: pytest.MonkeyPatch) -> None:
     # No driver of that name is there; the password must not be shown.
     with tracking(f"mssql+pymssql://user:{CANARY}@db/mlflow", monkeypatch):
-        monkeypatch.setattr("tests.conftest.all_runs", lambda step: [])
-        ended = run_step("preprocess")
+        ended = run_step_without_runs(run_step, monkeypatch)
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert "expected the driver of the database mssql+pymssql://***@db/mlflow" in ended.err
     assert CANARY not in ended.out + ended.err
+
+
+# As a driver does: it opens a connection, and raises its own error if there is none.
+DRIVER = """
+import socket
+apilevel, threadsafety, paramstyle = "2.0", 1, "pyformat"
+class Error(Exception): pass
+class OperationalError(Error): pass
+InterfaceError = InternalError = ProgrammingError = type("Other", (Error,), {})
+def connect(host, port, **others):
+    try:
+        socket.create_connection((host, port))
+    except OSError as error:
+        raise OperationalError(f"cannot connect to {host}: {error}")
+"""
+
+
+def test_a_server_that_nobody_runs(
+    run_step: RunStep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pymysql.py").write_text(DRIVER)
+    monkeypatch.syspath_prepend(tmp_path)
+    started = time.monotonic()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        # Bound, but nobody listens.
+        uri = f"mysql+pymysql://user:{CANARY}@127.0.0.1:{probe.getsockname()[1]}/mlflow"
+        with tracking(uri, monkeypatch):
+            ended = run_step_without_runs(run_step, monkeypatch)
+    assert (ended.code, ended.err.count("\n")) == (FAILURE, 1), ended.err
+    assert "could not open the database mysql+pymysql://***@127.0.0.1:" in ended.err
+    assert "Connection refused; is the server there, and the login right?" in ended.err
+    assert CANARY not in ended.out + ended.err
+    # MLflow itself goes on trying for 100 seconds.
+    assert time.monotonic() - started < 20
+
+
+def test_a_place_where_no_file_can_be(run_step: RunStep, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tracking("sqlite:////proc/store.db", monkeypatch):
+        ended = run_step_without_runs(run_step, monkeypatch)
+    assert (ended.code, ended.err.count("\n")) == (FAILURE, 1), ended.err
+    assert "/proc/store.db" in ended.err
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a real file system in which a new database fits."""
+    with small_disk(tmp_path / "disk", 3) as place:
+        yield place
+
+
+@pytest.mark.slow
+def test_full_disk_under_the_database(
+    run_step: RunStep, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filler = fill(disk)
+    with tracking(f"sqlite:///{disk}/new.db", monkeypatch):
+        new = run_step_without_runs(run_step, monkeypatch)
+    assert (new.code, new.err.count("\n")) == (FAILURE, 1), new.err
+    assert "could not open the database" in new.err
+    assert "disk is full; is its disk full" in new.err
+    filler.unlink()
+
+    with tracking(f"sqlite:///{disk}/store.db", monkeypatch):
+        assert run_step("preprocess").code == 0
+        filler = fill(disk)
+        full = run_step("preprocess")
+        assert (full.code, full.err.count("\n")) == (FAILURE, 1), full.err
+        assert "the database of runs failed: database or disk is full; is its disk" in full.err
+        filler.unlink()
+        assert run_step("preprocess").code == 0
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_while_a_step_runs(
+    run_step: RunStep, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = preparation.prepare
+
+    def fill_and_prepare(*arguments: Any) -> Any:
+        fill(disk)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(preparation, "prepare", fill_and_prepare)
+    with tracking(f"sqlite:///{disk}/store.db", monkeypatch):
+        full = run_step("preprocess")
+        assert (full.code, full.err.count("\n")) == (FAILURE, 1), full.err
+        assert "disk is full" in full.err
+        # What could not be written down is not taken for finished.
+        assert full.run.info.status != "FINISHED"
+
+
+def run_step_without_runs(run_step: RunStep, monkeypatch: pytest.MonkeyPatch) -> Ended:
+    with monkeypatch.context() as context:
+        context.setattr("tests.conftest.all_runs", lambda step: [])
+        return run_step("preprocess")
 
 
 def test_which_uris_are_servers() -> None:

@@ -271,6 +271,10 @@ def test_a_hostile_mlmodel(mlmodel: str, found: str, model: Path) -> None:
         ("preprocess_run_id", "../../elsewhere"),
         ("train_run_id", 12),
         ("versions", ["1.9"]),
+        ("conformal", {}),
+        ("conformal", {"rows": 9, "levels": [0.5], "quantiles": []}),
+        ("conformal", {"rows": 9, "levels": [0.5], "quantiles": [float("nan")]}),
+        ("conformal", {"rows": 9, "levels": [0.5], "quantiles": [10**400]}),
     ],
 )
 def test_metadata_of_another_shape(name: str, value: object, model: Path) -> None:
@@ -278,6 +282,26 @@ def test_metadata_of_another_shape(name: str, value: object, model: Path) -> Non
     described["metadata"][name] = value
     (model / "MLmodel").write_text(yaml.dump(described, Dumper=NoAliases))
     with pytest.raises(StepError, match="metadata of another shape"):
+        models.load(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"features": ["a", "b", "c"]},
+        {"features": ["a"]},
+        {"categories": ["a"]},
+        {"classes": [5, 6]},
+        {"classes": ["no", "yes"]},
+        {"classes": [0, 1, 2]},
+        {"classes": []},
+    ],
+)
+def test_an_estimator_that_does_not_fit_its_schema(change: dict[str, Any], model: Path) -> None:
+    described = yaml.safe_load((model / "MLmodel").read_text())
+    described["metadata"]["schema"] |= change
+    (model / "MLmodel").write_text(yaml.dump(described, Dumper=NoAliases))
+    with pytest.raises(StepError, match="an estimator that cannot predict what its schema says"):
         models.load(model)
 
 

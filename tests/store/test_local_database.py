@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from contextlib import closing
@@ -15,6 +14,7 @@ from steps.cli import launch
 from steps.store.chain import load
 from steps.store.local_database import check_writable
 from tests.conftest import DIABETES, tracking
+from tests.unprivileged import read_only_folder, run_unprivileged
 
 
 def test_stores_that_are_no_database_on_this_machine() -> None:
@@ -40,13 +40,41 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
     assert raised.value.exit_code == FAILURE
 
 
-def test_read_only_folder(tmp_path: Path) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
-    if os.access(locked, os.W_OK):
-        pytest.skip("root may write anywhere")
-    with pytest.raises(StepError, match="may not be written to"):
-        check_writable(f"sqlite:///{locked}/s.db")
+STEP = (
+    "from steps.cli import launch\nfrom steps.store.chain import load\nstep = load('preprocess')\n"
+)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_read_only_project_folder(there: bool) -> None:
+    with read_only_folder() as folder:
+        if there:
+            with closing(sqlite3.connect(folder / "s.db")) as database:
+                database.execute("CREATE TABLE t (x)")
+        started = time.monotonic()
+        ended = run_unprivileged(
+            STEP,
+            f"raise SystemExit(launch(step, ['--data={DIABETES}']))",
+            folder,
+            MLFLOW_TRACKING_URI="sqlite:///s.db",
+        )
+        assert (ended.returncode, ended.stderr.count("\n")) == (FAILURE, 1), ended.stderr
+        assert "error: could not use the database s.db: expected to write s.db" in ended.stderr
+        assert "may not be written to; make it writable, or name another one" in ended.stderr
+        assert time.monotonic() - started < 30
+
+
+def test_read_only_file() -> None:
+    with read_only_folder() as folder:
+        with closing(sqlite3.connect(folder / "s.db")) as database:
+            database.execute("CREATE TABLE t (x)")
+        (folder / "s.db").chmod(0o444)
+        folder.chmod(0o777)
+        check = "check_writable('sqlite:///s.db')"
+        ended = run_unprivileged(
+            "from steps.store.local_database import check_writable\n", check, folder
+        )
+        assert "s.db: expected a file that may be written to, found a read-only one" in ended.stderr
 
 
 def test_a_step_ends_at_once(

@@ -7,10 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow.sklearn
 import pytest
+import yaml
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from steps.store import models
 from tests.conftest import DIABETES, SMALL, RunStep
+from tests.model.searches import make_case
 
 ELSEWHERE = """
 import sys
@@ -48,3 +53,29 @@ def test_no_pickle_in_the_model(run_step: RunStep, tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
         "MLmodel", "conda.yaml", "model.skops", "python_env.yaml", "requirements.txt",
     }  # fmt: skip
+
+
+def test_the_folder_is_the_one_that_mlflow_writes(tmp_path: Path) -> None:
+    case = make_case()
+    pipeline = case.work.unfitted({}).fit(case.work.features, case.work.labels)
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    metadata = {"threshold": 0.5}
+    models.save(pipeline, case.schema, metadata, "run", ours)
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(theirs),
+        serialization_format="skops",
+        skops_trusted_types=models.TRUSTED_TYPES,
+        pip_requirements=(ours / "requirements.txt").read_text().splitlines(),
+        signature=models.signature(case.schema),
+        metadata=metadata,
+        mlflow_model=Model(artifact_path=models.BEST_ESTIMATOR, run_id="run"),
+    )
+    assert {path.name for path in ours.iterdir()} == {path.name for path in theirs.iterdir()}
+    for name in ("requirements.txt", "conda.yaml", "python_env.yaml", "MLmodel"):
+        mine, other = (yaml.safe_load((folder / name).read_text()) for folder in (ours, theirs))
+        if name == "MLmodel":
+            # An id and a time, and the size of an archive that holds object ids.
+            for own in ("model_uuid", "utc_time_created", "model_size_bytes"):
+                assert type(mine.pop(own)) is type(other.pop(own))
+        assert mine == other, name

@@ -1,6 +1,7 @@
-"""Generate text for cog from the parameters that the steps declare.
+"""Generate text for cog from what the code declares: parameters, and what is never uploaded.
 
-`python -m cogapp -r MLproject job.yml README.md` writes it wherever these files call it.
+`python -m cogapp -r MLproject job.yml steps/options.py docs/parameters.md docs/security.md`
+writes it wherever these files call it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import fields
 
+from mlflow_aml.project_files import SECRETS, STATE
 from steps.base.parameters import Parameter, declared, variable
+from steps.main import ChainParameters
 from steps.store.chain import load
 
 ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
@@ -59,8 +62,23 @@ def variables(parameters: Sequence[Parameter]) -> str:
 
 
 def table_of(step: str) -> str:
-    """Write the README's table of a step's parameters."""
+    """Write the table of a step's parameters."""
     return table(declared(load(step).parameters))
+
+
+def table_of_main() -> str:
+    """Write the table of the parameters that only `main` has."""
+    return table(declared(ChainParameters))
+
+
+def never_uploaded() -> str:
+    """Write the table of the files that no upload to Azure holds."""
+    rows = (
+        ("what may be a secret; the command names it", SECRETS),
+        ("local state", STATE),
+    )
+    lines = [f"| {what} | {', '.join(f'`{name}`' for name in names)} |" for what, names in rows]
+    return "\n".join(["", "| | files |", "|---|---|", *lines, ""])
 
 
 def table(parameters: Sequence[Parameter]) -> str:

@@ -1,4 +1,4 @@
-"""What cog writes into MLproject, job.yml and the README, and that it has been written."""
+"""What cog writes into MLproject, job.yml and the documentation, and that it is written."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from cogapp import Cog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docs import reference
+from generate import reference
 from steps.base.parameters import declared, parameter
 from steps.base.parsers import number, one_of, text
 from tests.conftest import PROJECT
 
-WRITTEN = ("MLproject", "job.yml", "README.md")
+WRITTEN = (
+    *("MLproject", "job.yml", "steps/options.py"),
+    *("docs/parameters.md", "docs/security.md"),
+)
 WRITE = f"python -m cogapp -r {' '.join(WRITTEN)}"
 ODD = "a|b \"c\": {d} # e\\ 'f' é: - %"
 
@@ -54,10 +57,11 @@ def test_every_step_is_an_entry_point_with_a_table() -> None:
         path.stem for path in (PROJECT / "steps").glob("*.py") if "\nSTEP" in path.read_text()
     }
     assert set(reference.ENTRY_POINTS) == scripts
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    tables = re.findall(r'reference\.table_of\("(\w+)"\)', readme)
-    # The parameters of main are those of the other steps.
+    page = (PROJECT / "docs/parameters.md").read_text(encoding="utf-8")
+    tables = re.findall(r'reference\.table_of\("(\w+)"\)', page)
+    # The parameters of main are those of the other steps, and its own.
     assert set(tables) == scripts - {"main"}
+    assert "reference.table_of_main()" in page
 
 
 def test_an_entry_point_is_yaml_that_gives_the_defaults_back() -> None:
