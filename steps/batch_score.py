@@ -225,8 +225,7 @@ def execute(
     for said in filter(None, (warning, summary.label_warning(result))):
         console.warn(said)
     failed = warning and chosen.on_drift == "fail"
-    lines = summary.lines(result, shown)
-    return StepResult(lines, DRIFT if failed else OK)
+    return StepResult(summary.lines(result, shown), DRIFT if failed else OK)
 
 
 def _request(chosen: BatchScoreParameters, schema: Schema) -> plan.Request:

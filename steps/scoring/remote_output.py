@@ -81,8 +81,8 @@ def deliver(written: Path, output: str) -> str:
             filesystem.put_file(str(rejected), rejected_name(path))
     except Exception as error:
         raise StepError(
-            f"could not write {without_secrets(output)} ({masked(first_line(error))}); a folder may "
-            "be incomplete: score again",
+            f"could not write {without_secrets(output)} ({masked(first_line(error))}); a folder "
+            "may be incomplete: score again",
             exit_code=FAILURE,
         ) from error
     return without_secrets(output)
