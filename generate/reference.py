@@ -15,7 +15,7 @@ from steps.base.parameters import Parameter, declared, variable
 from steps.main import ChainParameters
 from steps.store.chain import load
 
-ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
+ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "monitor", "main")
 
 
 def entry_points() -> str:
@@ -61,9 +61,10 @@ def variables(parameters: Sequence[Parameter]) -> str:
     return "\n".join(f"{variable(item.name)}: {_quoted(item.default)}" for item in parameters)
 
 
-def table_of(step: str) -> str:
-    """Write the table of a step's parameters."""
-    return table(declared(load(step).parameters))
+def sections() -> str:
+    """Write a section with a table of the parameters for each step, except `main`."""
+    tables = {name: table(declared(load(name).parameters)) for name in ENTRY_POINTS}
+    return "".join(f"\n## {name}\n{text}" for name, text in tables.items() if name != "main")
 
 
 def table_of_main() -> str:

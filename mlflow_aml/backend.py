@@ -153,11 +153,8 @@ def finish(workspace: Workspace, job: str) -> None:
     end = follow(workspace, job)
     if end.state != COMPLETED:
         said = f": {end.message}" if end.message else ""
-        lines = "".join(f"\n    {line}" for line in end.last_lines) or " (empty)"
-        raise AzureMLError(
-            f"job {job} {end.state.lower()}{said}; the end of its log:{lines}\n"
-            f"    the whole of it: {address}"
-        )
+        log = "its log is above" if end.has_log else "there is no log of it"
+        raise AzureMLError(f"job {job} {end.state.lower()}{said}; {log}; its page: {address}")
     say(f"job {job} completed: {address}")
 
 

@@ -15,6 +15,7 @@ from mlflow_aml.console import say, warn
 from mlflow_aml.errors import FAILURE, AzureMLError
 from mlflow_aml.project_files import MEGABYTE, ProjectFiles
 from mlflow_aml.resource_manager import ResourceManager
+from mlflow_aml.stray_files import stray_files
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -82,6 +83,13 @@ def _say_what(files: ProjectFiles) -> None:
         )
     if len(found) > WARNINGS_SHOWN:
         warn(f"{len(found) - WARNINGS_SHOWN} more lines look like secrets")
+    stray = stray_files(files)
+    if stray:
+        sizes = [f"{name} ({files.sizes[name] / MEGABYTE:,.1f} MB)" for name in stray]
+        warn(
+            f"uploaded too, though no code of the project: {_some(sizes)}; name in .amlignore what "
+            "the job does not need"
+        )
     if files.linked:
         warn(
             f"{_some(files.linked)} also has a name outside the project (a hard link) and is "

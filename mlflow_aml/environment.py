@@ -93,6 +93,7 @@ def _docker(
 def _none() -> dict[str, Any]:
     python = ".".join(platform.python_version_tuple()[:2])
     packages = [f"mlflow=={version('mlflow')}", f"{PLUGIN}=={version(PLUGIN)}"]
+    say(f"the project declares no environment: the job gets Python {python} and {packages[0]}")
     return {"dependencies": [f"python={python}", "pip", {"pip": packages}]}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ FOLLOWED = ("user_logs/", "azureml-logs/20_image_build_log")
 # A lost node's successor writes there.
 RETRY = "user_logs/retry_"
 LINES_KEPT = 20
+# Shorter lines, such as a bracket, may be in a message by chance.
+SHORTEST_LINE = 8
 SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.3
 # A laptop that wakes up needs time to reconnect; most of Azure's outages are shorter.
 SECONDS_OUT_OF_TOUCH = 600.0
@@ -63,11 +65,14 @@ class Log:
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended: its state, the end of its log, and Azure's own word on a failure."""
+    """How a job ended: its state, Azure's own word on a failure, and whether there was a log.
+
+    The message has nothing of the log, whose lines have been printed.
+    """
 
     state: str
-    last_lines: tuple[str, ...]
     message: str
+    has_log: bool
 
 
 def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUCH) -> End:
@@ -93,7 +98,7 @@ def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUC
                 state, pause = new, SECONDS_FIRST
                 say(f"job {job}: {state}")
             if state in ENDED:
-                return End(state, tuple(log.last), _error(details))
+                return End(state, without_lines(log.last, _error(details)), bool(log.last))
             time.sleep(pause)
             pause = min(pause * GROWTH, SECONDS_LAST)
     raise AssertionError("a job is followed to its end")  # pragma: no cover
@@ -174,3 +179,11 @@ def _error(details: dict[str, Any]) -> str:
     inner = error.get("error") if isinstance(error, dict) else None
     message = inner.get("message") if isinstance(inner, dict) else None
     return " ".join(masked(str(message)).split()) if message else ""
+
+
+def without_lines(lines: Iterable[str], message: str) -> str:
+    """Cut a message where it starts to repeat lines of the log."""
+    repeated = [" ".join(masked(line).split()) for line in lines]
+    places = [message.find(line) for line in repeated if len(line) >= SHORTEST_LINE]
+    cut = min((place for place in places if place >= 0), default=len(message))
+    return message[:cut].rstrip(" :;,")

@@ -70,7 +70,7 @@ class PreprocessParameters:
         tables.delimiter_or_auto,
         AUTO,
         "what separates the columns of a CSV file: `auto` is what the header has most of (comma, "
-        "semicolon, tabulator, `|`); a character, or `tab`",
+        "semicolon, tab, vertical bar); a character, or `tab`",
     )
     encoding: str = parameter(
         text_files.parse_encoding,

@@ -17,6 +17,7 @@ from steps.base.errors import StepError
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.cli import run_script
+from steps.data.profile import typical_row
 from steps.model import gate
 from steps.model.estimators import FOREST, parse_estimators
 from steps.model.evaluation import Trained, evaluate
@@ -33,6 +34,7 @@ from steps.model.grid import (
 )
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.portfolio import search_grid, searched_families
+from steps.model.reference import reference
 from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
 from steps.store import datasets, models, run_report, runs, savable, verdict
@@ -192,11 +194,15 @@ def execute(
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
         **_decision_metadata(evaluation),
+        "reference": reference(evaluation, trained).to_json(),
         "train_run_id": run.id,
         "preprocess_run_id": preprocess_id,
         "versions": {"scikit-learn": version("scikit-learn")},
     }
-    models.log_best_estimator(trained.estimator, data.schema, metadata, run, session.folder)
+    example = typical_row(data.profile, data.schema)
+    models.log_best_estimator(
+        trained.estimator, data.schema, metadata, example, run, session.folder
+    )
     decision, result = verdict.conclude(
         evaluation, trained, source.run, chosen.required, run, session
     )

@@ -3,7 +3,8 @@
     python -m tests.excerpts            # 1 and the names of those that are no longer true
     python -m tests.excerpts --write    # write them into the documents
 
-An excerpt is a fenced block after a line `<!-- excerpt: <name> -->`.
+An excerpt is a fenced block after a line `<!-- excerpt: <name> -->`. Those after a line
+`<!-- loopback excerpt: <name> -->` are compared by tests that use the loopback workspace.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ MARKER = re.compile(
     r"^<!-- excerpt: (?P<name>[^>]+) -->\n(?P<block>```console\n.*?^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
+LOOPBACK_MARKER = re.compile(
+    r"^<!-- loopback excerpt: (?P<name>[^>]+) -->\n```console\n\$ .*\n(?P<block>(?:.*\n)*?)```\n",
+    re.MULTILINE,
+)
 # What differs between runs: the progress of a slow one, ids, the names that MLflow gives,
 # rates, the width of columns.
 VARYING = (
@@ -41,6 +46,16 @@ VARYING = (
     (r"(?m)^[\w-]+ [0-9a-f]{8}\b", "<run>"),
     (r"[\d,]+ rows/s", "<rate>"),
     (r" {2,}", "  "),
+)
+# And between workspaces: their addresses and names, ids of jobs and environments, the size of the
+# project, the states that a job is seen in.
+VARYING_ON_AZURE = (
+    (r"/subscriptions/\S+/workspaces/[\w-]+", "<workspace>"),
+    (r"workspace [\w-]+ of", "workspace of"),
+    (r"\b(diabetes(?:-\w+)?)-[0-9a-f]{10,12}\b", r"\1-<id>"),
+    (r"environment diabetes-<id>: .*", "environment"),
+    (r"(?m)^job \S+: \w+\n", ""),
+    (r"to upload: .*", "to upload"),
 )
 
 
@@ -72,6 +87,22 @@ def normal(text: str) -> str:
     for pattern, word in VARYING:
         text = re.sub(pattern, word, text)
     return text
+
+
+def loopback_excerpts() -> dict[str, str]:
+    """Give what the documents say that commands print on Azure, without what differs."""
+    return {
+        found["name"]: normal_on_azure(found["block"])
+        for document in DOCUMENTS
+        for found in LOOPBACK_MARKER.finditer(document.read_text(encoding="utf-8"))
+    }
+
+
+def normal_on_azure(text: str) -> str:
+    """Leave out what differs from run to run and from workspace to workspace."""
+    for pattern, word in VARYING_ON_AZURE:
+        text = re.sub(pattern, word, text)
+    return normal(text)
 
 
 def written(text: str, excerpts: dict[str, str]) -> str:

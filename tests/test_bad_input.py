@@ -36,6 +36,18 @@ TABLES: dict[str, tuple[str, dict[str, object], str]] = {
         {"task": "classification"},
         "found 201: 0, 1",
     ),
+    "texts that name rows": (
+        csv(GOOD.assign(Outcome=[f"name {row}" for row in range(768)])),
+        {},
+        "expected at most 200 classes in target Outcome, found 768: name 0, name 1, name 10, "
+        "name 100, name 101 …; join the rare ones, or choose another target",
+    ),
+    "free text only": (
+        csv(GOOD[["Outcome"]].assign(note=[f"said {row} things" for row in range(768)])),
+        {},
+        "found none that tells rows apart (note: dropped, 768 different texts in 768 rows); add "
+        "columns of numbers, dates or categories",
+    ),
     "fractions": (
         csv(GOOD.assign(Outcome=0.5)),
         {"task": "classification"},
@@ -110,6 +122,15 @@ def test_preprocess(case: str, run_step: RunStep, tmp_path: Path) -> None:
     assert message in ended.err
     assert (ended.code, ended.err.count("\n"), ended.err[:7]) == (2, 1, "error: ")
     assert all((run.info.status, run.data.metrics) == ("FAILED", {}) for run in ended.runs)
+
+
+def test_image(run_step: RunStep, tmp_path: Path) -> None:
+    (tmp_path / "scan.png").write_bytes(b"\x89PNG")
+    ended = run_step("preprocess", data="scan.png")
+    assert ended.err == (
+        "error: expected CSV, Parquet, Feather, ORC or JSON lines in scan.png, found an image; "
+        "save the table as CSV or Parquet\n"
+    )
 
 
 def test_missing_file(run_step: RunStep) -> None:

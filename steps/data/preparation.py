@@ -119,7 +119,7 @@ def _finish(parts: SplitTable, test_size: float) -> SplitTable:
     )
     warnings = tuple(
         f"{name} alone predicts {parts.schema.target} almost perfectly; does it give the answer "
-        f"away? (-P 'drop={name}' leaves it out)"
+        f"away? (-P 'drop={parts.schema.column_of(name)}' leaves it out)"
         for name in giveaways(parts.train, parts.schema)
     )
     told = replace(parts.decisions, warnings=(*parts.decisions.warnings, *warnings))

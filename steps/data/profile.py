@@ -15,6 +15,8 @@ from steps.base import shapes
 from steps.base.errors import StepError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from steps.data.schema import Schema
 
 # The population stability index usually takes ten bins of equal weight.
@@ -52,6 +54,23 @@ def profile(train: pa.Table, rows_test: int, schema: Schema) -> dict[str, Any]:
         for name in schema.features
     }
     return summary
+
+
+def typical_row(profile: Mapping[str, Any], schema: Schema) -> dict[str, float | str | None]:
+    """Make up a row from a profile: of numbers the middle of their deciles, of texts the mode.
+
+    It is no row of the table, so it can be shown where rows must not be.
+    """
+    row: dict[str, float | str | None] = {}
+    for name in schema.features:
+        column = profile["features"][name]
+        if name in schema.categories:
+            # A profile lists the most frequent text first.
+            row[name] = next(iter(column["values"]), None)
+        else:
+            edges = column["edges"] or [column["mean"]]
+            row[name] = edges[len(edges) // 2]
+    return row
 
 
 def read_profile(text: str, schema: Schema) -> dict[str, Any]:

@@ -74,8 +74,11 @@ class Schema:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a table needs: the features, with dates in place of their parts."""
-        column_of = {feature: date.name for date in self.dates for feature in date.features}
-        return tuple(dict.fromkeys(column_of.get(name, name) for name in self.features))
+        return tuple(dict.fromkeys(map(self.column_of, self.features)))
+
+    def column_of(self, feature: str) -> str:
+        """Name the column that a feature is, or is made of."""
+        return next((date.name for date in self.dates if feature in date.features), feature)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:

@@ -27,12 +27,12 @@ from steps.base.temporary import PLACE
 
 # The limits of Linux in bytes; no other system allows more.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
+# Errors of aiohttp, which is there only if fsspec reads from the web.
+LOST = {"ServerDisconnectedError", "ClientPayloadError"}
 _ASSET = re.compile(r"azureml:(?P<name>[A-Za-z0-9][\w.-]*)(?::(?P<version>[\w.-]+)|@latest)$")
 # Keys under which fsspec's file systems report what changes with the content, and only with it.
 STATED = ("ETag", "etag", "version_id", "VersionId", "generation", "Content-MD5", "content_md5")
 WEAK = "W/"
-# Errors of aiohttp, which is there only if fsspec reads from the web.
-LOST = {"ServerDisconnectedError", "ClientPayloadError"}
 
 
 def location(value: str) -> str:
@@ -135,7 +135,6 @@ def _download(location: str, folder: Path) -> Path:
     target = folder / (hashlib.sha256(location.encode()).hexdigest()[:16] + suffixes)
     if target.exists():
         return target
-    shown = without_secrets(location)
     with reading(location), fsspec.open(location, "rb") as opened:
         source = Guarded(opened, location)
         try:
@@ -143,9 +142,8 @@ def _download(location: str, folder: Path) -> Path:
                 shutil.copyfileobj(source, file)
         except OSError as error:
             raise StepError(
-                f"could not copy {shown} to the place for temporary files: "
-                f"{error.strerror or error}; give another one with the environment variable "
-                f"{PLACE}",
+                f"could not copy {without_secrets(location)} to the place for temporary files: "
+                f"{error.strerror or error}; set another one in the environment variable {PLACE}",
                 exit_code=FAILURE,
             ) from error
     return target
@@ -160,8 +158,10 @@ def reading(location: str) -> Iterator[None]:
     """
     try:
         yield
+    except StepError:
+        raise
     except Exception as error:
-        raise unreadable(location, error) from error
+        raise _unreadable(location, error) from error
 
 
 class Guarded(io.RawIOBase):
@@ -199,11 +199,8 @@ class Guarded(io.RawIOBase):
         super().close()
 
 
-def unreadable(location: str, error: BaseException) -> StepError:
+def _unreadable(location: str, error: BaseException) -> Unreadable:
     """Say in one line why a URI cannot be read: missing, refused, or no connection."""
-    if isinstance(error, StepError):
-        return error
-    shown = without_secrets(location)
     # fsspec reports every HTTP failure as a missing file, with the real error as its cause.
     chain = [error]
     while chain[-1].__cause__ is not None:
@@ -222,7 +219,7 @@ def unreadable(location: str, error: BaseException) -> StepError:
         reason = f"no connection ({reason})"
     elif status:
         reason = f"the server answered HTTP {status}"
-    return Unreadable(f"could not read {shown}: {reason}")
+    return Unreadable(f"could not read {without_secrets(location)}: {reason}")
 
 
 def without_secrets(location: str) -> str:

@@ -26,6 +26,9 @@ FOREIGN = {
     **dict.fromkeys((".rds", ".rdata", ".rda"), "a file of R"),
     **dict.fromkeys((".pkl", ".pickle"), "a pickle, which is not safe to read"),
     **dict.fromkeys((".arff", ".xml", ".html"), "a text that is no CSV"),
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"), "an image"
+    ),
     **dict.fromkeys((".7z", ".rar", ".tar", ".tgz"), "an archive"),
 }
 MOST_NAMES = 20

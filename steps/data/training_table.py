@@ -231,6 +231,7 @@ def _schema(
         raise StepError(
             f"expected feature columns beside the target {wanted.target}, found none"
             + (f" that tells rows apart ({why})" if why else "")
+            + "; add columns of numbers, dates or categories"
         )
     return Schema(
         features=tuple(features),

@@ -14,7 +14,14 @@ from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.pipeline import Pipeline
 
-from steps.model.estimators import AVERAGE, BOOSTING, FAMILIES
+from steps.model.estimators import (
+    AVERAGE,
+    BOOSTING,
+    EXTRA_TREES,
+    FAMILIES,
+    FOREST,
+    FOREST_COLUMNS,
+)
 from steps.model.pipeline import CLF, FILLNA, build_pipeline
 
 if TYPE_CHECKING:
@@ -34,7 +41,9 @@ def unfitted_pipelines(families: Sequence[str], schema: Schema, seed: int) -> di
 
 def average(schema: Schema, seed: int) -> Pipeline:
     """Build the pipeline that averages the predictions of all families, each with its `fillna`."""
-    members = [(name, build_pipeline(schema, seed, name)) for name in FAMILIES]
+    columns = FOREST_COLUMNS["classes" if schema.classes else "numbers"]
+    own = {name: {"max_features": columns} for name in (FOREST, EXTRA_TREES)}
+    members = [(name, build_pipeline(schema, seed, name, **own.get(name, {}))) for name in FAMILIES]
     voting = (
         VotingClassifier(members, voting="soft") if schema.classes else VotingRegressor(members)
     )

@@ -67,20 +67,23 @@ def mean_imputer(zero_is_missing: bool) -> SimpleImputer | Pipeline:
     if not zero_is_missing:
         return SimpleImputer(keep_empty_features=True)
     return make_pipeline(
-        _nan_to_zero(), SimpleImputer(missing_values=0.0, keep_empty_features=True)
+        *_nan_to_zero(), SimpleImputer(missing_values=0.0, keep_empty_features=True)
     )
 
 
-def _nan_to_zero() -> SimpleImputer:
+def _nan_to_zero() -> tuple[StandardScaler, SimpleImputer]:
     # An imputer knows one mark for "missing": NaN first becomes 0, then 0 becomes the filling.
-    return SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
+    # scikit-learn 1.9's constant imputer refuses whole numbers once it was fitted on floats. A
+    # scaler that does not scale turns them into floats, and leaves floats as they are.
+    floats = StandardScaler(copy=False, with_mean=False, with_std=False)
+    return floats, SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
 
 
 def _zeros_to_nan() -> Pipeline:
     last = SimpleImputer(
         missing_values=0.0, strategy="constant", fill_value=np.nan, keep_empty_features=True
     )
-    return make_pipeline(_nan_to_zero(), last)
+    return make_pipeline(*_nan_to_zero(), last)
 
 
 def codes() -> OrdinalEncoder:

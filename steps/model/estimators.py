@@ -22,6 +22,10 @@ FAMILIES = (FOREST, EXTRA_TREES, BOOSTING, LINEAR)
 # The average of all families, the last candidate of `auto`.
 AVERAGE = "average"
 
+# The share of the columns that each split of a forest looks at. All of them, scikit-learn's default
+# for numbers, would be bagging: three times as slow, and no better.
+FOREST_COLUMNS = {"classes": "sqrt", "numbers": 1 / 3}
+
 # Scaled columns need only a few dozen iterations; this is just an upper bound.
 MOST_ITERATIONS = 1000
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from steps.base.errors import StepError
 from steps.base.parsers import AUTO
 from steps.model.candidates import unfitted_pipelines
-from steps.model.estimators import AVERAGE, BOOSTING, EXTRA_TREES, FAMILIES, FOREST, LINEAR
+from steps.model.estimators import (
+    AVERAGE,
+    BOOSTING,
+    EXTRA_TREES,
+    FAMILIES,
+    FOREST,
+    FOREST_COLUMNS,
+    LINEAR,
+)
 from steps.model.grid import Grid, check_names
 from steps.model.pipeline import CLF, FILLNA
 
@@ -29,10 +37,9 @@ def portfolio(*, regression: bool) -> Grids:
     linear: dict[str, list[Any]] = (
         {"clf__alpha": [100.0, 10.0, 1.0]} if regression else {"clf__C": [0.01, 0.1, 1.0]}
     )
-    # A third of the columns is the usual share for regression: 1.0 would be bagging.
     forest: dict[str, list[Any]] = {
         "clf__n_estimators": [100],
-        "clf__max_features": [1 / 3 if regression else "sqrt"],
+        "clf__max_features": [FOREST_COLUMNS["numbers" if regression else "classes"]],
         "clf__min_samples_leaf": [5, 1],
     }
     slow: dict[str, list[Any]] = {"clf__learning_rate": [0.05], "clf__max_iter": [200]}

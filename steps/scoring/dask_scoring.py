@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from steps.base.dask_cluster import dask_client
 from steps.base.errors import FAILURE, StepError
+from steps.base.files import writing
 from steps.scoring import stream
 from steps.scoring.csv_table import CsvTable
 from steps.scoring.input_files import check_unchanged
@@ -128,6 +129,6 @@ def score_section(
     if not Path(part).parent.is_dir():
         raise StepError(f"expected {Path(part).parent} on each worker, found nothing; {SHARED}")
     bad = _Collected()
-    with parquet_part(Path(part), Path(part), layout) as sink:
+    with writing(Path(part), parquet_part(Path(part), Path(part), layout)) as sink:
         totals = stream.score(section.chunks(), scorer, sink, bad, lambda _: None)
     return Part(totals, bad.chunks)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 
 if TYPE_CHECKING:
     from steps.data.schema import Schema
@@ -178,8 +178,10 @@ def _block(transformer: Any, names: tuple[str, ...], schema: Schema) -> _Block |
         return _Block(names, None, fills=np.full(len(names), np.nan))
     if _is_mean(steps[-1:], np.nan) and len(steps) == 1:
         return _Block(names, None, fills=steps[0].statistics_)
-    if len(steps) == 2 and _is_zero_filler(steps[0]) and _is_mean(steps[1:], 0.0):
-        return _Block(names, None, fills=steps[1].statistics_, zero_is_missing=True)
+    # Models of version 0.1 have no cast.
+    fillers = steps[1:] if _is_cast(steps[0]) else steps
+    if len(fillers) == 2 and _is_zero_filler(fillers[0]) and _is_mean(fillers[1:], 0.0):
+        return _Block(names, None, fills=fillers[1].statistics_, zero_is_missing=True)
     return _Block(names, transformer)
 
 
@@ -210,7 +212,18 @@ def _is_nan(imputer: SimpleImputer) -> bool:
 
 
 def _is_zero_filler(step: Any) -> bool:
-    return _is_mean([step], np.nan) and bool(np.all(step.statistics_ == 0))
+    return (
+        type(step) is SimpleImputer
+        and _is_nan(step)
+        and step.keep_empty_features
+        and not step.add_indicator
+        # A constant imputer holds its constants as objects.
+        and all(value == 0 for value in step.statistics_)
+    )
+
+
+def _is_cast(step: Any) -> bool:
+    return type(step) is StandardScaler and not step.with_mean and not step.with_std
 
 
 def _is_pipeline(transformer: Any) -> bool:

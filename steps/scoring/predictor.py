@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -68,18 +67,6 @@ class Predictor:
         if self._columns != sorted(self._columns):
             probabilities = probabilities[:, self._columns]
         return Predicted(probabilities, self.classes(probabilities), unseen)
-
-    def try_out(self) -> None:
-        """Predict a row of zeros and of texts never seen; raise a ValueError if that gives none."""
-        text = pa.array([""]).dictionary_encode()
-        row: list[Feature] = [
-            text if name in self._schema.categories else np.zeros(1)
-            for name in self._schema.features
-        ]
-        predicted = self.predict(row).output
-        shape = (1, len(self._schema.classes)) if self._schema.classes else (1,)
-        if predicted.shape != shape or not np.isfinite(predicted).all():
-            raise ValueError(f"its answer to one row is {str(predicted)[:40]}")
 
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
         """Give the position of each row's class.

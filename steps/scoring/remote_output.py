@@ -13,7 +13,7 @@ import fsspec
 
 from steps.base.errors import FAILURE, StepError, first_line
 from steps.base.secrets import masked
-from steps.data.sources import local_path, unreadable, without_secrets
+from steps.data.sources import local_path, reading, without_secrets
 from steps.scoring.quarantine import rejected_name, rejected_path
 from steps.scoring.sinks import FOLDER, PART_NAME, kind
 
@@ -34,12 +34,9 @@ def check(output: str, input: str, scheduler: str | None) -> None:
             f"expected an output on storage that all workers share as a folder, found "
             f"{without_secrets(output)}; use scheduler=none, or a mounted folder"
         )
-    filesystem, path = _opened(output)
-    try:
+    with reading(output):
+        filesystem, path = fsspec.core.url_to_fs(output)
         strangers = _other_files(filesystem, path) if kind(Path(path)) == FOLDER else []
-    # Each file system's library raises its own errors.
-    except Exception as error:
-        raise unreadable(output, error) from error
     if strangers:
         raise StepError(
             f"expected a new folder, or one that holds this project's parts only, found "
@@ -64,7 +61,8 @@ def deliver(written: Path, output: str) -> str:
     """
     if not is_remote(output):
         return str(written.absolute())
-    filesystem, path = _opened(output)
+    with reading(output):
+        filesystem, path = fsspec.core.url_to_fs(output)
     path = path.rstrip("/")
     try:
         if written.is_dir():
@@ -86,14 +84,6 @@ def deliver(written: Path, output: str) -> str:
             exit_code=FAILURE,
         ) from error
     return without_secrets(output)
-
-
-def _opened(output: str) -> tuple[Any, str]:
-    try:
-        opened: tuple[Any, str] = fsspec.core.url_to_fs(output)
-    except (ImportError, ValueError) as error:
-        raise unreadable(output, error) from error
-    return opened
 
 
 def _files(filesystem: Any, folder: str) -> list[str]:

@@ -7,6 +7,7 @@ option avoids it. A test compares the two folders, file by file.
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 CONDA, PYTHON, PIP = "conda.yaml", "python_env.yaml", "requirements.txt"
+EXAMPLE, REQUEST = "input_example.json", "serving_input_example.json"
 
 
 def write(
@@ -30,10 +32,12 @@ def write(
     requirements: Sequence[str],
     trusted: Sequence[str],
     target: Path,
+    example: Mapping[str, float | str | None] | None = None,
 ) -> None:
     """Write a pipeline into a new folder, described by `model`, to which its flavors are added.
 
-    `requirements` are pip's; `trusted` are the types that skops may read.
+    `requirements` are pip's; `trusted` are the types that skops may read; `example` is a row that
+    shows what a request looks like.
     """
     import skops.io
 
@@ -55,11 +59,25 @@ def write(
         code=None,
         skops_trusted_types=list(trusted),
     )
+    if example is not None:
+        _write_example(example, model, target)
     model.model_size_bytes = (target / MODEL_FILE).stat().st_size
     model.save(target / MLMODEL)
     (target / PIP).write_text("\n".join(requirements), encoding="utf-8")
     for name, content in _environments(requirements).items():
         (target / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _write_example(example: Mapping[str, float | str | None], model: Model, target: Path) -> None:
+    rows = {"columns": list(example), "data": [list(example.values())]}
+    (target / EXAMPLE).write_text(json.dumps(rows), encoding="utf-8")
+    (target / REQUEST).write_text(json.dumps({"dataframe_split": rows}), encoding="utf-8")
+    model.saved_input_example_info = {
+        "artifact_path": EXAMPLE,
+        "serving_input_path": REQUEST,
+        "type": "dataframe",
+        "pandas_orient": "split",
+    }
 
 
 def _environments(requirements: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType
 from mlflow.types import Schema as ColumnSchema
@@ -20,11 +22,12 @@ from steps.data.profile import LARGEST
 from steps.data.schema import BINARY, Schema
 from steps.model import tree_nodes
 from steps.model.conformal import Conformal
-from steps.model.metrics import DEFAULT_THRESHOLD
-from steps.scoring.predictor import Predictor
+from steps.model.reference import Reference
 from steps.store import model_file, model_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sklearn.pipeline import Pipeline
 
     from steps.store.runs import StepRun
@@ -85,23 +88,23 @@ REQUIREMENTS = ("mlflow", "scikit-learn", "skops", "numpy", "pandas")
 
 
 def signature(schema: Schema) -> ModelSignature:
-    """Describe the model's columns: categories are strings, all others doubles.
+    """Describe what the model predicts, but not its input: see the input example for that.
 
-    Missing values are allowed: NaN, or None in text columns.
+    mlflow 3.15 casts no whole numbers (int64) to the doubles of a signature, and refuses the rows
+    instead (`_enforce_mlflow_datatype`). A table whose numbers are whole would never be served.
     """
     kinds = {bool: DataType.boolean, int: DataType.long, str: DataType.string}
-    columns = ColumnSchema(
-        [
-            ColSpec(DataType.string if name in schema.categories else DataType.double, name)
-            for name in schema.features
-        ]
-    )
     output = kinds[type(schema.classes[0])] if schema.classes else DataType.double
-    return ModelSignature(inputs=columns, outputs=ColumnSchema([ColSpec(output)]))
+    return ModelSignature(outputs=ColumnSchema([ColSpec(output)]))
 
 
 def log_best_estimator(
-    pipeline: Pipeline, schema: Schema, metadata: dict[str, Any], run: StepRun, folder: Path
+    pipeline: Pipeline,
+    schema: Schema,
+    metadata: dict[str, Any],
+    example: Mapping[str, float | str | None],
+    run: StepRun,
+    folder: Path,
 ) -> None:
     """Save the fitted pipeline under `folder` and log it as the run's `best_estimator`.
 
@@ -109,14 +112,22 @@ def log_best_estimator(
     and starts a child process to infer the requirements, which are known here.
     """
     target = folder / BEST_ESTIMATOR
-    save(pipeline, schema, metadata, run.id, target)
+    save(pipeline, schema, metadata, run.id, target, example)
     run.log(Record(files=((target, BEST_ESTIMATOR),)))
 
 
 def save(
-    pipeline: Pipeline, schema: Schema, metadata: dict[str, Any], run_id: str, target: Path
+    pipeline: Pipeline,
+    schema: Schema,
+    metadata: dict[str, Any],
+    run_id: str,
+    target: Path,
+    example: Mapping[str, float | str | None] | None = None,
 ) -> None:
-    """Save a fitted pipeline as an MLflow model in a new folder that `load` can read."""
+    """Save a fitted pipeline as an MLflow model in a new folder that `load` can read.
+
+    `example` is a row of features that shows what a request looks like.
+    """
     _import_skops()
     described = Model(
         artifact_path=BEST_ESTIMATOR,
@@ -125,7 +136,7 @@ def save(
         metadata=metadata,
     )
     requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
-    model_folder.write(pipeline, described, requirements, TRUSTED_TYPES, target)
+    model_folder.write(pipeline, described, requirements, TRUSTED_TYPES, target, example)
     model_file.check_written(target, (*ESTIMATORS, *TRUSTED_TYPES))
 
 
@@ -136,6 +147,12 @@ class LoadedModel:
     estimator: Any
     metadata: dict[str, Any]
     schema: Schema
+
+    @property
+    def reference(self) -> Reference | None:
+        """What it predicted of its held-out rows; None if an earlier version trained it."""
+        content = self.metadata.get("reference")
+        return None if content is None else Reference.from_json(content)
 
 
 @dataclass(frozen=True)
@@ -174,12 +191,25 @@ def load(folder: Path) -> LoadedModel:
 
 
 def _try_out(estimator: Any, schema: Schema) -> None:
+    """Predict a row of zeros and of texts never seen; raise an error if that gives no answer."""
     features = getattr(estimator, "n_features_in_", len(schema.features))
     if features != len(schema.features):
         raise ValueError(f"it takes {features} features")
     if hasattr(estimator, "predict_proba") != bool(schema.classes):
         raise ValueError("one of them has classes, the other numbers")
-    Predictor(estimator, schema, DEFAULT_THRESHOLD).try_out()
+    cells: dict[str, Any] = {
+        name: [""] if name in schema.categories else [0.0] for name in schema.features
+    }
+    row = pd.DataFrame(cells)
+    if not schema.classes:
+        answer = estimator.predict(row)
+    elif set(estimator.classes_) != set(schema.classes):
+        raise ValueError("it has other classes")
+    else:
+        answer = estimator.predict_proba(row)
+    shape = (1, len(schema.classes)) if schema.classes else (1,)
+    if np.shape(answer) != shape or not np.isfinite(answer).all():
+        raise ValueError(f"its answer to one row is {str(answer)[:40]}")
 
 
 def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
@@ -193,6 +223,8 @@ def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
         raise StepError(f"expected a threshold from 0 to 1, found {threshold}")
     if threshold is None and schema.task == BINARY:
         raise StepError("expected a threshold, found none")
+    if "reference" in metadata:
+        Reference.from_json(metadata["reference"])
     versions = metadata.get("versions", {})
     if "conformal" in metadata:
         shapes.check(Conformal, metadata["conformal"], "metadata.conformal")

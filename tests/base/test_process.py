@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -50,3 +51,27 @@ def test_nohup_still_works() -> None:
     process.send_signal(signal.SIGHUP)
     assert process.communicate(timeout=30)[0] == "tidied up\n"
     assert process.returncode == 0
+
+
+LATE = """
+import importlib.metadata, sys
+before = importlib.metadata.entry_points
+from steps.base.process import begin_imports, end_imports
+begin_imports()
+import steps.train
+end_imports()
+unused = "azureml.mlflow", "azure.storage.blob", "aiohttp", "matplotlib", "mlflow.pyfunc", "optuna"
+assert not [name for name in unused if name in sys.modules]
+assert importlib.metadata.entry_points is before
+from mlflow.tracking import MlflowClient
+workspace = "subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g"
+workspace += "/providers/Microsoft.MachineLearningServices/workspaces/w"
+MlflowClient("azureml://127.0.0.1:1/mlflow/v1.0/" + workspace)
+assert "azureml.mlflow" in sys.modules
+"""
+
+
+def test_a_step_imports_stores_and_figures_only_where_they_are_used() -> None:
+    # Without the cloud's name, azureml-mlflow 1.62 looks it up over the network.
+    environment = os.environ | {"AZUREML_CURRENT_CLOUD": "AzureCloud"}
+    subprocess.run([sys.executable, "-c", LATE], check=True, cwd=PROJECT, env=environment)

@@ -168,11 +168,14 @@ def test_what_gives_the_answer_away_is_warned_of(tmp_path: Path) -> None:
     y = np.repeat([0, 1], 200)
     frame = pd.DataFrame({"row": range(400), "noise": random.normal(size=400), "y": y})
     frame["code"] = np.where(y, "late", "paid")
+    frame["day"] = pd.date_range("2026-01-01", periods=400).astype(str)
     frame.to_csv(tmp_path / "t.csv", index=False)
     warned = split_of(tmp_path / "t.csv").decisions.warnings
-    assert [warning.partition(" ")[0] for warning in warned] == ["row", "row", "code"]
+    assert [warning.partition(" ")[0] for warning in warned] == ["row", "row", "code", "day.days"]
     assert "only numbers the rows" in warned[0]
     assert "alone predicts y almost perfectly" in warned[2]
+    # What can be dropped is the column, not its part.
+    assert "(-P 'drop=day' leaves it out)" in warned[3]
 
 
 def test_many_values_and_wide_tables_are_told_in_few_lines() -> None:

@@ -23,7 +23,7 @@ def test_no_room_for_the_copy(tmp_path: Path) -> None:
             fetch("memory://in/t.csv", tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "place for temporary files: File too large; give another one" in str(raised.value)
+    assert "place for temporary files: File too large; set another one" in str(raised.value)
     assert raised.value.exit_code == FAILURE
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 

@@ -40,6 +40,7 @@ def test_train_in_an_empty_store_then_score(any_store: str, tmp_path: Path) -> N
     assert {run.info.status for run in all_runs()} == {"FINISHED"}
 
 
+@pytest.mark.chain
 def test_main_then_main_again(tmp_path: Path) -> None:
     first = mlflow_run("main", output=tmp_path / "one.csv")
     assert first.returncode == 0, first.stderr

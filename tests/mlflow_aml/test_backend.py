@@ -12,6 +12,7 @@ import pytest
 from mlflow.entities import Run
 
 from loopback.workspace import LoopbackWorkspace
+from tests.excerpts import loopback_excerpts, normal_on_azure
 from tests.loopback.laptop import SMALL, Laptop, azure_runs, finish, server
 from tests.mlflow_aml.toy import last_job, sent, start_and_wait_for, submit, uploaded
 
@@ -29,6 +30,7 @@ def described(run: Run) -> dict[str, str]:
     }
 
 
+@pytest.mark.chain
 def test_remote_and_local_steps_build_on_each_other(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
@@ -38,12 +40,15 @@ def test_remote_and_local_steps_build_on_each_other(
     assert remote.code == 0, remote.err
     job = last_job(loopback_workspace)
     assert f"job {job.run} completed: https://ml.azure.com/runs/{job.run}?" in remote.out
-    assert "preprocess: 768 rows" in remote.out
+    documented = loopback_excerpts()
+    assert normal_on_azure(remote.out) == documented.pop("preprocess as a job")
     remote_run = server(loopback_workspace).get_run(job.run)
 
     # The same step here: the same parameters and tags, and so the same key.
     local = laptop.mlflow_run("preprocess", **env)
     assert local.code == 0, local.err
+    assert normal_on_azure(local.out) == documented.pop("preprocess")
+    assert not documented, "excerpts that nothing compares"
     local_run = azure_runs(loopback_workspace, step="preprocess")[0]
     assert local_run.info.run_id != remote_run.info.run_id
     assert local_run.data.params == remote_run.data.params
@@ -82,13 +87,14 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
     (toy.folder / "patients.csv").symlink_to("/etc/hostname")
     assert submit(toy, "greet").code == 0
     assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
-    (toy.folder / "new.txt").write_text("new")
+    (toy.folder / "new.csv").write_text("new")
     changed = submit(toy, "greet")
     assert changed.code == 0
     assert (
         "not uploaded: .env, config.json, patients.csv (a link out of the project)" in changed.out
     )
-    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.txt"}
+    assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py", "new.csv"}
+    assert "uploaded too, though no code of the project: new.csv (0.0 MB); name" in changed.err
     assert len(sent(loopback_workspace)) == 3 + 4
     again = submit(toy, "greet", config={"tags": {"team": "x"}})
     assert sent(loopback_workspace) == []
@@ -126,7 +132,11 @@ def test_parameters_reach_the_command_as_they_are(
 def test_a_job_that_fails(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
     done = submit(toy, "greet", "code=3")
     assert done.code == 1
-    assert "ends with 3" in done.err
+    # The step's own error is in the log, which is printed as it grows, and nowhere else.
+    assert done.out.count("ends with 3") == 1
+    assert "ends with 3" not in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    assert "failed: Execution failed" in done.err
     assert f"https://ml.azure.com/runs/{last_job(loopback_workspace).run}?" in done.err
     assert "Traceback" not in done.err
 

@@ -116,8 +116,11 @@ def test_docker_env(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         declared(project, {"MLproject": "docker_env: {image: i, environment: [GONE]}"})
 
 
-def test_none_is_the_base_image_with_mlflow(project: Path) -> None:
+def test_none_is_the_base_image_with_mlflow(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     environment = declared(project, {"MLproject": "name: x"})
+    assert "the project declares no environment: the job gets Python 3." in capsys.readouterr().out
     assert environment.image == BASE_IMAGE
     assert [text.partition("=")[0] for text in packages(environment)] == [
         *("python", "pip", "mlflow", "azureml-mlflow")

@@ -10,6 +10,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedKFold
 
 from steps.data.schema import Schema
+from steps.model.estimators import FAMILIES
 from steps.model.pipeline import build_pipeline
 from tests.conftest import DIABETES
 
@@ -57,6 +58,19 @@ def test_nan_and_zero_are_both_missing(diabetes: tuple[pd.DataFrame, np.ndarray,
     assert np.array_equal(zero, fill.transform(row))
     row.loc[:, "Age"] = np.nan
     assert fill.transform(row)[0, 7] == features["Age"].mean()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_whole_numbers_are_numbers(
+    diabetes: tuple[pd.DataFrame, np.ndarray, Schema], family: str
+) -> None:
+    features, labels, schema = diabetes
+    pipeline = build_pipeline(schema, 0, family).fit(features, labels)
+    # A request may hold whole numbers only, though the training data had fractions.
+    whole = features.round().astype("int64").head(50)
+    assert np.array_equal(
+        pipeline.predict_proba(whole), pipeline.predict_proba(whole.astype("float64"))
+    )
 
 
 def test_any_column_name_will_do() -> None:

@@ -246,3 +246,27 @@ def test_an_early_model_knows_numbers_only() -> None:
 
     found = read_features(lambda name: chunk, schema)
     np.testing.assert_array_equal(found.arrays["x"], [1, 2.5, np.nan, np.nan])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["t.csv", "t.parquet"])
+def test_workers_count_unseen_categories_as_this_process_does(
+    model: Model, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steps.scoring.dask_scoring.CSV_SECTION_BYTES", 1 << 20)
+    rows = table(100_000, 1)
+    # Each part has texts of its own: those of one part are unseen in others, too.
+    rows.loc[5:9, "purpose"], rows.loc[20:29, "purpose"] = None, "boat"
+    rows.loc[len(rows) - 7 :, "purpose"] = "bicycle"
+    path = tmp_path / source
+    rows.to_parquet(path, row_group_size=40_000) if path.suffix == ".parquet" else write(rows, path)
+    here = model.score(path, tmp_path / "here.parquet")
+    there = model.score(path, tmp_path / "there", scheduler="local")
+    assert len([*(tmp_path / "there").iterdir()]) > 1
+    found = pd.read_parquet(tmp_path / "there")
+    pd.testing.assert_frame_equal(found, read(tmp_path / "here.parquet"))
+    assert there.totals.unseen == here.totals.unseen == {"purpose": 17}
+    assert summary.metrics(there)["drift.unseen.purpose"] == 17
+    assert [each.psi for each in there.drift] == [each.psi for each in here.drift]
+    probability = model.pipeline.predict_proba(model.frame(rows))[:, 1]
+    assert found["probability"].tolist() == probability.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,14 @@ import pandas as pd
 import pytest
 
 from steps.base.errors import StepError
+from steps.scoring import stream
+from steps.scoring.csv_table import CsvTable
+from steps.scoring.dask_scoring import score_section
+from steps.scoring.input_files import Digests, find_files
+from steps.scoring.plan import Request, open_table, plan
+from steps.scoring.predictor import Predictor
 from tests.base.test_dask_cluster import elsewhere, unused_port  # noqa: F401 - fixtures
-from tests.scoring.conftest import Score, assert_same, expected, read, rows
+from tests.scoring.conftest import PIPELINE, SCHEMA, Score, assert_same, expected, read, rows
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +62,24 @@ def test_bad_rows(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert_same(read(tmp_path / "out"), expected(table))
     rejected = pd.read_csv(tmp_path / "out.rejected.csv")
     assert rejected[["row", "line"]].to_numpy().tolist() == [[100_000, 100_001]]
+
+
+def test_no_room_for_a_part_of_a_worker(tmp_path: Path) -> None:
+    rows(1_000).to_csv(tmp_path / "t.csv", index=False)
+    request = Request(tmp_path / "out", delimiter=",")
+    table = open_table(find_files(str(tmp_path / "t.csv")), ",", "auto")
+    selection, layout = plan(table, SCHEMA, request)
+    assert isinstance(table, CsvTable)
+    with Digests() as digests:
+        (section,) = table.sections(digests, 1 << 20)
+    scorer = stream.Scorer(Predictor(PIPELINE, SCHEMA, 0.5), selection, None, None)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, before[1]))
+    try:
+        with pytest.raises(StepError, match=r"could not write .*part-0\.parquet: File too large"):
+            score_section(section, scorer, str(tmp_path / "part-0.parquet"), layout)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_one_file_is_written_on_this_machine(score: Score, tmp_path: Path) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import mlflow.pyfunc
 import mlflow.sklearn
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from steps.model.pipeline import build_pipeline
 from steps.store import models
 from tests.conftest import DIABETES, SMALL, RunStep
+from tests.model import small_tables
 from tests.model.searches import make_case
 
 ELSEWHERE = """
@@ -51,8 +57,36 @@ def test_no_pickle_in_the_model(run_step: RunStep, tmp_path: Path) -> None:
     trained = run_step("train", **SMALL)
     folder = Path(MlflowClient().download_artifacts(trained.id, "best_estimator", str(tmp_path)))
     assert {path.name for path in folder.iterdir()} == {
-        "MLmodel", "conda.yaml", "model.skops", "python_env.yaml", "requirements.txt",
+        "MLmodel", "conda.yaml", "input_example.json", "model.skops", "python_env.yaml",
+        "requirements.txt", "serving_input_example.json",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("task", small_tables.TASKS)
+def test_rows_as_pandas_reads_them(task: str, tmp_path: Path) -> None:
+    schema, rows = small_tables.schema(task), small_tables.features()
+    pipeline = build_pipeline(schema, 0, n_estimators=3).fit(rows, small_tables.labels(task))
+    example: dict[str, float | str | None] = {
+        "number": 0.5,
+        "zero": 1.0,
+        "kind": "x",
+        "place": None,
+        "last": 2.0,
+    }
+    models.save(pipeline, schema, {"schema": asdict(schema)}, "1" * 32, tmp_path / "model", example)
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    shown = Model.load(tmp_path / "model").load_input_example(str(tmp_path / "model"))
+    assert shown is not None
+    assert list(model.predict(shown)) == list(pipeline.predict(pd.DataFrame([example])))
+    # What `mlflow models predict -t csv` and a request hold: whole numbers, booleans, gaps.
+    given = rows.head(40).assign(zero=rows["zero"].astype("int64"), number=7, last=True, extra="a")
+    wanted = pipeline.predict(given.assign(number=7.0, last=1.0, zero=rows["zero"].head(40)))
+    assert list(model.predict(given)) == list(wanted)
+    assert list(model.predict(given.iloc[:, ::-1].assign(last=None))) == list(
+        pipeline.predict(given.assign(number=7.0, last=np.nan, zero=rows["zero"].head(40)))
+    )
+    with pytest.raises(ValueError, match=r"columns are missing: .'kind'"):
+        model.predict(given.drop(columns="kind"))
 
 
 def test_the_folder_is_the_one_that_mlflow_writes(tmp_path: Path) -> None:
@@ -60,7 +94,8 @@ def test_the_folder_is_the_one_that_mlflow_writes(tmp_path: Path) -> None:
     pipeline = case.work.unfitted({}).fit(case.work.features, case.work.labels)
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     metadata = {"threshold": 0.5}
-    models.save(pipeline, case.schema, metadata, "run", ours)
+    example = dict.fromkeys(case.schema.features) | {case.schema.features[0]: 1.5}
+    models.save(pipeline, case.schema, metadata, "run", ours, example)
     mlflow.sklearn.save_model(
         pipeline,
         str(theirs),
@@ -68,11 +103,13 @@ def test_the_folder_is_the_one_that_mlflow_writes(tmp_path: Path) -> None:
         skops_trusted_types=models.TRUSTED_TYPES,
         pip_requirements=(ours / "requirements.txt").read_text().splitlines(),
         signature=models.signature(case.schema),
+        input_example=pd.DataFrame([example]),
         metadata=metadata,
         mlflow_model=Model(artifact_path=models.BEST_ESTIMATOR, run_id="run"),
     )
     assert {path.name for path in ours.iterdir()} == {path.name for path in theirs.iterdir()}
-    for name in ("requirements.txt", "conda.yaml", "python_env.yaml", "MLmodel"):
+    # YAML's reader reads JSON too.
+    for name in {path.name for path in ours.iterdir()} - {"model.skops"}:
         mine, other = (yaml.safe_load((folder / name).read_text()) for folder in (ours, theirs))
         if name == "MLmodel":
             # An id and a time, and the size of an archive that holds object ids.
