@@ -105,7 +105,8 @@ def version(location: str, stated: Mapping[str, Any]) -> str:
     named = {key: text for key, text in named.items() if not text.startswith(WEAK)}
     if not named:
         return ""
-    content = [location, sorted(named.items())]
+    # `latest` is the version that it stands for.
+    content = [str(stated.get("asset", location)), sorted(named.items())]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
