@@ -86,7 +86,7 @@ def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUC
             files = details.get("logFiles") or {}
             if any(name.startswith(RETRY) and name not in log.read for name in files):
                 warn(f"job {job}: a node was taken away, Azure has started the job again")
-            for name, address in sorted(files.items()):
+            for name, address in sorted(files.items(), key=_attempt):
                 if name.startswith(FOLLOWED):
                     for line in log.add(name, _grown(client, address, name, log)):
                         say(line)
@@ -102,6 +102,12 @@ def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUC
             time.sleep(pause)
             pause = min(pause * GROWTH, SECONDS_LAST)
     raise AssertionError("a job is followed to its end")  # pragma: no cover
+
+
+def _attempt(log_file: tuple[str, str]) -> tuple[bool, str]:
+    """Order log files by attempt: those of a lost node's successors come last."""
+    name, _ = log_file
+    return name.startswith(RETRY), name
 
 
 def details_of(workspace: Workspace, job: str) -> dict[str, Any]:

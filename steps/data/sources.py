@@ -97,7 +97,7 @@ def describe(location: str) -> dict[str, Any]:
 def version(location: str, stated: Mapping[str, Any]) -> str:
     """Hash what the storage has stated about a file's version; "" if that is nothing.
 
-    Nor is there one for an address with a query: it may choose the content, or hold a secret.
+    There is none for an address with a query, which may choose the content, or with a secret.
     """
     if without_secrets(location) != location:
         return ""
@@ -105,7 +105,8 @@ def version(location: str, stated: Mapping[str, Any]) -> str:
     named = {key: text for key, text in named.items() if not text.startswith(WEAK)}
     if not named:
         return ""
-    content = [masked(location), sorted(named.items())]
+    # `latest` is the version that it stands for.
+    content = [str(stated.get("asset", location)), sorted(named.items())]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
