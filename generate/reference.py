@@ -15,7 +15,7 @@ from steps.base.parameters import Parameter, declared, variable
 from steps.main import ChainParameters
 from steps.store.chain import load
 
-ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "main")
+ENTRY_POINTS = ("preprocess", "train", "batch_score", "compare", "monitor", "main")
 
 
 def entry_points() -> str:

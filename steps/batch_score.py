@@ -210,12 +210,9 @@ def execute(
     )
     result = score_files.score_files(files, predictor, model.schema, request, bins)
     warning = summary.drift_warning(result, chosen.drift_threshold)
-    run.log(
-        Record(
-            metrics=summary.metrics(result),
-            tags={"input.digest": result.digest, "drift": "yes" if warning else "no"},
-        )
-    )
+    tags = {"input.digest": result.digest, "drift": "yes" if warning else "no"}
+    watched = summary.watched(result, model.reference)
+    run.log(replace(watched, tags={**watched.tags, **tags}))
     place = remote_output.deliver(Path(chosen.output), output)
     if result.drift:
         folder, written = session.folder / run.id, result.totals.written
@@ -255,8 +252,8 @@ def _model_tags(settled: ScoringModel, model: LoadedModel) -> dict[str, str]:
     tags = {"model.uri": settled.uri}
     if train_run := model.metadata.get("train_run_id"):
         tags["model.run_id"] = str(train_run)
-    if settled.version:
-        tags["model.version"] = settled.version
+    if settled.name and settled.version:
+        tags |= {"model.name": settled.name, "model.version": settled.version}
     return tags
 
 

@@ -34,6 +34,7 @@ from steps.model.grid import (
 )
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.portfolio import search_grid, searched_families
+from steps.model.reference import reference
 from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
 from steps.store import datasets, models, run_report, runs, savable, verdict
@@ -193,6 +194,7 @@ def execute(
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
         **_decision_metadata(evaluation),
+        "reference": reference(evaluation, trained).to_json(),
         "train_run_id": run.id,
         "preprocess_run_id": preprocess_id,
         "versions": {"scikit-learn": version("scikit-learn")},

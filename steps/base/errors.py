@@ -4,7 +4,8 @@
 0    the step did what was asked
 1    something unexpected failed (tracking server lost, a bug)
 2    bad input: a parameter, a file or a run is not what the step needs
-3    the scored data drifted and ``on_drift=fail`` was asked; predictions kept
+3    the scored data drifted and ``on_drift=fail`` was asked; predictions kept;
+     or ``monitor`` found something and ``on_alert=fail`` was asked
 4    the model missed its gate; the run is FINISHED, nothing was registered
 129  ended by SIGHUP: the terminal was closed
 130  interrupted with Ctrl-C

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from steps.model.interval import Interval
+from steps.model.interval import NORMAL_95, Interval
 from steps.model.metrics import decide
 
 EXACT_ROWS = 50_000
 BINS = 2_000
 RESAMPLES = 500
-NORMAL_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)

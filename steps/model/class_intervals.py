@@ -17,8 +17,8 @@ from scipy.sparse import csr_matrix
 
 from steps.model import class_metrics
 from steps.model.bootstrap import NO_DIFFERENCE
-from steps.model.bounded import NORMAL_95, placements
-from steps.model.interval import Interval
+from steps.model.bounded import placements
+from steps.model.interval import NORMAL_95, Interval
 
 RESAMPLES, FEWEST_RESAMPLES = 2000, 200
 # Cells to draw in all.

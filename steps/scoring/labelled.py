@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -15,6 +15,7 @@ from steps.scoring.labelled_numbers import NumberSums
 
 if TYPE_CHECKING:
     from steps.data.schema import Schema
+    from steps.model.interval import Interval
     from steps.scoring.rows import Predicted
 
 # Parts are merged once they hold more numbers than this.
@@ -36,8 +37,14 @@ class Counts(Protocol):
     def rows(self) -> int:
         """Count the labelled rows."""
 
+    def levels(self) -> dict[str, float]:
+        """Give the mean of the labels, or the share of the positive class, of two."""
+
     def scores(self) -> dict[str, float]:
         """Compute the metrics, by name."""
+
+    def intervals(self) -> dict[str, Interval]:
+        """Compute those metrics that have a 95 % interval, with it."""
 
 
 def count_labelled(
@@ -72,3 +79,19 @@ class LabelledTotal:
 
     def _merged(self) -> Counts:
         return type(self._waiting[0]).merge(self._waiting)
+
+
+def recorded(prefix: str, counts: Counts, names: Collection[str] | None = None) -> dict[str, float]:
+    """Name the scores of labelled rows as metrics, with the ends of their intervals.
+
+    `names` are the scores wanted, None for all.
+    """
+    found: dict[str, float] = {}
+    scored, ends = counts.scores(), counts.intervals()
+    for name, value in scored.items():
+        if names is None or name in names:
+            found[f"{prefix}_{name}"] = value
+            if name in ends:
+                found[f"{prefix}_{name}_low"] = ends[name].low
+                found[f"{prefix}_{name}_high"] = ends[name].high
+    return found

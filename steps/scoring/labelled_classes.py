@@ -7,12 +7,14 @@ area by less than 0.001.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from steps.model.class_metrics import confusion_matrix, losses, of_each_class
+from steps.model.interval import Interval, normal, wilson
 
 # Log odds from -LARGEST to LARGEST; anything beyond is practically 0 or 1.
 STEPS, LARGEST = 2048, 16.0
@@ -70,6 +72,10 @@ class ClassCounts:
         """Count the labelled rows."""
         return int(self.confusion.sum())
 
+    def levels(self) -> dict[str, float]:
+        """Give nothing: each class has a share of its own."""
+        return {}
+
     def scores(self) -> dict[str, float]:
         """Compute the metrics of steps.model.class_metrics; the area of classes that have one.
 
@@ -87,6 +93,20 @@ class ClassCounts:
             "accuracy": float(np.trace(self.confusion) / self.rows),
             "balanced_accuracy": float(each["recall"][actual].mean()),
             **{name: float(values[met].mean()) for name, values in each.items()},
+        }
+
+    def intervals(self) -> dict[str, Interval]:
+        """Give 95 % intervals of the scores that have one without resampling: shares of rows."""
+        scores = self.scores()
+        if not scores:
+            return {}
+        rows = self.confusion.sum(axis=1)
+        recall = of_each_class(self.confusion)["recall"][rows > 0]
+        # The recalls of the classes are independent.
+        variance = float(np.sum(recall * (1 - recall) / rows[rows > 0])) / len(recall) ** 2
+        return {
+            "accuracy": wilson(scores["accuracy"], self.rows),
+            "balanced_accuracy": normal(scores["balanced_accuracy"], math.sqrt(variance), 0.0, 1.0),
         }
 
     def _areas(self) -> np.ndarray:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steps.model.interval import Interval, normal
+
 # Dropping these lower bits of a float leaves 512 steps between a number and its double. The middle
 # of a step is within 0.1 % of all values in it.
 BITS_LEFT_OUT = np.uint64(43)
@@ -83,6 +85,10 @@ class NumberSums:
         """Count the stored numbers."""
         return 2 * len(self.steps)
 
+    def levels(self) -> dict[str, float]:
+        """Give the mean of the labels."""
+        return {"label_mean": self.mean}
+
     def scores(self) -> dict[str, float]:
         """Compute the metrics of steps.model.number_metrics, and the coverage of the interval.
 
@@ -101,10 +107,37 @@ class NumberSums:
             found["interval_coverage"] = self.inside / self.rows
         return found
 
+    def intervals(self) -> dict[str, Interval]:
+        """Give 95 % intervals of the means of errors, and of R².
+
+        Fourth powers of the errors come from their histogram, so they are nearly exact; those of
+        the labels, which R² also depends on, are taken to be those of a normal distribution.
+        """
+        scores = self.scores()
+        if not scores:
+            return {}
+        square = self.squares / self.rows
+        of_mean = max(0.0, square - scores["mae"] ** 2)
+        # In units of their mean: fourth powers of large numbers would be infinite.
+        relative = self._middles(self.steps) / (math.sqrt(square) or 1.0)
+        error = square * math.sqrt(float(self.counts @ (relative**2 - 1) ** 2)) / self.rows
+        spread = self.variation / self.rows
+        squares = normal(square, error, low=0.0)
+        share = square / spread if spread else 0.0
+        of_r2 = math.hypot(error / (spread or 1.0), share * math.sqrt(2 / self.rows))
+        return {
+            **({"r2": normal(scores["r2"], of_r2, high=1.0)} if spread else {}),
+            "mae": normal(scores["mae"], math.sqrt(of_mean / self.rows), low=0.0),
+            "rmse": Interval(scores["rmse"], math.sqrt(squares.low), math.sqrt(squares.high)),
+        }
+
+    @staticmethod
+    def _middles(steps: np.ndarray) -> np.ndarray:
+        ends = [(steps + np.uint64(more) << BITS_LEFT_OUT).view(np.float64) for more in (0, 1)]
+        # Errors of exactly 0 have their own step.
+        return np.where(steps == 0, 0.0, (ends[0] + ends[1]) / 2)
+
     def _median(self) -> float:
         places = np.array([(self.rows - 1) // 2, self.rows // 2])
         steps = self.steps[np.searchsorted(np.cumsum(self.counts), places, side="right")]
-        ends = [(steps + np.uint64(more) << BITS_LEFT_OUT).view(np.float64) for more in (0, 1)]
-        # Errors of exactly 0 have their own step.
-        middles = np.where(steps == 0, 0.0, (ends[0] + ends[1]) / 2)
-        return float(middles.mean())
+        return float(self._middles(steps).mean())

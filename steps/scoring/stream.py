@@ -18,6 +18,7 @@ import numpy as np
 from steps.base.errors import FAILURE, StepError
 from steps.base.files import output_errors
 from steps.scoring import drift
+from steps.scoring.expected import Expected
 from steps.scoring.labelled import LabelledTotal, count_labelled
 from steps.scoring.labels import Unknown
 
@@ -62,6 +63,7 @@ class Scorer:
             rejected=rows.rejected,
             encoded=sink.encode(rows, predicted),
             predicted=_sums(predicted, len(schema.classes)),
+            expected=Expected.count(predicted),
             unseen=Counter(predicted.unseen),
             drift=drift.count(rows.features, self.bins) if self.bins else [],
             labelled=labelled,
@@ -85,6 +87,7 @@ class Scored:
     rejected: list[Rejected]
     encoded: Any
     predicted: np.ndarray | None = None
+    expected: Expected | None = None
     unseen: Counter[str] = field(default_factory=Counter)
     drift: list[np.ndarray] = field(default_factory=list)
     labelled: Counts | None = None
@@ -103,6 +106,7 @@ class Totals:
     written: int = 0
     rejected: int = 0
     predicted: np.ndarray | None = None
+    expected: Expected | None = None
     unseen: Counter[str] = field(default_factory=Counter)
     drift: list[np.ndarray] = field(default_factory=list)
     labelled: LabelledTotal = field(default_factory=LabelledTotal)
@@ -119,6 +123,8 @@ class Totals:
         if other.predicted is not None:
             before = 0 if self.predicted is None else self.predicted
             self.predicted = before + other.predicted
+        if other.expected is not None:
+            self.expected = self.expected + other.expected if self.expected else other.expected
         if other.drift:
             zeros = [np.zeros_like(each) for each in other.drift]
             pairs = zip(self.drift or zeros, other.drift, strict=True)

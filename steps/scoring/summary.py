@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from steps.base.files import file_digest, files_digest
 from steps.base.record import Record, metric_name
+from steps.scoring.labelled import recorded
 from steps.scoring.quarantine import rejected_name, rejected_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from steps.model.reference import Reference
     from steps.scoring.score_files import ScoringResult
 
 # Azure ML accepts this many metric names per run; the page always shows all features.
 MOST_METRICS = 50
+# Of these, kept free for the scores of labels that come later.
+MOST_LATE = 17
 MOST_FEATURES = 30
 MOST_CLASSES = 10
 MOST_NAMED = 5
 PREDICTIONS = "predictions"
+# What `monitor` reads from the run; a tag of Azure ML takes a thousand characters.
+REFERENCE, FEATURES = "model.reference", "drift.features"
+MOST_CHANCES, LONGEST_NAME, UNLIKELY = 10, 50, 0.01
 
 
-def metrics(result: ScoringResult) -> dict[str, float]:
-    """Give the metrics of a scoring run."""
+def metrics(result: ScoringResult, reference: Reference | None = None) -> dict[str, float]:
+    """Give the metrics of a scoring run.
+
+    Scores that the model's own probabilities let expect are among them if the `reference` says
+    that these can be trusted.
+    """
     totals = result.totals
     found = {
         "rows_scored": float(totals.written),
@@ -30,10 +42,15 @@ def metrics(result: ScoringResult) -> dict[str, float]:
         "rows_per_second": totals.read / max(result.seconds, 1e-9),
         **_predicted(result),
     }
+    if totals.expected is not None and totals.expected.mean is not None:
+        found["mean_probability"] = totals.expected.mean
+    if totals.expected is not None and reference is not None and not reference.uncalibrated:
+        expected = totals.expected.scores()
+        found |= {f"estimated_{name}": value for name, value in expected.items()}
     if (labelled := totals.labelled.total()) is not None:
         found["rows_labelled"] = float(labelled.rows)
         found["rows_label_unknown"] = float(totals.unknown.rows)
-        found |= {f"scored_{name}": value for name, value in labelled.scores().items()}
+        found |= labelled.levels() | recorded("scored", labelled)
     unseen = {
         metric_name(f"drift.unseen.{name}"): float(rows)
         for name, rows in totals.unseen.most_common(MOST_CLASSES)
@@ -41,9 +58,33 @@ def metrics(result: ScoringResult) -> dict[str, float]:
     if result.drift:
         found["drift.max_psi"] = max(drift.psi for drift in result.drift)
         most = sorted(result.drift, key=lambda drift: drift.psi, reverse=True)
-        room = min(MOST_FEATURES, MOST_METRICS - len(found) - len(unseen))
+        late = 0 if labelled else MOST_LATE
+        room = max(0, min(MOST_FEATURES, MOST_METRICS - late - len(found) - len(unseen)))
         found |= {metric_name(f"drift.psi.{drift.name}"): drift.psi for drift in most[:room]}
     return found | unseen
+
+
+def watched(result: ScoringResult, reference: Reference | None) -> Record:
+    """Give the metrics of a scoring run, and in tags what else `monitor` needs of it.
+
+    The tag `drift.features` has the number of features, and index and chance of those that differ
+    from the training rows by more than chance lets expect of one feature.
+    """
+    tags = {} if reference is None else {REFERENCE: reference.to_text()}
+    if result.drift:
+        unlikely = [drift for drift in result.drift if drift.chance < UNLIKELY]
+        unlikely.sort(key=lambda drift: (drift.chance, -drift.psi))
+        least = [
+            [_short(drift.name), float(f"{drift.psi:.4g}"), float(f"{drift.chance:.3g}")]
+            for drift in unlikely[:MOST_CHANCES]
+        ]
+        content = {"features": len(result.drift), "unlikely": least}
+        tags[FEATURES] = json.dumps(content, separators=(",", ":"))
+    return Record(metrics=metrics(result, reference), tags=tags)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 def _predicted(result: ScoringResult) -> dict[str, float]:
@@ -77,7 +118,11 @@ def lines(result: ScoringResult, output: str) -> tuple[str, ...]:
         shown = ", ".join(f"{name} {rows:,}" for name, rows in [*unseen.items()][:MOST_NAMED])
         more = f" and {len(unseen) - MOST_NAMED} more columns" if len(unseen) > MOST_NAMED else ""
         said.append(f"batch_score: rows of a category that training has not seen: {shown}{more}")
-    scores = [f"{name} {found[name]:.4g}" for name in found if name.startswith("scored_")]
+    scores = [
+        f"{name} {found[name]:.4g}"
+        for name in found
+        if name.startswith("scored_") and not name.endswith(("_low", "_high"))
+    ]
     if scores:
         rows = f" of {found['rows_labelled']:,.0f} labelled rows"
         labelled = rows if found["rows_labelled"] < totals.written else ""

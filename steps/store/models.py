@@ -22,6 +22,7 @@ from steps.data.profile import LARGEST
 from steps.data.schema import BINARY, Schema
 from steps.model import tree_nodes
 from steps.model.conformal import Conformal
+from steps.model.reference import Reference
 from steps.store import model_file, model_folder
 
 if TYPE_CHECKING:
@@ -147,6 +148,12 @@ class LoadedModel:
     metadata: dict[str, Any]
     schema: Schema
 
+    @property
+    def reference(self) -> Reference | None:
+        """What it predicted of its held-out rows; None if an earlier version trained it."""
+        content = self.metadata.get("reference")
+        return None if content is None else Reference.from_json(content)
+
 
 @dataclass(frozen=True)
 class _Metadata:
@@ -216,6 +223,8 @@ def _check_metadata(metadata: dict[str, Any], schema: Schema) -> None:
         raise StepError(f"expected a threshold from 0 to 1, found {threshold}")
     if threshold is None and schema.task == BINARY:
         raise StepError("expected a threshold, found none")
+    if "reference" in metadata:
+        Reference.from_json(metadata["reference"])
     versions = metadata.get("versions", {})
     if "conformal" in metadata:
         shapes.check(Conformal, metadata["conformal"], "metadata.conformal")

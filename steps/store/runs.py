@@ -71,10 +71,15 @@ def open_run(
     """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
 
     The run records all parameters of the step as `mlflow run` does, and ends FINISHED, or FAILED
-    if the block raises. A run opened by `mlflow run` or by Azure ML keeps its name.
+    if the block raises. A run opened by `mlflow run` or by Azure ML keeps its name. A job's
+    second step has a nested run, because the job's own is that of the first.
     """
     name = None if "MLFLOW_RUN_ID" in os.environ else step
     with mlflow.start_run(run_name=name, nested=nested) as active:
+        if not nested and active.data.tags.get(STEP, step) != step:
+            with open_run(step, parameters, nested=True) as second:
+                yield second
+            return
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
         shown = active.data.params
         _warn_of_secrets(run.id, shown)
@@ -124,13 +129,22 @@ def finished(
             yield run
 
 
-def find_runs(client: MlflowClient, experiment_id: str, wanted: str) -> Iterator[Run]:
-    """Yield the runs of an experiment that match a filter string, newest first."""
+def find_runs(
+    client: MlflowClient, experiment_id: str, wanted: str, *, at_once: int = 1000
+) -> Iterator[Run]:
+    """Yield the runs of an experiment that match a filter string, newest first.
+
+    `at_once` are read in one request.
+    """
     token = None
     while True:
         try:
             page = client.search_runs(
-                [experiment_id], wanted, order_by=["attributes.start_time DESC"], page_token=token
+                [experiment_id],
+                wanted,
+                max_results=at_once,
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
             )
         except ValueError as error:
             # MLflow 3.15 writes a run's files in place: a kill during that leaves an empty file.

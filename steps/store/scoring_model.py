@@ -21,6 +21,8 @@ from steps.store.runs import get_run
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+REGISTERED = re.compile(r"models:/([^/@]+)/(\d+)")
+
 
 @dataclass(frozen=True)
 class ScoringModel:
@@ -30,10 +32,16 @@ class ScoringModel:
     train_run: Run | None = None
 
     @property
+    def name(self) -> str | None:
+        """The name of the registered model; None if it is not registered."""
+        in_registry = REGISTERED.fullmatch(self.uri)
+        return in_registry[1] if in_registry else None
+
+    @property
     def version(self) -> str | None:
         """The version that the URI names; None if the model is not registered."""
-        in_registry = re.fullmatch(r"models:/[^/@]+/(\d+)", self.uri)
-        return in_registry[1] if in_registry else None
+        in_registry = REGISTERED.fullmatch(self.uri)
+        return in_registry[2] if in_registry else None
 
 
 def settle_model(given: str, session: Session) -> ScoringModel:

@@ -138,3 +138,8 @@ def test_the_nightly_scoring_runs(
         loopback_workspace.storage.list(session, "scored/predictions/", BLOBSTORE)
     )
     assert [name for name in names if name.endswith(".parquet")]
+    # The job's own run is that of the scoring; the monitoring is below it.
+    (monitored,) = azure_runs(loopback_workspace, step="monitor")
+    assert monitored.data.tags["mlflow.parentRunId"] == job.run
+    assert monitored.data.tags["monitor"] == "ok"
+    assert monitored.data.tags["monitor.newest_run_id"] == job.run

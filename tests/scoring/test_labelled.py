@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import scipy.stats
 
 from steps.data.schema import Schema
 from steps.data.values import class_of
-from steps.model import class_metrics, number_metrics
+from steps.model import bounded, class_metrics, number_metrics
 from steps.model.metrics import SCORERS, scores
 from steps.scoring.labelled import LabelledTotal, count_labelled
 from steps.scoring.labelled_binary import BinaryCounts
+from steps.scoring.labelled_classes import ClassCounts
+from steps.scoring.labelled_numbers import NumberSums
 from steps.scoring.labels import Unknown, read_labels
 from steps.scoring.rows import Predicted
 from tests.scoring.conftest import FEATURES, PIPELINE, Score, rows
@@ -145,3 +148,76 @@ def test_unknown_labels_are_bounded() -> None:
     assert total.rows == 5_000
     assert len(total.texts) == 1_000
     assert str(total).endswith("(1) …")
+
+
+def test_intervals_of_a_binary_classifier_are_those_of_other_formulas() -> None:
+    random = np.random.default_rng(0)
+    probability = np.round(random.random(4_000), 3)
+    truth = random.random(4_000) < probability
+    decided = (probability > 0.5).astype(np.intp)
+    found = BinaryCounts.count(truth.astype(np.intp), decided, probability).intervals()
+    area = bounded.intervals(truth, probability, 0.5, 0)["roc_auc"]
+    assert found["roc_auc"].low == pytest.approx(area.low, abs=1e-9)
+    assert found["roc_auc"].high == pytest.approx(area.high, abs=1e-9)
+    right = int((decided == truth).sum())
+    wilson = scipy.stats.binomtest(right, 4_000).proportion_ci(method="wilson")
+    assert (found["accuracy"].low, found["accuracy"].high) == pytest.approx(
+        (wilson.low, wilson.high)
+    )
+    for each in found.values():
+        assert each.low < each.value < each.high
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    random = np.random.default_rng(1)
+    many = random.random(400_000)
+    odds = random.random(400_000) < many
+    whole = BinaryCounts.count(odds.astype(np.intp), (many > 0.5).astype(np.intp), many).scores()
+    inside = dict.fromkeys(whole, 0)
+    for _ in range(300):
+        rows = random.integers(0, len(many), 200)
+        counts = BinaryCounts.count(
+            odds[rows].astype(np.intp), (many[rows] > 0.5).astype(np.intp), many[rows]
+        )
+        for name, each in counts.intervals().items():
+            inside[name] += each.low <= whole[name] <= each.high
+    for name, number in inside.items():
+        assert 0.91 <= number / 300 <= 0.99, name
+
+
+def test_intervals_of_a_regression_hold_the_truth() -> None:
+    random = np.random.default_rng(2)
+    inside: dict[str, int] = {}
+    # Errors of deviation 1 around labels of deviation 2.
+    wanted = {"mae": np.sqrt(2 / np.pi), "rmse": 1.0, "r2": 0.75}
+    for _ in range(300):
+        actual = 2 * random.normal(size=300)
+        sums = NumberSums.count(actual, actual + random.normal(size=300), None)
+        for name, each in sums.intervals().items():
+            inside[name] = inside.get(name, 0) + (each.low <= wanted[name] <= each.high)
+    for name, number in inside.items():
+        assert 0.91 <= number / 300 <= 0.99, name
+
+
+@pytest.mark.parametrize("size", [1e-100, 1.0, 1e100])
+def test_intervals_of_errors_of_any_size(size: float) -> None:
+    actual = size * np.arange(5.0)
+    found = NumberSums.count(actual, actual + size * np.array([1, -1, 2, 0, 1]), None).intervals()
+    assert 0 <= found["mae"].low < size < found["mae"].high
+
+
+def test_intervals_of_several_classes() -> None:
+    random = np.random.default_rng(3)
+    weights = random.dirichlet([1, 1, 1], size=500)
+    counts = ClassCounts.count(random.integers(0, 3, 500), weights.argmax(axis=1), weights)
+    found = counts.intervals()
+    assert set(found) == {"accuracy", "balanced_accuracy"}
+    assert all(each.low < each.value < each.high for each in found.values())
+    nothing = ClassCounts.count(np.full(1, -1), np.zeros(1, dtype=np.intp), weights[:1])
+    assert nothing.intervals() == {}
+
+
+def test_no_rows_have_no_intervals() -> None:
+    empty = np.array([], dtype=np.intp)
+    assert BinaryCounts.count(empty, empty, empty.astype(float)).intervals() == {}
+    assert NumberSums.count(np.array([]), np.array([]), None).intervals() == {}
