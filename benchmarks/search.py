@@ -71,9 +71,11 @@ def measure(side: str, candidates: int, folder: Path) -> dict[str, float]:
     def fit_live() -> None:
         settings = SearchSettings(grid, "grid", 1, 42, "roc_auc", 5)
         work = plan_work(settings, schema, features, labels)
-        with runs.open_run("train", {}) as run:
+        with runs.open_run("train", {}, "train") as run:
             run.client.set_tag(run.id, runs.KEY, "benchmark")
-            search(settings, work, Execution(jobs=1, resume=False), run, folder)
+            search(
+                settings, work, Execution(jobs=1, resume=False), run, folder, "data/diabetes.csv"
+            )
 
     timed = {"bare": fit, "autolog": fit_under_autolog, "live": fit_live}[side]
     wall, cpu = time.perf_counter(), _cpu()

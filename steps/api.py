@@ -150,7 +150,8 @@ def _run(
         call = chain.Call.of(step, texts | {key: str(path) for key, path in paths.items()})
         # The run records what a reader understands, not a path that is about to go.
         shown = texts | dict.fromkeys(paths, IN_MEMORY)
-        with runs.open_run(name, shown, nested=True) as run:
+        named = replace(call, texts=shown).run_name
+        with runs.open_run(name, shown, named, nested=True) as run:
             session = chain.Session(run.client, run.experiment_id, folder)
             source = step.find_source(call.chosen, session)
             result = chain.perform(call, source, run, session)

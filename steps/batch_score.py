@@ -83,6 +83,7 @@ class BatchScoreParameters:
         "predictions.csv",
         "where the predictions go: path or URI of a `.csv`, `.csv.gz` or `.parquet` file, or of a "
         "folder for a Parquet set",
+        in_key=False,
     )
     keep: tuple[str, ...] | None = parameter(
         plan.keep, "all", "input columns to keep: `all`, `none`, or a list"
@@ -299,6 +300,7 @@ STEP = Step(
     parameters=BatchScoreParameters,
     find_source=find_source,
     execute=execute,
+    subject="input",
 )
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def _launch(step: chain.Step[Any, Any], texts: dict[str, str]) -> int:
     console.say(f"tracking: {server.uri} ({server.reason})")
     with (
         temporary_folder(step.name) as folder,
-        runs.open_run(step.name, texts) as run,
+        runs.open_run(step.name, texts, call.run_name) as run,
     ):
         session = chain.Session(run.client, run.experiment_id, folder)
         result = chain.perform(call, step.find_source(call.chosen, session), run, session)

@@ -105,7 +105,7 @@ def execute(
         entries.append(
             Entry(
                 run_id=run_id,
-                name=trained.info.run_name or "",
+                name=(trained.info.run_name or "").removeprefix("train: "),
                 params=_params(trained),
                 task=task,
                 target=data.schema.target,

@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
     begin_imports()
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from steps.base.record import Record
 from steps.batch_score import BatchScoreParameters
 from steps.cli import run_script
 from steps.preprocess import PreprocessParameters
+from steps.scoring.summary import MAX_PSI
 from steps.store.chain import (
     Call,
     Session,
@@ -28,11 +30,13 @@ from steps.store.chain import (
     load,
     reuse_or_perform,
 )
-from steps.store.runs import StepRun
+from steps.store.runs import DESCRIPTION, Run, StepRun, link
 from steps.train import TrainParameters
 
 # The chain sets these itself.
 CHAINED = {"preprocess_run_id": LATEST, "model": LATEST}
+# Metrics that tell how a search went on, or how well a model knows its own training rows.
+PASSING = ("search_", "candidates_", "best_cv_score_so_far", "training_", "rows_per_second")
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,32 @@ def execute(chosen: Any, source: Source, run: StepRun, session: Session) -> Step
     batch_score.check_columns(score.chosen, files, prepared.info.run_id, session)
     session = replace(session, settled={"preprocess": prepared})
     trained, result = reuse_or_perform(train, session, fresh=chosen.fresh)
-    run.log(Record(tags=result.tags))
     if result.exit_code == GATE:
+        run.log(_of_steps({"preprocess": prepared, "train": trained}, result.tags))
         return StepResult(("main: the model missed its gate, nothing is scored",), GATE)
     session = replace(session, settled={"preprocess": prepared, "train": trained})
-    _, scored = reuse_or_perform(score, session)
-    return StepResult(exit_code=scored.exit_code)
+    scored, ended = reuse_or_perform(score, session)
+    ran = {"preprocess": prepared, "train": trained, "batch_score": scored}
+    run.log(_of_steps(ran, result.tags))
+    return StepResult(exit_code=ended.exit_code)
+
+
+def _of_steps(ran: Mapping[str, Run], tags: Mapping[str, str]) -> Record:
+    """Sum up the runs of the steps: their metrics, and a description that leads to each."""
+    metrics: dict[str, float] = {}
+    for step in ran.values():
+        metrics |= {name: value for name, value in step.data.metrics.items() if _is_of_all(name)}
+    links = " → ".join(link(name, step) for name, step in ran.items())
+    described = ran["train"].data.tags.get(DESCRIPTION, "")
+    return Record(metrics=metrics, tags={**tags, DESCRIPTION: f"{links}\n\n{described}".rstrip()})
+
+
+def _is_of_all(metric: str) -> bool:
+    """Whether a metric is of the table or the model as a whole, and not of the search's progress.
+
+    Those of a column have its name after a dot. Azure ML takes 50 metrics of a run.
+    """
+    return ("." not in metric or metric == MAX_PSI) and not metric.startswith(PASSING)
 
 
 def _call(name: str, texts: dict[str, str], values: dict[str, Any]) -> Call[Any, Any]:
@@ -107,6 +131,7 @@ STEP = Step(
     parameters=main_parameters(),
     find_source=find_source,
     execute=execute,
+    subject="data",
 )
 
 if __name__ == "__main__":

@@ -225,6 +225,7 @@ STEP = Step(
         libraries=("scikit-learn", "numpy", "pandas", "pyarrow"),
         artifacts=lambda chosen: datasets.ARTIFACTS,
     ),
+    subject="data",
 )
 
 if __name__ == "__main__":

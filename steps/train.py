@@ -37,6 +37,7 @@ from steps.model.portfolio import search_grid, searched_families
 from steps.model.reference import reference
 from steps.model.task import Task, parse_metric, task_of
 from steps.model.threshold import Rule, parse_threshold
+from steps.report.page import REPORT
 from steps.store import datasets, models, run_report, runs, savable, verdict
 from steps.store.chain import Reuse, Session, Source, Step, StepResult, upstream
 from steps.store.datasets import Dataset
@@ -177,7 +178,8 @@ def execute(
     folds = task.fold_count(labels, chosen.cv_folds, groups)
     if folds < chosen.cv_folds:
         console.warn(f"{folds} folds instead of cv_folds={chosen.cv_folds}: too few training rows")
-    searched = _search(chosen, folds, data, run, session)
+    table = runs.data_location(source.run)
+    searched = _search(chosen, folds, data, table, run, session)
     trained = Trained(
         estimator=searched.best_estimator_,
         train=data.train,
@@ -229,7 +231,12 @@ def _decision_metadata(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _search(
-    chosen: TrainParameters, folds: int, data: Dataset, run: StepRun, session: Session
+    chosen: TrainParameters,
+    folds: int,
+    data: Dataset,
+    table: str,
+    run: StepRun,
+    session: Session,
 ) -> FittedSearch:
     grid = chosen.grid
     if grid is None and chosen.estimator == (FOREST,):
@@ -250,13 +257,13 @@ def _search(
     work = plan_work(settings, data.schema, features, labels, groups)
     savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
-    return search(settings, work, execution, run, session.folder)
+    return search(settings, work, execution, run, session.folder, table)
 
 
 def artifacts(chosen: TrainParameters) -> tuple[str, ...]:
     """Name what a run with these parameters must still have to be reused."""
     model = f"{models.BEST_ESTIMATOR}/MLmodel", f"{models.BEST_ESTIMATOR}/{MODEL_FILE}"
-    return (*model, "report.html") if chosen.report else model
+    return (*model, REPORT) if chosen.report else model
 
 
 def conclude_again(chosen: TrainParameters, reused: Run, session: Session) -> StepResult:

@@ -38,12 +38,11 @@ LOOPBACK_MARKER = re.compile(
     r"^<!-- loopback excerpt: (?P<name>[^>]+) -->\n```console\n\$ .*\n(?P<block>(?:.*\n)*?)```\n",
     re.MULTILINE,
 )
-# What differs between runs: the progress of a slow one, ids, the names that MLflow gives,
-# rates, the width of columns.
+# What differs between runs: the progress of a slow one, ids, rates, the width of columns.
 VARYING = (
     (r"(?m)^\w+: [\d,]+(?:/[\d,]+)? (\w+), [\d,.]+ \1/s.*\n", ""),
     (r"\b[0-9a-f]{32}\b", "<id>"),
-    (r"(?m)^[\w-]+ [0-9a-f]{8}\b", "<run>"),
+    (r"(?m)^(\S+) [0-9a-f]{8}\b", r"\1 <id>"),
     (r"[\d,]+ rows/s", "<rate>"),
     (r" {2,}", "  "),
 )

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any
 
 HIDDEN = "***"
-# Query names of Azure ML Studio: workspace and tenant, which a login protects anyway.
-PUBLIC = "wsid|tid|flight"
+# Query names of Azure ML Studio (workspace and tenant, which a login protects anyway) and of
+# MLflow's pages.
+PUBLIC = "wsid|tid|flight|workflowType"
 # In abfss://container@account the userinfo names a container; with a colon it is a login.
 _PLACE = r"(?:abfss?|wasbs?)://"
 _USERINFO = re.compile(

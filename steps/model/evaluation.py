@@ -9,9 +9,10 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 
 from steps.data.schema import BINARY, REGRESSION
-from steps.model.baselines import TITLES, fit_baselines
+from steps.model.baselines import RIDGE, TITLES, fit_baselines
 from steps.model.bootstrap import Interval
 from steps.model.conformal import Conformal, conformal
 from steps.model.details import (
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from steps.data.schema import Label, Schema
+
+
+# Names of scikit-learn that are not words.
+WORDS = {"HistGradientBoosting": "Histogram boosting", "Ridge": TITLES[RIDGE]}
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Evaluation:
     `truth` is what the metrics take: whether a row is positive, the position of its class, or its
     number. The `simple` baseline is the linear one; `gain` is the model's score `main` (ROC AUC,
     or R²) less that of the simple one, on the same rows. `rule` gave the threshold. A regression
-    has a `conformal`.
+    has a `conformal`. `averaged` names the models whose predictions the model averages, if it does.
     """
 
     task: Task
@@ -101,6 +106,15 @@ class Evaluation:
     search: SearchSummary
     conformal: Conformal | None
     details: Details | None
+    averaged: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The kind of model in words, with all that it averages."""
+        if not self.averaged:
+            return self.model.title
+        *most, last = map(str.lower, self.averaged)
+        return f"Average of {', '.join(most)} and {last}"
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -204,6 +218,7 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
         search=summarize_search(trained.cv_results, trained.metric, trained.cv_folds),
         conformal=None if schema.classes else conformal(unseen().truth, unseen().predicted),
         details=_details(trained, truth, model, unseen) if details else None,
+        averaged=members(trained.estimator),
     )
 
 
@@ -246,5 +261,14 @@ def _out_of_fold(trained: Trained) -> OutOfFold:
 
 def title(estimator: Pipeline) -> str:
     """Name the kind of model in words: `RandomForestClassifier` is a random forest."""
+    if averaged := members(estimator):
+        return f"Average of {len(averaged)} models"
     name = type(estimator[-1]).__name__.removesuffix("Classifier").removesuffix("Regressor")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
+    return WORDS.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
+
+
+def members(estimator: Pipeline) -> tuple[str, ...]:
+    """Name the models whose predictions a model averages; () if it is a single one."""
+    if not isinstance(estimator[-1], VotingClassifier | VotingRegressor):
+        return ()
+    return tuple(title(member) for _, member in estimator[-1].estimators)

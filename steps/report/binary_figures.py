@@ -78,7 +78,9 @@ def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, ...]) -> F
             )
         )
         axes.text(column, row - 0.05, f"{count:,}", ha="center", va="center", fontsize=15)
-        axes.text(column, row + 0.22, f"{share:.0%} of row", ha="center", va="center", color=MUTED)
+        axes.text(
+            column, row + 0.22, f"{share:.0%} of class", ha="center", va="center", color=MUTED
+        )
     axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), xlabel="decision", ylabel="class")
     labels = [str(label) for label in classes]
     axes.set_xticks([0, 1], labels)

@@ -31,8 +31,8 @@ def part(evaluation: Evaluation, details: BinaryDetails, schema: Schema) -> Task
             sentences.decisions(evaluation),
         ],
         note=(
-            "Brier score and log loss are better when lower. Precision, recall, F1 and accuracy "
-            f"are of decisions: the model's at {threshold}, the baselines' at 0.5."
+            "For Brier score and log loss, lower is better. Precision, recall, F1 and accuracy "
+            f"judge decisions: the model's at threshold {threshold}, the baselines' at 0.5."
         ),
         content={
             "threshold": threshold,

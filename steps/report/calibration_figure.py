@@ -12,6 +12,9 @@ from steps.report.charts import GREY, MODEL
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Where the axes may end.
+ENDS = (0.2, 0.4, 1.0)
+
 
 def calibration(
     happened: np.ndarray,
@@ -23,26 +26,34 @@ def calibration(
     """Show the share of rows in which something `happened` by its predicted probability.
 
     Bins hold about equally many rows. Whiskers are 95 % Wilson intervals. The strip below shows
-    where the predictions lie. `labels` name the axes.
+    where the predictions lie. `labels` name the axes; they end where all of it lies, if that is
+    far from 1, as with many classes.
     """
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1]))
     bin_of = np.searchsorted(edges, probability, side="left")
     figure, axes = charts.canvas()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (3, 3)))
-    points = []
+    points, highest = [], float(probability.max())
     for position in np.unique(bin_of):
         members = bin_of == position
         share, low, high = _wilson(int(happened[members].sum()), int(members.sum()))
         predicted = float(probability[members].mean())
         axes.plot([predicted, predicted], [low, high], color=MODEL, linewidth=1.2)
         points.append((predicted, share))
+        highest = max(highest, high)
     axes.plot(*zip(*points, strict=True), color=MODEL, marker="o", markersize=4.5, linewidth=1)
-    heights, cuts = np.histogram(probability, bins=25, range=(0, 1))
+    end = next((each for each in ENDS if each >= highest), 1.0)
+    heights, cuts = np.histogram(probability, bins=25, range=(0, end))
     axes.bar(
-        cuts[:-1], 0.1 * heights / heights.max(), width=0.04, align="edge", color=GREY, alpha=0.45
+        cuts[:-1],
+        0.1 * end * heights / heights.max(),
+        width=0.04 * end,
+        align="edge",
+        color=GREY,
+        alpha=0.45,
     )
-    charts.unit_square(axes, *labels)
-    axes.text(0.03, 0.94, note)
+    charts.unit_square(axes, *labels, end=end)
+    axes.text(0.03 * end, 0.94 * end, note)
     return figure
 
 

@@ -136,12 +136,13 @@ def importances(found: Importances, metric: str) -> Figure:
     return figure
 
 
-def unit_square(axes: Axes, x: str, y: str, *, square: bool = True) -> None:
-    """Make both axes go from 0 to 100 %."""
-    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+def unit_square(axes: Axes, x: str, y: str, *, square: bool = True, end: float = 1.0) -> None:
+    """Make both axes go from 0 to 100 %, or to another `end`."""
+    ends = (-0.01 * end, 1.01 * end)
+    axes.set(xlabel=x, ylabel=y, xlim=ends, ylim=ends)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axis.set_ticks([0, 0.25, 0.5, 0.75, 1])
+        axis.set_ticks([share * end for share in (0, 0.25, 0.5, 0.75, 1)])
     if square:
         axes.spines[["left", "bottom"]].set_color(LINE)
 

@@ -148,15 +148,15 @@ def lines(groups: Sequence[Group]) -> list[str]:
     found: list[str] = []
     if len(groups) > 1:
         found.append(
-            f"These runs have {len(groups)} different sets of held-out rows. "
-            "Scores of different sets cannot be compared."
+            f"These runs have {len(groups)} different sets of held-out rows; "
+            "only scores on the same rows can be compared."
         )
     for number, members in enumerate(groups, start=1):
         if len(groups) > 1:
             found += ["", f"Held-out rows {number} of {len(groups)}:"]
         found += _table(_cells(members))
     if any(len(members.entries) > 1 for members in groups):
-        found.append("Δ is against the first run, on the same rows; * its 95 % interval is off 0")
+        found.append("Δ is the difference from the first run; * marks a 95 % interval without 0")
     return found
 
 

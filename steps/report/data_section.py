@@ -95,7 +95,7 @@ def _missing(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return _missing(name, values) | {key: f"{values[key]:,.4g}" for key in _SHOWN}
+    return _missing(name, values) | {key: f"{values[key]:,.4g}".replace("-", "−") for key in _SHOWN}
 
 
 def _category(name: str, values: Mapping[str, Any]) -> dict[str, Any]:

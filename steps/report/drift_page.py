@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from steps.scoring.drift import Drift
 
 NAME = "drift.html"
-MOST_NAMES = 10
+# A chart is 3 kB of the page; the table has a row for every feature.
+MOST_NAMES, MOST_CHARTS = 10, 200
 LONGEST_TICK = 12
 # In units of the SVG, about pixels. A character is about 5.4 wide.
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, CHARACTER = 320, 188, 30, 6, 48, 5.4
@@ -56,6 +57,7 @@ def write(folder: Path, drifts: Sequence[Drift], limit: float, rows: int) -> Rec
         "over_count": len(over),
         "count": f"{len(ordered):,}",
         "features": [_feature(drift, limit) for drift in ordered],
+        "charts": [_chart(drift) for drift in ordered[:MOST_CHARTS]],
         "size": (WIDTH, HEIGHT, LEFT, FLOOR),
         "missing": MISSING,
     }
@@ -73,7 +75,6 @@ def _feature(drift: Drift, limit: float) -> dict[str, Any]:
         "psi": score(drift.psi),
         "chance": _probability(drift.chance),
         "shares": [f"{share:.1%}" for share in shares],
-        "chart": _chart(drift),
     }
 
 
@@ -123,7 +124,7 @@ def _short(text: str) -> str:
 
 
 def _probability(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.1g}".replace("-", "−")
 
 
 def _shares(counts: np.ndarray) -> list[float]:

@@ -55,9 +55,9 @@ def part(
             *sentences.classes_apart(details, confused[0] if confused else None),
         ],
         note=(
-            "Log loss is better when lower. ROC AUC is the mean over the classes, each against "
-            "all others. Precision, recall and F1 are means over the classes, in which a rare "
-            "class counts as much as a frequent one."
+            "For log loss, lower is better. ROC AUC is the mean over the classes, each against "
+            "all others. Precision, recall and F1 are means over the classes: a rare class counts "
+            "as much as a frequent one."
         ),
         content={
             "class_rows": _class_rows(details, training_rows),
@@ -72,9 +72,9 @@ def part(
             ],
             "wide_matrix": MOST_IN_NARROW < count <= MOST_IN_MATRIX,
             "with_matrix": count <= MOST_IN_MATRIX,
-            "curves": f"The {MOST_CURVES} of {count:,} classes that are hardest to tell: e"
+            "curves": f"The {MOST_CURVES} hardest of {count:,} classes. "
             if count > MOST_CURVES
-            else "E",
+            else "",
         },
     )
 

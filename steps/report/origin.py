@@ -36,4 +36,14 @@ def run_page(tracking_uri: str, experiment_id: str, run_id: str) -> str:
         return ""
     host = server.netloc.rpartition("@")[2]
     base = urlunsplit((server.scheme, host, server.path.rstrip("/"), "", ""))
-    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{base}/{page(experiment_id, run_id)}"
+
+
+def page(experiment_id: str, run_id: str, artifact: str = "") -> str:
+    """Give the place of a run, or of one of its artifacts, within MLflow's pages.
+
+    Without its query mlflow 3.15 shows a run as one of prompts and traces, until the reader
+    switches to model training.
+    """
+    inside = f"/artifacts/{artifact}" if artifact else ""
+    return f"#/experiments/{experiment_id}/runs/{run_id}{inside}?workflowType=machine_learning"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from steps.model.bootstrap import Interval
     from steps.model.details import Spread
 
+REPORT = "report.html"
 # CSS variable: light, dark. Figures are drawn in the light colours. Blue, orange and purple stay
 # apart for the colour-blind; grey is for what is there to compare.
 COLOURS = {

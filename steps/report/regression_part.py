@@ -33,13 +33,13 @@ def part(evaluation: Evaluation, details: RegressionDetails, schema: Schema) -> 
             *sentences.intervals(evaluation.interval_coverage, width),
         ],
         note=(
-            f"Errors are in the unit of {schema.target}, and better when lower. R² is the share "
-            "of its variance that is explained: 1 is perfect, 0 no better than the mean."
+            f"Errors are in the unit of {schema.target}; lower is better. R² is the share of its "
+            "variance that the model explains: 1 is perfect, 0 no better than the mean."
         ),
         content={
             "rows_drawn": "Each dot is a held-out row"
             if len(evaluation.truth) <= MOST_DOTS
-            else "The stronger a cell, the more of the held-out rows are in it",
+            else "The stronger the shade, the more held-out rows",
             "half_width": "" if width is None else amount(width),
             "level": f"{MEASURED:.0%}",
         },

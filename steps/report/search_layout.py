@@ -91,9 +91,14 @@ def descriptions(search: SearchSummary, shown: Sequence[ScoredCandidate]) -> lis
         return [_described(one, names) for one in shown]
     varied = {name: _varied_in(search, name) for name in {family(one) for one in shown}}
     return [
-        ", ".join(filter(None, (family(one), _described(one, varied[family(one)]))))
+        ", ".join(filter(None, (family(one), _described(one, _own(one, varied[family(one)])))))
         for one in shown
     ]
+
+
+def _own(candidate: ScoredCandidate, names: Sequence[str]) -> list[str]:
+    # A family's candidates are made one by one, not from one grid: each has a few of these.
+    return [name for name in names if name in candidate.params]
 
 
 def _described(candidate: ScoredCandidate, names: Sequence[str]) -> str:
@@ -124,7 +129,7 @@ def metric_of(search: SearchSummary) -> str:
 
 def axis_title(search: SearchSummary) -> str:
     """Name the axis of the score."""
-    less = " (less is better)" if search.metric.startswith(NEGATIVE) else ""
+    less = " (lower is better)" if search.metric.startswith(NEGATIVE) else ""
     return metric_title(metric_of(search)) + less
 
 

@@ -13,7 +13,7 @@ class SearchProgress:
     """Counts the candidates of a search as they end, and remembers the best by one metric."""
 
     def __init__(self, metric: str, total: int) -> None:
-        self._metric, self._total = metric, total
+        self.metric, self._total = metric, total
         self._began = time.time()
         self._known, self._best = 0, -math.inf
         self.done = 0
@@ -23,7 +23,7 @@ class SearchProgress:
         """Take note of a candidate; one that is `known` from before says nothing of the speed."""
         self.done += 1
         self._known += known
-        score = candidate_metrics(result)[f"mean_test_{self._metric}"]
+        score = candidate_metrics(result)[f"mean_test_{self.metric}"]
         # A score that is not a number is not better than any.
         if score > self._best:
             self._best, self.best_index = score, index
@@ -48,4 +48,4 @@ class SearchProgress:
     @property
     def best(self) -> str:
         """The best score in words; empty if no candidate has one."""
-        return "" if self.best_index is None else f"best {self._metric} {self._best:.4f}"
+        return "" if self.best_index is None else f"best {self.metric} {self._best:.4f}"

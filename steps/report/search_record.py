@@ -6,7 +6,7 @@ way can be compared; a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,13 @@ from sklearn import metrics
 from sklearn.utils import estimator_html_repr
 
 from steps.base.record import Record
+from steps.model.details import Spread
 from steps.model.fitted_search import FittedSearch
 from steps.model.fitting import CandidateResult
 from steps.model.fold_data import Work
 from steps.model.growth import answers_to
+from steps.model.task import NEGATIVE
+from steps.report.page import metric_title, spread, writer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +65,29 @@ def candidate_metrics(outcome: CandidateResult) -> dict[str, float]:
         spread = np.average((values - mean[:, np.newaxis]) ** 2, axis=1)
         summary[f"std_{name}"] = float(np.sqrt(spread)[0])
     return summary
+
+
+def described(name: str, outcome: CandidateResult, metric: str) -> str:
+    """Describe a candidate in Markdown: what sets it apart, and its scores, the deciding one first.
+
+    Errors are written without their negative sign.
+    """
+    scores = {
+        title.removeprefix("test_"): folds
+        for title, folds in outcome.scores.items()
+        if title.startswith("test_")
+    }
+    ordered = sorted(scores, key=lambda title: title != metric)
+    return f"**{name}**: " + ", ".join(_described_score(each, scores[each]) for each in ordered)
+
+
+def _described_score(scorer: str, folds: Sequence[float]) -> str:
+    metric = scorer.removeprefix(NEGATIVE)
+    sign = -1 if scorer.startswith(NEGATIVE) else 1
+    # A candidate that was ended early has no scores of its last folds.
+    values = sign * np.array([score for score in folds if score == score] or [np.nan])
+    found = Spread(float(values.mean()), float(values.std()))
+    return f"{metric_title(metric)} {spread(found, writer(metric))}"
 
 
 def candidate_ranks(search: FittedSearch, index: int) -> dict[str, float]:

@@ -36,7 +36,7 @@ def threshold_origin(evaluation: Evaluation) -> str:
             f"{used} has the highest {_RULES[evaluation.rule]} on cross-validated predictions of "
             "the training rows. The held-out rows had no part in the choice."
         )
-    return f"{used} was given: a row is decided positive from this probability on."
+    return f"{used} was given: from this probability on, a row counts as positive."
 
 
 def how_positive(evaluation: Evaluation) -> str:
@@ -53,8 +53,8 @@ def how_right(evaluation: Evaluation) -> str:
     scores = evaluation.model.scores
     return (
         f"On {len(evaluation.truth):,} held-out rows of {len(evaluation.classes):,} classes, the "
-        f"model's mean ROC AUC is {interval_in_words(scores['roc_auc'])}; it is right in "
-        f"{scores['accuracy'].value:.1%} of the rows, and on average over the classes in "
+        f"model's mean ROC AUC is {interval_in_words(scores['roc_auc'])}; it gets "
+        f"{scores['accuracy'].value:.1%} of the rows right, and on average "
         f"{scores['balanced_accuracy'].value:.1%} of a class's rows."
     )
 
@@ -63,19 +63,19 @@ def classes_apart(details: MulticlassDetails, worst: Confusion | None) -> list[s
     """Say which class is found least, and which two are confused most often."""
     found = min((one for one in details.each if one.rows), key=lambda one: one.recall)
     said = [
-        f"It finds {found.label} least: {round(found.recall * found.rows):,} of {found.rows:,} "
-        f"rows ({found.recall:.0%})."
+        f"Its weakest class is {found.label}: it finds {round(found.recall * found.rows):,} of "
+        f"{found.rows:,} rows ({found.recall:.0%})."
     ]
     if worst is None:
-        return ["It takes no row for another class."]
+        return ["It mistakes no row for another class."]
     said.append(
-        f"Most often it takes {worst.actual} for {worst.predicted}: {_rows(worst.rows)}, "
-        f"{worst.share:.0%} of that class."
+        f"Its most frequent mistake is {worst.actual} predicted as {worst.predicted}: "
+        f"{_rows(worst.rows)}, {worst.share:.0%} of that class."
     )
     without = sum(not one.rows for one in details.each)
     if without:
         have = "class has" if without == 1 else "classes have"
-        said.append(f"{without:,} {have} no held-out row: nothing is known of them.")
+        said.append(f"{without:,} {have} no held-out row, and so no score.")
     return said
 
 
@@ -90,7 +90,7 @@ def how_near(evaluation: Evaluation) -> str:
 
 def _share_explained(r2: float) -> str:
     if r2 <= 0:
-        return "no better than to predict the mean of these rows each time"
+        return "no better than always predicting the mean of these rows"
     return f"it explains {r2:.0%} of the variance"
 
 
@@ -100,9 +100,10 @@ def how_far_off(evaluation: Evaluation, target: str) -> str:
     constant = next(name for name in evaluation.baselines if name != evaluation.simple)
     return (
         f"Half of its predictions of {target} are off by less than "
-        f"{amount(scores['median_absolute_error'].value)}; on average they are off by "
-        f"{amount(scores['mae'].value)}, and the mean of the training rows by "
-        f"{amount(evaluation.baselines[constant].scores['mae'].value)}."
+        f"{amount(scores['median_absolute_error'].value)}; the average error is "
+        f"{amount(scores['mae'].value)}, against "
+        f"{amount(evaluation.baselines[constant].scores['mae'].value)} if the mean of the "
+        "training rows is predicted."
     )
 
 
@@ -111,8 +112,8 @@ def intervals(coverage: float | None, half_width: float | None) -> list[str]:
     if coverage is None or half_width is None:
         return []
     return [
-        f"Prediction intervals of level {MEASURED:.0%} are ±\u00a0{amount(half_width)}, and held "
-        f"{coverage:.1%} of the held-out rows."
+        f"The {MEASURED:.0%} prediction interval is the prediction ±\u00a0{amount(half_width)}; it "
+        f"holds {coverage:.1%} of the held-out rows."
     ]
 
 
@@ -129,7 +130,7 @@ def _gain(evaluation: Evaluation) -> str:
         f"{interval_in_words(gain, signed)}"
     )
     if gain.low > 0:
-        return f"{against}: the model adds to it."
+        return f"{against}: the model is better."
     if gain.high < 0:
         return f"{against}: the simpler model is better."
     return f"{against}: these rows do not tell the two apart."

@@ -20,6 +20,7 @@ from steps.report import (
     search_layout,
 )
 from steps.report.page import (
+    REPORT,
     metric_title,
     signed,
     spread,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from steps.report.origin import Origin
     from steps.report.task_part import TaskPart
 
-NAME, PLOTS = "report.html", "plots"
+NAME, PLOTS = REPORT, "plots"
 
 
 def write(folder: Path, evaluation: Evaluation, decision: Decision, origin: Origin) -> Record:
@@ -89,7 +90,7 @@ def _content(
     schema, search = origin.schema, evaluation.search
     return {
         "title": f"Predicting {part.predicted}",
-        "subtitle": f"{evaluation.model.title} on {len(schema.features):,} features, "
+        "subtitle": f"{evaluation.kind} on {len(schema.features):,} features, "
         f"trained on {origin.profile['rows']:,} rows",
         "facts": origin.facts,
         "decision": decision,
@@ -174,7 +175,12 @@ def _intervals(evaluation: Evaluation) -> str:
     if classes == 2 and rows > EXACT_ROWS:
         return (
             "the variance of each score over the held-out rows within their class (DeLong's for "
-            "ROC AUC), PR AUC by bootstrap resamples of groups of rows"
+            "ROC AUC), for PR AUC from bootstrap resamples of groups of rows"
+        )
+    if classes > 2:
+        return (
+            "the variance of ROC AUC (DeLong's) and of the log loss over the held-out rows within "
+            "their class, and counts of decisions drawn again within each class"
         )
     kind = "stratified bootstrap" if classes else "bootstrap"
     return f"{resamples(rows)} {kind} resamples of the held-out rows"

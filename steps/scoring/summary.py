@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_METRICS = 50
 # Of these, kept free for the scores of labels that come later.
 MOST_LATE = 17
+MAX_PSI = "drift.max_psi"
 MOST_FEATURES = 30
 MOST_CLASSES = 10
 MOST_NAMED = 5
@@ -56,7 +57,7 @@ def metrics(result: ScoringResult, reference: Reference | None = None) -> dict[s
         for name, rows in totals.unseen.most_common(MOST_CLASSES)
     }
     if result.drift:
-        found["drift.max_psi"] = max(drift.psi for drift in result.drift)
+        found[MAX_PSI] = max(drift.psi for drift in result.drift)
         most = sorted(result.drift, key=lambda drift: drift.psi, reverse=True)
         late = 0 if labelled else MOST_LATE
         room = max(0, min(MOST_FEATURES, MOST_METRICS - late - len(found) - len(unseen)))
@@ -140,8 +141,9 @@ def predictions(written: Path, place: str, rejected: int, limit: float) -> Recor
     if rejected and rejected_path(written).stat().st_size <= limit:
         files.append((rejected_path(written), PREDICTIONS))
     if sum(file.stat().st_size for file in parts) <= limit:
-        folder = f"{PREDICTIONS}/{written.name}" if written.is_dir() else PREDICTIONS
-        return Record(files=(*files, (written, folder)))
+        name = f"{PREDICTIONS}/{written.name}"
+        files.append((written, name if written.is_dir() else PREDICTIONS))
+        return Record(tags={"predictions.artifact": name}, files=tuple(files))
     digest = files_digest(parts) if written.is_dir() else file_digest(written)
     tags = {"predictions.path": place, "predictions.digest": digest}
     return Record(tags=tags, files=tuple(files))

@@ -17,6 +17,7 @@ from steps.base.parsers import LATEST
 from steps.base.record import Record
 from steps.store import artifacts, runs
 from steps.store.keys import code_digest, library_versions, step_key
+from steps.store.run_names import run_name
 from steps.store.runs import StepRun
 
 
@@ -88,7 +89,8 @@ class Step(Generic[P, S]):
 
     `find_source` settles what the step reads, running earlier steps if needed; it raises
     `Unreadable` if this machine cannot read the input. `execute` does the work. A step without
-    `reuse` runs each time and has no key.
+    `reuse` runs each time and has no key. `subject` is the parameter that names the file which the
+    step is about: its runs are named after it.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Step(Generic[P, S]):
     find_source: Callable[[P, Session], S]
     execute: Callable[[P, S, StepRun, Session], StepResult]
     reuse: Reuse[P] | None = None
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,11 @@ class Call(Generic[P, S]):
     def of(cls, step: Step[P, S], texts: Mapping[str, str]) -> Self:
         """Check the text of each parameter of a step."""
         return cls(step, texts, parameters.parse(step.parameters, texts))
+
+    @property
+    def run_name(self) -> str:
+        """Name a run of this call."""
+        return run_name(self.step.name, self.step.parameters, self.texts, self.step.subject)
 
     def key(self, source: S) -> str | None:
         """Compute the key of this call on this input; None if the step is never reused."""
@@ -141,7 +149,7 @@ def perform(call: Call[P, S], source: S, run: StepRun, session: Session) -> Step
 
 def perform_nested(call: Call[P, S], source: S, session: Session) -> tuple[Run, StepResult]:
     """Run a step as a nested run of the current one, in this process."""
-    with runs.open_run(call.step.name, call.texts, nested=True) as run:
+    with runs.open_run(call.step.name, call.texts, call.run_name, nested=True) as run:
         console.say(f"{call.step.name}: run {run.id}")
         result = perform(call, source, run, session)
     for line in result.lines:

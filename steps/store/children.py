@@ -1,8 +1,9 @@
 """Child runs of a search, written while it goes on: one run for each candidate.
 
 A candidate's run is created when the candidate starts, gets its parameters and scores when it
-ends, and is then ended: three requests, sent by a few threads beside the fitting. Scores of
-every fold are kept in tags, so that an interrupted search can go on from its child runs.
+ends, and is then ended: three requests, sent by a few threads beside the fitting. Its description
+says first what sets it apart and how it scored. The scores of every fold are kept in a tag, so that
+an interrupted search can go on from its child runs.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from steps.model.sources import Source
 from steps.report import search_record as record
 from steps.report.search_progress import SearchProgress
 from steps.store.destination import AZURE, is_remote
-from steps.store.runs import FINISHED, KEY, StepRun
+from steps.store.fold_tags import LONGEST_TAG, fold_tags
+from steps.store.runs import DESCRIPTION, FINISHED, KEY, PARENT, StepRun, made_by
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -45,8 +47,6 @@ COPY_OF = "step.candidate.copy_of"
 ERROR = "step.candidate.error"
 PRUNED = "step.candidate.pruned"
 ROWS = "step.candidate.rows"
-FOLDS = "step.candidate.folds."
-PARENT = "mlflow.parentRunId"
 
 FAILED = RunStatus.to_string(RunStatus.FAILED)
 KILLED = RunStatus.to_string(RunStatus.KILLED)
@@ -61,7 +61,7 @@ SECONDS_BETWEEN_POINTS = 3.0
 MOST_PARAMS, MOST_POINTS = 100, 250
 # A table of many columns makes a pipeline of many parameters; Azure ML takes so many for a run.
 AZURE_PARAMS = 200
-LONGEST_ERROR, LONGEST_NAME = 1000, 250
+LONGEST_NAME = 250
 
 
 def candidate_id(candidate: Candidate, rows: int | None = None) -> str:
@@ -113,7 +113,7 @@ class ChildRuns:
             PARENT: parent.run.id,
             CANDIDATE_OF: parent.tags[KEY],
             **record.estimator_tags(next(iter(parent.families.values()))),
-            **_origin(parent.tags),
+            **made_by(parent.tags),
         }
         self._pool = ThreadPoolExecutor(
             REMOTE_THREADS if self._remote else LOCAL_THREADS, thread_name_prefix="children"
@@ -202,12 +202,23 @@ class ChildRuns:
         mine = {**self._tags, CANDIDATE: candidate_id(candidate, rows), **tags}
         if rows is not None:
             mine[ROWS] = str(rows)
-        self._ids[index] = self._send(self._write_start, name_of(candidate), at, mine)
+        self._ids[index] = self._send(self._write_start, self._name(index), at, mine)
+
+    def _name(self, index: int) -> str:
+        rows = self._source.rows_of(index)
+        return name_of(self._candidates[index]) + ("" if rows is None else f" (on {rows:,} rows)")
 
     def _end(self, index: int, outcome: CandidateResult, at: float) -> None:
         self._ended.add(index)
         parameters = record.parameter_texts(self._candidates[index]) | self._shared(index)
-        self._send(self._write_end, self._ids[index], parameters, outcome, at)
+        tags = fold_tags(outcome.scores)
+        if outcome.error:
+            tags[ERROR] = outcome.error[:LONGEST_TAG]
+        else:
+            tags[DESCRIPTION] = record.described(self._name(index), outcome, self._progress.metric)
+        if outcome.pruned:
+            tags[PRUNED] = "true"
+        self._send(self._write_end, self._ids[index], parameters, tags, outcome, at)
 
     def _shared(self, index: int) -> dict[str, str]:
         """Give the parameters that a family's candidates share, as many as the store takes."""
@@ -260,7 +271,12 @@ class ChildRuns:
         return str(made.info.run_id)
 
     def _write_end(
-        self, made: Future[str], parameters: Mapping[str, str], outcome: CandidateResult, at: float
+        self,
+        made: Future[str],
+        parameters: Mapping[str, str],
+        tags: Mapping[str, str],
+        outcome: CandidateResult,
+        at: float,
     ) -> None:
         run_id, milliseconds = made.result(), int(at * 1000)
         params = [Param(name, value) for name, value in parameters.items()]
@@ -271,11 +287,6 @@ class ChildRuns:
             for name, value in record.candidate_metrics(outcome).items()
             if math.isfinite(value)
         ]
-        tags = {FOLDS + name: json.dumps(scores) for name, scores in outcome.scores.items()}
-        if outcome.error:
-            tags[ERROR] = outcome.error[:LONGEST_ERROR]
-        if outcome.pruned:
-            tags[PRUNED] = "true"
         self._client.log_batch(
             run_id, metrics, params[:MOST_PARAMS], [RunTag(*item) for item in tags.items()]
         )
@@ -286,12 +297,3 @@ class ChildRuns:
         now = int(time.time() * 1000)
         run_id = self._ids[index].result()
         self._client.log_batch(run_id, [Metric(*item, now, 0) for item in ranks.items()])
-
-
-def _origin(tags: Mapping[str, str]) -> dict[str, str]:
-    """Pick who and what made the parent run: its child runs say so too."""
-    return {
-        name: value
-        for name, value in tags.items()
-        if name == "mlflow.user" or name.startswith("mlflow.source.")
-    }

@@ -29,6 +29,7 @@ from mlflow_aml.config import WorkspaceConfig, choose_config
 from mlflow_aml.workspace import studio_url, tracking_uri, use_login
 from steps.base.errors import first_line
 from steps.base.secrets import masked
+from steps.report import origin
 from steps.store import database
 from steps.store.local_database import check_writable
 
@@ -46,6 +47,9 @@ LOCAL_RUN = "azure.local_run_id"
 DEFAULT_EXPERIMENT = "Default"
 RUN_ID, EXPERIMENT_ID = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"
 EXPERIMENT_NAME, TRACKING_URI = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"
+
+# Where `mlflow ui` listens.
+LOCAL_PAGES = "http://127.0.0.1:5000"
 
 # Errors of MLflow, and of the Azure clients that it calls.
 FAILURES = (MlflowException, AzureError)
@@ -117,11 +121,17 @@ def join() -> None:
 
 def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
     """Say where to see a run."""
-    if server.uri.startswith(AZURE):
-        return f"see: {studio_url(server.uri, run_id)}"
-    if server.uri.startswith(("http:", "https:")):
-        return f"see: {server.uri}/#/experiments/{experiment_id}/runs/{run_id}"
-    return f"see: mlflow ui --backend-store-uri {server.uri}  (run {run_id})"
+    if page := run_page(server.uri, experiment_id, run_id):
+        return f"see: {page}"
+    page = origin.run_page(LOCAL_PAGES, experiment_id, run_id)
+    return f"see: mlflow ui --backend-store-uri {server.uri}  and then {page}"
+
+
+def run_page(uri: str, experiment_id: str, run_id: str) -> str:
+    """Give the address of a run's page on a tracking server; "" for a local store."""
+    if uri.startswith(AZURE):
+        return studio_url(uri, run_id)
+    return origin.run_page(uri, experiment_id, run_id)
 
 
 @contextmanager

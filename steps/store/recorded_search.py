@@ -5,13 +5,12 @@ It takes over what an interrupted search of the same key has left: its finished 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlflow.entities import DatasetInput, InputTag, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from steps.base import console
 from steps.model.dask_executor import ClusterExecutor
@@ -28,15 +27,14 @@ from steps.report import search_record as record
 from steps.store.children import (
     CANDIDATE,
     CANDIDATE_OF,
-    FOLDS,
     KILLED,
-    PARENT,
     PRUNED,
     ChildRuns,
     ParentRun,
     candidate_id,
 )
-from steps.store.runs import FINISHED, KEY, RUNNING, StepRun, find_runs
+from steps.store.fold_tags import read_fold_tags
+from steps.store.runs import FINISHED, KEY, PARENT, RUNNING, StepRun, find_runs
 from steps.store.training_data import training_data
 
 
@@ -50,18 +48,23 @@ class Execution:
 
 
 def search(
-    settings: SearchSettings, work: Work, execution: Execution, run: StepRun, folder: Path
+    settings: SearchSettings,
+    work: Work,
+    execution: Execution,
+    run: StepRun,
+    folder: Path,
+    table: str,
 ) -> FittedSearch:
     """Search, logging to `run` and its child runs all that autolog would; files go by `folder`.
 
-    Gives scikit-learn's search object as after its own `fit`.
+    `table` is where the rows come from. Gives scikit-learn's search object as after its own `fit`.
     """
     described = unfitted_search(work, settings)
     begun = run.client.get_run(run.id).data
     settled = record.search_settings(described, begun.params)
     run.log(settled)
     tags = {**begun.tags, **settled.tags}
-    _log_training_data(run, work, tags)
+    _log_training_data(run, training_data(work.features, table))
     parent = ParentRun(run, tags, work.families, settings.metric)
     left = finished_children(run, tags[KEY]) if execution.resume else []
     source, known = _take_over(settings, work, left)
@@ -122,10 +125,10 @@ def _executor(work: Work, execution: Execution) -> AbstractContextManager[Execut
     return LocalExecutor(work, execution.jobs)
 
 
-def _log_training_data(run: StepRun, work: Work, tags: Mapping[str, str]) -> None:
+def _log_training_data(run: StepRun, data: Dataset) -> None:
     """Log what the search is trained on: shape, columns and digest, as autolog does."""
     context = InputTag("mlflow.data.context", "train")
-    run.log_inputs([DatasetInput(training_data(work.features, tags), [context])])
+    run.log_inputs([DatasetInput(data, [context])])
 
 
 @dataclass(frozen=True)
@@ -162,11 +165,7 @@ def finished_children(run: StepRun, key: str) -> list[Run]:
 
 
 def _read(child: Run) -> Earlier:
-    scores = {
-        name.removeprefix(FOLDS): tuple(json.loads(value))
-        for name, value in child.data.tags.items()
-        if name.startswith(FOLDS)
-    }
+    scores = read_fold_tags(child.data.tags)
     span = Span(child.info.start_time / 1000, child.info.end_time / 1000)
     parent, pruned = child.data.tags[PARENT], PRUNED in child.data.tags
     return Earlier(child.info.run_id, parent, CandidateResult(scores, pruned=pruned), span)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from steps.base.record import Record
-from steps.data import sources
 from steps.store import runs
+from steps.store.destination import run_page
 
 if TYPE_CHECKING:
     from steps.model.evaluation import Evaluation
@@ -32,7 +32,7 @@ def write(
     """
     # Its templates and figures cost a train without a report half a second of imports.
     from steps.report import train_report
-    from steps.report.origin import Origin, run_page
+    from steps.report.origin import Origin
 
     shown = {"train run": run.id, "preprocess run": prepared.info.run_id}
     experiments = run.experiment_id, prepared.info.experiment_id
@@ -40,10 +40,9 @@ def write(
         name: run_page(session.client.tracking_uri, experiment_id, run_id)
         for (name, run_id), experiment_id in zip(shown.items(), experiments, strict=True)
     }
-    location = runs.recorded_parameters(prepared, ["data"]).get("data", "")
     facts = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "data": sources.without_secrets(location),
+        "data": runs.data_location(prepared),
         "experiment": session.client.get_experiment(run.experiment_id).name,
     }
     about = Origin(

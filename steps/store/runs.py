@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import mlflow
@@ -19,12 +19,19 @@ from steps.base.errors import StepError
 from steps.base.parameters import FROM_ENVIRONMENT, as_recorded, from_recorded, variable
 from steps.base.record import Record
 from steps.base.secrets import masked
+from steps.data.sources import without_secrets
+from steps.report.origin import page
 from steps.store.artifacts import NO_SUCH_RUN, upload
+from steps.store.destination import AZURE
+from steps.store.run_names import is_generated
 
 STEP = "step"
 KEY = "step.key"
 UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
+NAME, DESCRIPTION, PARENT = "mlflow.runName", "mlflow.note.content", "mlflow.parentRunId"
+# Of an experiment.
+KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 
 FINISHED = RunStatus.to_string(RunStatus.FINISHED)
 RUNNING = RunStatus.to_string(RunStatus.RUNNING)
@@ -66,21 +73,22 @@ class StepRun:
 
 @contextmanager
 def open_run(
-    step: str, parameters: Mapping[str, str], *, nested: bool = False
+    step: str, parameters: Mapping[str, str], name: str, *, nested: bool = False
 ) -> Iterator[StepRun]:
     """Open the run of a step: the one `mlflow run` made, a new one, or a nested one.
 
     The run records all parameters of the step as `mlflow run` does, and ends FINISHED, or FAILED
-    if the block raises. A run opened by `mlflow run` or by Azure ML keeps its name. A job's
-    second step has a nested run, because the job's own is that of the first.
+    if the block raises. A run opened by `mlflow run` or by Azure ML keeps a name that somebody
+    gave it. A job's second step has a nested run, because the job's own is that of the first.
     """
-    name = None if "MLFLOW_RUN_ID" in os.environ else step
-    with mlflow.start_run(run_name=name, nested=nested) as active:
+    joined = "MLFLOW_RUN_ID" in os.environ
+    with mlflow.start_run(run_name=None if joined else name, nested=nested) as active:
         if not nested and active.data.tags.get(STEP, step) != step:
-            with open_run(step, parameters, nested=True) as second:
+            with open_run(step, parameters, name, nested=True) as second:
                 yield second
             return
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
+        named = joined and is_generated(active.info.run_name or "")
         shown = active.data.params
         _warn_of_secrets(run.id, shown)
         missing = {name: as_recorded(text) for name, text in parameters.items()}
@@ -89,10 +97,38 @@ def open_run(
         run.log(
             Record(
                 params={name: text for name, text in missing.items() if name not in shown},
-                tags={**tags, STEP: step},
+                tags={**tags, **({NAME: name} if named else {}), STEP: step},
             )
         )
+        if PARENT not in active.data.tags:
+            _mark_experiment(run)
         yield run
+
+
+def _mark_experiment(run: StepRun) -> None:
+    """Tell MLflow's pages what the experiment is for, unless it says so.
+
+    Otherwise they guess, and may show an experiment of models as one of prompts and traces. Those
+    of mlflow 3.15 ask only the address (see `origin.page`); servers of other versions ask this tag.
+    """
+    if mlflow.get_tracking_uri().startswith(AZURE):
+        return
+    if KIND not in run.client.get_experiment(run.experiment_id).tags:
+        # Another run that starts at the same time may add it first.
+        with suppress(MlflowException):
+            run.client.set_experiment_tag(run.experiment_id, KIND, MODEL_TRAINING)
+
+
+def link(title: str, run: Run | StepRun, artifact: str = "") -> str:
+    """Link to a run or one of its artifacts, in Markdown, for a description in MLflow's pages."""
+    if isinstance(run, StepRun):
+        experiment_id, run_id = run.experiment_id, run.id
+    else:
+        experiment_id, run_id = run.info.experiment_id, run.info.run_id
+    if mlflow.get_tracking_uri().startswith(AZURE):
+        # Its pages have other addresses, which would fill most of a description.
+        return f"{title} `{artifact or run_id}`"
+    return f"[{title}]({page(experiment_id, run_id, artifact)})"
 
 
 def _warn_of_secrets(run_id: str, params: Mapping[str, str]) -> None:
@@ -106,10 +142,24 @@ def _warn_of_secrets(run_id: str, params: Mapping[str, str]) -> None:
         )
 
 
+def made_by(tags: Mapping[str, str]) -> dict[str, str]:
+    """Pick who and what made a run: the runs within it say so too."""
+    return {
+        name: value
+        for name, value in tags.items()
+        if name == "mlflow.user" or name.startswith("mlflow.source.")
+    }
+
+
 def recorded_parameters(run: Run, names: Iterable[str]) -> dict[str, str]:
     """Return those parameters in `names` that a run has recorded."""
     params = run.data.params
     return {name: from_recorded(params[name]) for name in names if name in params}
+
+
+def data_location(prepared: Run) -> str:
+    """Return where a preprocess run read its table: a path, or a URI without its secrets."""
+    return without_secrets(recorded_parameters(prepared, ["data"]).get("data", ""))
 
 
 def output_digest(run: Run) -> str:

@@ -6,13 +6,11 @@ keeps both in its tags, and later runs look there.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -23,6 +21,7 @@ from steps.base.record import Record
 from steps.base.secrets import masked
 from steps.data import sources
 from steps.store import runs
+from steps.store.training_data import source_of
 
 if TYPE_CHECKING:
     from steps.store.chain import Session
@@ -94,12 +93,8 @@ def log(run: StepRun, tables: Sequence[TableInput]) -> None:
 
 
 def _described(table: TableInput) -> Dataset:
-    kind = urlsplit(table.address).scheme or "local"
-    web = kind in ("http", "https")
     return Dataset(
         name=PurePosixPath(table.address).name,
         digest=table.digest[:LONGEST_DIGEST],
-        # The names and forms of MLflow's own sources where it has them.
-        source_type="http" if web else kind,
-        source=json.dumps({"url" if web else "uri": table.address}),
+        **source_of(table.address),
     )

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.data.meta_dataset import MetaDataset
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset
 from mlflow.types import ColSpec, DataType, Schema
+
+from steps.base.secrets import masked
+from steps.data.sources import scheme, without_secrets
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,14 +28,17 @@ if TYPE_CHECKING:
 ROWS_HASHED, LENGTH = 10_000, 8
 
 
-def training_data(features: DataFrame, tags: Mapping[str, str]) -> Dataset:
-    """Describe a table as `from_pandas(...).to_dict()` does, digest included.
+def training_data(features: DataFrame, table: str) -> Dataset:
+    """Describe rows of a table as `from_pandas(...).to_dict()` does, digest included.
 
-    `tags` are the run's: they are the source, as autolog has it.
+    `table` is the path or URI that they come from: name and source of the data set.
     """
+    shown = masked(without_secrets(table))
+    name, source = PurePath(shown).name or "table", source_of(shown)
     if not all(kind == np.float64 for kind in features.dtypes):
-        source = CodeDatasetSource(dict(tags))
-        return Dataset(**from_pandas(features, source=source).to_dict())
+        # The source given here is a stand-in: MLflow makes those of files by their scheme only.
+        described = from_pandas(features, source=CodeDatasetSource({}), name=name).to_dict()
+        return Dataset(**described | source)
     # A column with missing values is one that need not be there, says MLflow.
     columns = Schema(
         [
@@ -41,11 +46,23 @@ def training_data(features: DataFrame, tags: Mapping[str, str]) -> Dataset:
             for name in features.columns
         ]
     )
-    described = MetaDataset(  # type: ignore[abstract]
-        CodeDatasetSource(dict(tags)), name="dataset", digest=digest(features), schema=columns
-    ).to_dict()
     profile = {"num_rows": len(features), "num_elements": int(features.size)}
-    return Dataset(**described | {"profile": json.dumps(profile)})
+    return Dataset(
+        name=name,
+        digest=digest(features),
+        **source,
+        schema=json.dumps({"mlflow_colspec": columns.to_dict()}),
+        profile=json.dumps(profile),
+    )
+
+
+def source_of(location: str) -> dict[str, str]:
+    """Write a path or URI as MLflow's data set sources are written (mlflow 3.15)."""
+    kind = scheme(location)
+    if kind in ("http", "https"):
+        return {"source_type": "http", "source": json.dumps({"url": location})}
+    local = kind in ("", "file")
+    return {"source_type": "local" if local else kind, "source": json.dumps({"uri": location})}
 
 
 def digest(features: DataFrame) -> str:

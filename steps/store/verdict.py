@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from steps.base.errors import GATE, OK
 from steps.base.record import Record
 from steps.data.schema import BINARY
 from steps.model import gate
+from steps.report import description
+from steps.report.page import REPORT
 from steps.store import promotion
 from steps.store.chain import StepResult
 from steps.store.promotion import Challenger, HeldOut
-from steps.store.runs import StepRun, output_digest
+from steps.store.runs import DESCRIPTION, StepRun, data_location, link, output_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +41,7 @@ def conclude(
     """
     two_classes = trained.schema.task == BINARY
     tags = {"threshold": f"{evaluation.threshold:.6g}"} if two_classes else {}
+    tags[DESCRIPTION] = _description(evaluation, trained, prepared, run)
     run.log(Record(metrics=evaluation.metrics, tags=tags))
     held_out = HeldOut(
         rows=trained.test,
@@ -58,6 +62,14 @@ def conclude(
     best = ", ".join(f"{name}={value}" for name, value in evaluation.search.best.params.items())
     shown = (f"train: {best}", f"train: held-out {scores}")
     return decision, _result(decision, decision.tags, shown)
+
+
+def _description(evaluation: Evaluation, trained: Trained, prepared: Run, run: StepRun) -> str:
+    table, rows = PurePath(data_location(prepared)).name, len(trained.train)
+    links = [link("Data", prepared)]
+    if evaluation.details is not None:
+        links.insert(0, link("Report", run, REPORT))
+    return description.of_model(evaluation, trained.schema, rows, table, links)
 
 
 def _written(score: float) -> str:

@@ -44,7 +44,7 @@ def test_secret(text: str) -> None:
         "models:/diabetes@champion",
         "abfss://container@account.dfs.core.windows.net/table.parquet",
         "is the delimiter ';'? found a=b",
-        "http://127.0.0.1:5000/#/experiments/1/runs/2",
+        "http://127.0.0.1:5000/#/experiments/1/runs/2?workflowType=machine_learning",
         "https://ml.azure.com/runs/r?wsid=/subscriptions/s/resourcegroups/g/workspaces/w",
         "https://host:8080/path@v1/a.csv",
         "sqlite:////tmp/a.db",

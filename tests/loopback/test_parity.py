@@ -10,6 +10,8 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from loopback.workspace import LoopbackWorkspace
+from steps.store.fold_tags import FOLDS, read_fold_tags
+from steps.store.runs import DESCRIPTION
 from tests.loopback.laptop import SMALL, TIMES, Laptop, azure_runs, new_laptop, server, timeless
 
 pytestmark = pytest.mark.slow
@@ -29,17 +31,26 @@ def record(run: Run, paths: set[str], children: list[Run]) -> dict[str, Any]:
             if not name.startswith(FREE_ON_THIS_MACHINE)
         },
         "tags": {
-            name: value
+            # After the first line, a description links to other runs.
+            name: value.partition("\n")[0] if name == DESCRIPTION else value
             for name, value in run.data.tags.items()
-            if name not in OWN
-            and not name.startswith(("mlflow.source", "azure."))
-            and not any(word in name for word in TIMES)
+            if name not in OWN and not name.startswith(("mlflow.source", "azure.", FOLDS))
         },
+        "folds": folds(run),
         "artifacts": paths,
         "children": sorted(
             (record(child, set(), []) for child in children),
             key=lambda item: sorted(item["params"].items()),
         ),
+    }
+
+
+def folds(run: Run) -> dict[str, tuple[float, ...]]:
+    if FOLDS not in run.data.tags:
+        return {}
+    scores = read_fold_tags(run.data.tags)
+    return {
+        name: values for name, values in scores.items() if not any(word in name for word in TIMES)
     }
 
 

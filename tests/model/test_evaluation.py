@@ -10,7 +10,8 @@ from sklearn.inspection import permutation_importance
 from sklearn.pipeline import Pipeline
 
 from steps.data.schema import Schema
-from steps.model.evaluation import Evaluation, Trained, evaluate, title
+from steps.model.candidates import average
+from steps.model.evaluation import Evaluation, Trained, evaluate, members, title
 from steps.model.fitted_search import summarize_search
 from steps.model.importances import MOST_ROWS, importances
 from steps.model.metrics import METRICS, SCORERS, scores
@@ -148,4 +149,12 @@ def test_a_failed_candidate_is_counted_and_left_out(trained: Trained) -> None:
 def test_a_model_is_named_by_its_estimator(trained: Trained) -> None:
     assert title(trained.estimator) == "Random forest"
     other = Pipeline([("clf", HistGradientBoostingClassifier())])
-    assert title(other) == "Hist gradient boosting"
+    assert title(other) == "Histogram boosting"
+
+
+def test_an_average_says_what_it_averages(trained: Trained) -> None:
+    averaging = average(trained.schema, 0)
+    assert title(averaging) == "Average of 4 models"
+    assert members(averaging) == (
+        *("Random forest", "Extra trees", "Histogram boosting", "Logistic regression"),
+    )

@@ -28,9 +28,14 @@ HEIGHT = 2600
 pytestmark = pytest.mark.slow
 
 
+def browser_path() -> str | None:
+    """Find a Chromium on the PATH."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = browser_path()
     if found is None and os.environ.get("REQUIRE_CHROMIUM") == "1":
         pytest.fail("REQUIRE_CHROMIUM is set, but there is no Chromium on the PATH")
     if found is None:

@@ -70,12 +70,14 @@ def test_confusions_are_named_from_the_largest() -> None:
     assert (first.actual, first.predicted, first.rows, first.share) == ("kind 0", "kind 1", 2, 0.5)
     assert (second.predicted, second.rows) == ("kind 2", 1)
     least, most_often, unknown = sentences.classes_apart(found, first)
-    assert least == "It finds kind 0 least: 1 of 4 rows (25%)."
-    assert most_often == "Most often it takes kind 0 for kind 1: 2 rows, 50% of that class."
+    assert least == "Its weakest class is kind 0: it finds 1 of 4 rows (25%)."
+    assert most_often == (
+        "Its most frequent mistake is kind 0 predicted as kind 1: 2 rows, 50% of that class."
+    )
     assert unknown.startswith("1 class has no held-out row")
     right = details_of(np.array([0, 1]), np.eye(2))
     assert confusions(right) == []
-    assert sentences.classes_apart(right, None) == ["It takes no row for another class."]
+    assert sentences.classes_apart(right, None) == ["It mistakes no row for another class."]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 50, 100_000])
@@ -118,8 +120,8 @@ def test_errors_of_a_search_are_shown_as_such_and_families_by_name() -> None:
     assert search_layout.shown_score(search, search.best) == 1.0
     with charts.style():
         drawn = search_figures.hyper_parameters(search)
-    assert "MAE (less is better)" in svg_of(drawn)
-    assert "MAE (less is better)" in svg_of(search_figures.candidates(search))
+    assert "MAE (lower is better)" in svg_of(drawn)
+    assert "MAE (lower is better)" in svg_of(search_figures.candidates(search))
 
 
 def test_numbers_of_any_size_are_readable() -> None:
@@ -133,7 +135,7 @@ def test_numbers_of_any_size_are_readable() -> None:
 
 def test_a_run_has_a_page_only_on_a_server_and_no_password_in_it() -> None:
     assert run_page("http://me:secret@host:5000/", "1", "ab") == (
-        "http://host:5000/#/experiments/1/runs/ab"
+        "http://host:5000/#/experiments/1/runs/ab?workflowType=machine_learning"
     )
     assert run_page("sqlite:////tmp/mlflow.db", "1", "ab") == ""
 

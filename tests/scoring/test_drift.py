@@ -174,6 +174,23 @@ def test_page_is_whole_in_itself(tmp_path: Path) -> None:
     assert "prefers-color-scheme: dark" in text
 
 
+def test_page_of_a_wide_table_has_charts_of_what_differs_most(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    cuts = np.arange(1.0, 10)
+    bins = tuple(
+        NumberBins(f"sensor_{i:04d}_temperature", cuts, np.full(10, 60), 0, 0, 10, False)
+        for i in range(1_000)
+    )
+    values = [random.uniform(0, 10, 400) for _ in bins]
+    found = drift.compare(drift.count(values, bins), bins)
+    text = page(found, tmp_path)
+    assert len(text) < 1_500_000
+    assert text.count("<svg") == drift_page.MOST_CHARTS < 1_000
+    assert "sensor_0999_temperature" in text
+    most = max(found, key=lambda each: each.psi)
+    assert text.index("<section") < text.index(f"<h3>{most.name}</h3>") < text.index("</section>")
+
+
 def test_page_shows_a_feature_with_one_bin(tmp_path: Path) -> None:
     bins = (NumberBins("x<y", np.array([]), np.array([5]), 0, 0, 0, False),)
     found = drift.compare(drift.count([np.array([0.0, np.nan])], bins), bins)

@@ -36,7 +36,9 @@ def run_search(
     with step_run(key) as run:
         files = folder / run.id
         files.mkdir()
-        found = search(case.settings, case.work, Execution(**execution), run, files)
+        found = search(
+            case.settings, case.work, Execution(**execution), run, files, "data/diabetes.csv"
+        )
     return found, run.client.get_run(run.id), in_order(case, run.id)
 
 

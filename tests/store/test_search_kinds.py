@@ -25,7 +25,7 @@ def run(case: Case, folder: Path) -> tuple[FittedSearch, list[Run]]:
     with step_run() as opened:
         files = folder / opened.id
         files.mkdir()
-        found = search(case.settings, case.work, Execution(), opened, files)
+        found = search(case.settings, case.work, Execution(), opened, files, "data/table.csv")
     ended = mlflow.get_run(opened.id)
     return found, sorted(children(ended), key=lambda child: child.info.end_time)
 
