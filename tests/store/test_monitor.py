@@ -167,7 +167,7 @@ def test_a_handful_of_requests_for_a_hundred_runs(
 ) -> None:
     with counted(mlflow_server) as (address, seen), tracking(address, monkeypatch):
         client = MlflowClient()
-        experiment = mlflow.set_experiment(os.environ["MLFLOW_EXPERIMENT_NAME"]).experiment_id
+        experiment = client.create_experiment(os.environ["MLFLOW_EXPERIMENT_NAME"])
         for number in range(100):
             run = client.create_run(experiment, start_time=1_770_000_000_000 + number * 86_400_000)
             client.log_batch(
