@@ -116,7 +116,8 @@ def test_a_search_and_a_scoring_on_two_nodes_are_those_of_one(
             get(loopback_workspace, name)
             for name in sorted(names(loopback_workspace, f"scored/on-{nodes}/"))
         ]
-        scored.append(pd.concat(pd.read_parquet(io.BytesIO(part)) for part in parts))
+        tables = [pd.read_parquet(io.BytesIO(part)) for part in parts]
+        scored.append(pd.concat(tables, ignore_index=True))
     # Each node writes parts of its own: one for each part of the input.
     assert len(parts) == 4
     assert len(scored[0]) == 768
