@@ -46,7 +46,9 @@ def test_a_value_that_no_text_holds_is_refused(value: Any) -> None:
         as_text("drop", value)
 
 
-def test_the_chain_below_an_active_run() -> None:
+def test_the_chain_below_an_active_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Steps that earlier tests ran as scripts do in this process have set it for good.
+    monkeypatch.delenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", raising=False)
     frame = pd.read_csv(DIABETES)
     rows = frame.drop(columns="Outcome").sample(7, random_state=1)
     with mlflow.start_run() as mine:

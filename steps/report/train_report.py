@@ -177,5 +177,10 @@ def _intervals(evaluation: Evaluation) -> str:
             "the variance of each score over the held-out rows within their class (DeLong's for "
             "ROC AUC), for PR AUC from bootstrap resamples of groups of rows"
         )
+    if classes > 2:
+        return (
+            "the variance of ROC AUC (DeLong's) and of the log loss over the held-out rows within "
+            "their class, and counts of decisions drawn again within each class"
+        )
     kind = "stratified bootstrap" if classes else "bootstrap"
     return f"{resamples(rows)} {kind} resamples of the held-out rows"

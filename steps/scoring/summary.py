@@ -141,8 +141,9 @@ def predictions(written: Path, place: str, rejected: int, limit: float) -> Recor
     if rejected and rejected_path(written).stat().st_size <= limit:
         files.append((rejected_path(written), PREDICTIONS))
     if sum(file.stat().st_size for file in parts) <= limit:
-        folder = f"{PREDICTIONS}/{written.name}" if written.is_dir() else PREDICTIONS
-        return Record(files=(*files, (written, folder)))
+        name = f"{PREDICTIONS}/{written.name}"
+        files.append((written, name if written.is_dir() else PREDICTIONS))
+        return Record(tags={"predictions.artifact": name}, files=tuple(files))
     digest = files_digest(parts) if written.is_dir() else file_digest(written)
     tags = {"predictions.path": place, "predictions.digest": digest}
     return Record(tags=tags, files=tuple(files))

@@ -18,6 +18,7 @@ from steps.base.record import Record
 from steps.data import sources
 from steps.data.schema import Schema
 from steps.scoring.input_files import InputFile, find_files
+from steps.scoring.summary import PREDICTIONS
 from steps.scoring.windows import Window
 from steps.store import artifacts, model_file, runs
 from steps.store.models import BEST_ESTIMATOR
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from steps.store.chain import Session
 
 SCORING = "batch_score"
-PREDICTIONS = "predictions"
 # What a late score is of: the digest of the labels and their key.
 LATE_LABELS, LATE_TOLD = "late.labels", "late.told"
 # A run records a few thousand characters: so many are one answer.
 AT_ONCE = 200
 BLOCK = 1 << 20
+_ARTIFACT = re.compile(rf"{PREDICTIONS}/[^/\\]*[^./\\][^/\\]*")
 _RUN_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,254}", re.ASCII)
 
 
@@ -148,13 +149,14 @@ def predictions_of(run: Run, session: Session, folder: Path) -> tuple[InputFile,
     Raise StepError if they are gone, or are those of another run by now.
     """
     tags = run.data.tags
-    if "predictions.path" not in tags:
-        output = runs.recorded_parameters(run, ["output"]).get("output", "predictions.csv")
+    if name := tags.get("predictions.artifact"):
+        # Whoever can write to the store can write anything there.
+        if not _ARTIFACT.fullmatch(name):
+            raise StepError(f"expected the name of predictions as an artifact, found {name}")
         folder.mkdir(parents=True)
-        # Only a name: what a run recorded as a path must not lead out of its artifacts.
-        name = f"{PREDICTIONS}/{Path(sources.location(output)).name.replace('..', '')}"
-        found = artifacts.download(session.client, run.info.run_id, name, folder)
-        return find_files(str(found))
+        return find_files(str(artifacts.download(session.client, run.info.run_id, name, folder)))
+    if "predictions.path" not in tags:
+        raise StepError("expected a run that kept its predictions, found none of them")
     files = find_files(tags["predictions.path"])
     digests = [(PurePosixPath(file.path).name, _digest(file)) for file in files]
     # A file has the digest of its content, a folder that of its files.

@@ -92,20 +92,22 @@ def test_no_key_that_nobody_looks_up(step: str) -> None:
 
 
 def test_code_is_that_of_the_declared_parts(tmp_path: Path) -> None:
+    # Not the working folder itself, whose `data` is a link to the project's.
+    code = tmp_path / "code"
     for name in ("train.py", "login.py", "data/tables.py", "data/deep/one.py", "report/page.py"):
-        path = tmp_path / name
+        path = code / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("before = True\n")
 
     def digest() -> str:
-        return keys.code_digest(("train.py", "data"), tmp_path)
+        return keys.code_digest(("train.py", "data"), code)
 
     first = digest()
     for name in ("login.py", "report/page.py", "data/notes.txt"):
-        (tmp_path / name).write_text("reworded = True\n")
-    (tmp_path / "train.py").write_bytes(b"before = True\r\n")
+        (code / name).write_text("reworded = True\n")
+    (code / "train.py").write_bytes(b"before = True\r\n")
     assert digest() == first
-    (tmp_path / "data/deep/one.py").write_text("changed = True\n")
+    (code / "data/deep/one.py").write_text("changed = True\n")
     assert digest() != first
 
 
