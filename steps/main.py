@@ -35,8 +35,12 @@ from steps.train import TrainParameters
 
 # The chain sets these itself.
 CHAINED = {"preprocess_run_id": LATEST, "model": LATEST}
-# Metrics that tell how a search went on, or how well a model knows its own training rows.
-PASSING = ("search_", "candidates_", "best_cv_score_so_far", "training_", "rows_per_second")
+# Metrics of how a search went on, of how well a model knows its own training rows, and of what
+# is expected of the scored rows, which `monitor` reads from the run that scored them.
+PASSING = (
+    *("search_", "candidates_", "best_cv_score_so_far", "training_", "rows_per_second"),
+    "estimated_",
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,9 @@ def _is_of_all(metric: str) -> bool:
 
     Those of a column have its name after a dot. Azure ML takes 50 metrics of a run.
     """
-    return ("." not in metric or metric == MAX_PSI) and not metric.startswith(PASSING)
+    of_column = "." in metric and metric != MAX_PSI
+    end_of_interval = metric.startswith("scored_") and metric.endswith(("_low", "_high"))
+    return not (of_column or end_of_interval or metric.startswith(PASSING))
 
 
 def _call(name: str, texts: dict[str, str], values: dict[str, Any]) -> Call[Any, Any]:
