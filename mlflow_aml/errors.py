@@ -16,3 +16,7 @@ class AzureMLError(Exception):
     def __init__(self, message: str, *, exit_code: int = BAD_INPUT) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class UnreachableError(AzureMLError):
+    """No answer came: it may come later."""

@@ -14,13 +14,12 @@ from azure.core.pipeline import policies
 from azure.core.rest import HttpRequest, HttpResponse
 
 from mlflow_aml.console import say, warn
-from mlflow_aml.errors import FAILURE, AzureMLError
+from mlflow_aml.errors import FAILURE, AzureMLError, UnreachableError
 from mlflow_aml.mask import masked
 from mlflow_aml.resource_manager import (
     BUSY,
     NOT_FOUND,
     RefusedError,
-    UnreachableError,
     Workspace,
 )
 

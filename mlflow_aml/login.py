@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mlflow_aml.console import warn
-from mlflow_aml.errors import FAILURE, AzureMLError
+from mlflow_aml.errors import FAILURE, AzureMLError, UnreachableError
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -218,7 +218,7 @@ def explain(message: str, environment: Mapping[str, str]) -> AzureMLError:
         else [line for line in message.splitlines() if "Authentication failed" in line]
     )
     if any(sign in line for line in lines for sign in _NETWORK_SIGNS):
-        return AzureMLError(
+        return UnreachableError(
             "could not reach Azure to log in (login.microsoftonline.com), or it failed; check the "
             "network, HTTPS_PROXY and REQUESTS_CA_BUNDLE, or try again later",
             exit_code=FAILURE,

@@ -21,7 +21,7 @@ from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLo
 from azure.mgmt.core.tools import get_arm_endpoints
 
 from mlflow_aml.config import WorkspaceConfig
-from mlflow_aml.errors import FAILURE, AzureMLError
+from mlflow_aml.errors import FAILURE, AzureMLError, UnreachableError
 from mlflow_aml.login import Login, login
 from mlflow_aml.mask import masked
 
@@ -46,10 +46,6 @@ class RefusedError(AzureMLError):
         super().__init__(message, exit_code=exit_code)
         self.status = status
         self.code = code
-
-
-class UnreachableError(AzureMLError):
-    """No answer came."""
 
 
 class ResourceManager:

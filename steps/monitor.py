@@ -94,8 +94,9 @@ class MonitorParameters:
 
     def __post_init__(self) -> None:
         if (self.labels is None) == bool(self.key):
+            given, other = ("key", "labels") if self.key else ("labels", "key")
             raise StepError(
-                "expected labels and their key together, found one of them; give both "
+                f"parameter {given}: expected {other} beside it, found none; give both "
                 "(-P labels=labels.csv -P key=id), or neither"
             )
 

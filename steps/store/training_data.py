@@ -58,7 +58,8 @@ def training_data(features: DataFrame, table: str) -> Dataset:
 
 def source_of(location: str) -> dict[str, str]:
     """Write a path or URI as MLflow's data set sources are written (mlflow 3.15)."""
-    kind = scheme(location)
+    # A data asset, `azureml:<name>:<version>`, is no URI.
+    kind = "azureml" if location.startswith("azureml:") else scheme(location)
     if kind in ("http", "https"):
         return {"source_type": "http", "source": json.dumps({"url": location})}
     local = kind in ("", "file")

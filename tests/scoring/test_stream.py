@@ -44,7 +44,8 @@ class Half(Predictor):
         pass
 
     def predict(self, features: Any) -> Predicted:
-        output = np.stack([features[0], features[0]], axis=1)
+        # Some probability: a thousandth of the row's number.
+        output = np.stack([features[0], features[0]], axis=1) / 1000
         return Predicted(output, np.zeros(len(output), dtype=np.intp))
 
 

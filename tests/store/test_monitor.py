@@ -225,5 +225,5 @@ def test_runs_are_read() -> None:
 
 @pytest.mark.parametrize("given", [{"labels": "l.csv"}, {"key": "id"}])
 def test_labels_and_key_belong_together(given: dict[str, str]) -> None:
-    with pytest.raises(StepError, match="expected labels and their key together"):
+    with pytest.raises(StepError, match=r"expected (labels|key) beside it, found none"):
         parse(MonitorParameters, defaults(MonitorParameters) | given)
