@@ -40,7 +40,7 @@ TABLES: dict[str, tuple[str, dict[str, object], str]] = {
         csv(GOOD.assign(Outcome=[f"name {row}" for row in range(768)])),
         {},
         "expected at most 200 classes in target Outcome, found 768: name 0, name 1, name 10, "
-        "name 100, name 101 …; join the rare ones, or choose another target",
+        "name 100, name 101 …; merge rare ones, or choose another target",
     ),
     "free text only": (
         csv(GOOD[["Outcome"]].assign(note=[f"said {row} things" for row in range(768)])),

@@ -43,6 +43,9 @@ ABSENT = {
 # A version is pending for a few requests, or at most until a champion is scored.
 PATIENCE_SECONDS = 60.0
 SECONDS_BETWEEN_LOOKS = 0.3
+# MLflow 3.15 looks for an alias and then inserts it: of several trainings that give the first one at
+# the same moment, all but one are told that it is there already.
+ALIAS_TRIES = 3
 
 
 def uri_of(version: ModelVersion) -> str:
@@ -156,14 +159,20 @@ class Registry:
         return [version for version in self.versions() if version.tags.get(CHAMPION) == YES]
 
     def _set_alias(self, version: ModelVersion) -> None:
-        try:
-            self.client.set_registered_model_alias(self.name, CHAMPION, str(version.version))
-        except MlflowException as error:
-            if not _is_absent(error):
-                raise
-            console.warn(
-                f"this store has no aliases, so the tag {CHAMPION} stands for one ({error})"
-            )
+        for tries_left in reversed(range(ALIAS_TRIES)):
+            try:
+                self.client.set_registered_model_alias(self.name, CHAMPION, str(version.version))
+            except MlflowException as error:
+                if _is_absent(error):
+                    console.warn(
+                        f"this store has no aliases, so the tag {CHAMPION} stands for one ({error})"
+                    )
+                    return
+                if not tries_left:
+                    raise
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            else:
+                return
 
 
 def _is_absent(error: MlflowException) -> bool:
