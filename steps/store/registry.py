@@ -43,8 +43,8 @@ ABSENT = {
 # A version is pending for a few requests, or at most until a champion is scored.
 PATIENCE_SECONDS = 60.0
 SECONDS_BETWEEN_LOOKS = 0.3
-# MLflow 3.15 looks for an alias and then inserts it: of several trainings that give the first one at
-# the same moment, all but one are told that it is there already.
+# MLflow 3.15 looks for an alias and then inserts it: of several trainings that give the first one
+# at the same moment, all but one fail because it is there already.
 ALIAS_TRIES = 3
 
 
