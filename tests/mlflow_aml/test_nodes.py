@@ -102,11 +102,11 @@ def test_a_search_and_a_scoring_on_two_nodes_are_those_of_one(
     header, *rows = (REPOSITORY / "data" / "diabetes.csv").read_bytes().splitlines(keepends=True)
     for number in range(4):
         content = header + b"".join(rows[number * 192 : (number + 1) * 192])
-        put(loopback_workspace, f"inbox/part-{number}.csv", content)
+        put(loopback_workspace, f"quarters/part-{number}.csv", content)
     scored = []
     for nodes in (1, 2):
         done = submit(
-            *(laptop, "batch_score", f"model={run.info.run_id}", f"input={ROOT}inbox/"),
+            *(laptop, "batch_score", f"model={run.info.run_id}", f"input={ROOT}quarters/"),
             *("scheduler=auto", f"output={ROOT}scored/on-{nodes}", "probabilities=all"),
             config={"nodes": nodes},
             **experiment,
