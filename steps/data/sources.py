@@ -195,9 +195,11 @@ class Guarded(io.RawIOBase):
 
     def close(self) -> None:
         """Close it."""
-        with reading(self._location):
-            self._opened.close()
-        super().close()
+        try:
+            with reading(self._location):
+                self._opened.close()
+        finally:
+            super().close()
 
 
 def _unreadable(location: str, error: BaseException) -> Unreadable:

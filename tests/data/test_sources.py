@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import resource
 from pathlib import Path
 
@@ -28,16 +29,16 @@ def test_no_room_for_the_copy(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-class Breaking:
+class Breaking(io.BytesIO):
     """A file whose connection breaks."""
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         raise ConnectionResetError("connection reset by peer")
 
 
 def test_a_connection_that_breaks() -> None:
     address = f"s3://user:{CANARY}@bucket/t.csv?sig={CANARY}"
-    broken = Guarded(Breaking(), address)  # type: ignore[arg-type]
+    broken = Guarded(Breaking(), address)
     with pytest.raises(Unreadable) as raised:
         broken.read(10)
     said = str(raised.value)
