@@ -90,9 +90,7 @@ def connect(workspace: str) -> Destination:
     """
     chosen = choose_destination(workspace, os.environ, Path.cwd())
     if chosen is None:
-        uri = mlflow.get_tracking_uri()
-        check_writable(uri)
-        database.open_or_create(uri)
+        uri = join()
         is_local = uri.partition(":")[0] in ("file", "sqlite") or "://" not in uri
         return Destination(uri, "local store" if is_local else TRACKING_URI)
     if isinstance(chosen, WorkspaceConfig):
@@ -108,8 +106,8 @@ def connect(workspace: str) -> Destination:
     return chosen
 
 
-def join() -> None:
-    """Prepare the tracking server that MLflow uses in this process, and change nothing about it."""
+def join() -> str:
+    """Prepare the tracking server that MLflow already uses in this process; return its URI."""
     uri = mlflow.get_tracking_uri()
     if uri.startswith(AZURE):
         if JOB not in os.environ:
@@ -117,6 +115,7 @@ def join() -> None:
     elif not is_remote(uri):
         check_writable(uri)
         database.open_or_create(uri)
+    return uri
 
 
 def where_to_look(server: Destination, run_id: str, experiment_id: str) -> str:
