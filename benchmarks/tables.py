@@ -41,6 +41,7 @@ from steps.model.fitted_search import refitted, unfitted_search
 from steps.model.fitting import CandidateResult, plan_work
 from steps.model.grid import SearchSettings
 from steps.model.local_executor import LocalExecutor
+from steps.model.openmp import threads_for
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.search_loop import Span, fit_all
 from steps.model.sources import Listed
@@ -149,9 +150,9 @@ def search_auto(schema: Schema, features: pd.DataFrame, labels: np.ndarray) -> A
     )
     work = plan_work(settings, schema, features, labels)
     source = Listed(work, settings.candidates())
-    with LocalExecutor(work, -1) as executor:
+    with threads_for(features.size), LocalExecutor(work, -1) as executor:
         results = fit_all(source, executor, Silence(), metric=settings.metric)
-    return refitted(unfitted_search(work, settings), work, source, results, settings.metric)
+        return refitted(unfitted_search(work, settings), work, source, results, settings.metric)
 
 
 def boosting(schema: Schema) -> Pipeline:

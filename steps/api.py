@@ -5,6 +5,7 @@
     prepared = api.preprocess("data/diabetes.csv")
     trained = api.train(prepared, max_depth=[2, 3, 4])
     scored = api.batch_score(new_rows, model=trained)
+    watched = api.monitor(trained)
 
 They take the parameters of the steps by name, as Python values. They log where MLflow logs to
 (`mlflow.set_tracking_uri`, `mlflow.set_experiment`), below the active run if there is one, which
@@ -24,7 +25,7 @@ from steps.base.errors import DRIFT, GATE, StepError
 from steps.base.temporary import temporary_folder
 from steps.cli import EXPECTED, exit_code, one_line
 from steps.data import frames
-from steps.options import BatchScoreOptions, PreprocessOptions, TrainOptions
+from steps.options import BatchScoreOptions, MonitorOptions, PreprocessOptions, TrainOptions
 from steps.store import chain, destination, models, runs
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ class Scored(Finished):
     def drifted(self) -> bool:
         """Whether the rows have drifted, if `on_drift="fail"` asked to know."""
         return self.exit_code == DRIFT
+
+
+@dataclass(frozen=True)
+class Monitored(Finished):
+    """A run of `monitor`, with its page `monitor.html`."""
+
+    @property
+    def alerted(self) -> bool:
+        """Whether something has changed; the tag `monitor.alert` of the run says what."""
+        return self.metrics["alerts"] > 0
 
 
 def use_workspace(config: str = "auto") -> str:
@@ -128,6 +139,21 @@ def batch_score(
     if predictions is not None and frames.is_frame(rows):
         predictions.index = rows.index
     return replace(scored, predictions=predictions)
+
+
+def monitor(
+    model: Trained | str = "latest",
+    *,
+    labels: Table | None = None,
+    **options: Unpack[MonitorOptions],
+) -> Monitored:
+    """Read the scoring runs of a model, draw how it fares over time, and look for alerts.
+
+    `labels` are true values that came later; they are joined by the columns that the option `key`
+    names. The options are the parameters of `monitor`. An alert is no error: see
+    `Monitored.alerted`.
+    """
+    return _run("monitor", Monitored, {"model": model, "labels": labels, **options})[0]
 
 
 def _run(

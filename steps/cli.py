@@ -45,7 +45,7 @@ def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int
 
 def _launch(step: chain.Step[Any, Any], texts: dict[str, str]) -> int:
     call = chain.Call.of(step, texts)
-    server = destination.connect(call.chosen.workspace)
+    server = destination.connect(call.chosen.workspace, call.run_name)
     console.say(f"tracking: {server.uri} ({server.reason})")
     with (
         temporary_folder(step.name) as folder,

@@ -121,6 +121,10 @@ def execute(
     return StepResult(tuple(comparison.lines(groups)))
 
 
+# What the grid of several estimators calls "which estimator".
+OF_GRID = {"best_clf": "estimator"}
+
+
 def _params(trained: Run) -> dict[str, str]:
     """List the parameters of the search and the best values it chose."""
     own = [name for name in names(load("train").parameters) if name not in NOT_SHOWN]
@@ -129,7 +133,7 @@ def _params(trained: Run) -> dict[str, str]:
         for name, value in sorted(trained.data.params.items())
         if name.startswith(BEST)
     }
-    chosen = {f"best {name}": value for name, value in best.items()}
+    chosen = {f"best {OF_GRID.get(name, name)}": value for name, value in best.items()}
     return {**chosen, **runs.recorded_parameters(trained, own)}
 
 

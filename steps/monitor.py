@@ -145,7 +145,7 @@ def execute(
         )
     )
     lines = (
-        f"monitor: {len(windows):,} scoring runs of {source.watched.shown}, "
+        f"monitor: {len(windows):,} scoring run{"s" if len(windows) > 1 else ""} of {source.watched.shown}, "
         f"{windows[0].day} to {windows[-1].day}",
     )
     if not found:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
 
 # As on the command line, or the Python value: a list for values separated by commas, a mapping for
-# a grid or a minimum, None for `none`.
-Value: TypeAlias = str | int | float | Path | Sequence[Any] | Mapping[str, Any] | None
+# a grid or a minimum, a date, None for `none`.
+Value: TypeAlias = str | int | float | Path | date | Sequence[Any] | Mapping[str, Any] | None
 
 # [[[cog
 # from generate import reference
 # cog.out(reference.options_of("preprocess", "data", "test_data"))
 # cog.out(reference.options_of("train", "preprocess_run_id"))
 # cog.out(reference.options_of("batch_score", "model", "input", "output"))
+# cog.out(reference.options_of("monitor", "model", "labels"))
 # cog.out("\n\n")
 # ]]]
 
@@ -72,6 +74,16 @@ class BatchScoreOptions(TypedDict, total=False):
     log_predictions_up_to: float
     strict: bool
     scheduler: Value
+
+
+class MonitorOptions(TypedDict, total=False):
+    """Parameters of `monitor`."""
+
+    runs: Value
+    key: Value
+    minimum: Value
+    drift_threshold: float
+    on_alert: Value
 
 
 # [[[end]]]

@@ -33,6 +33,7 @@ from steps.model.grid import (
     parse_grid,
 )
 from steps.model.metrics import DEFAULT_THRESHOLD
+from steps.model.openmp import threads_for
 from steps.model.portfolio import search_grid, searched_families
 from steps.model.reference import reference
 from steps.model.task import Task, parse_metric, task_of
@@ -172,27 +173,11 @@ def execute(
     """Search, score the best estimator on the held-out rows, and log it."""
     preprocess_id = source.run.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
-    task = task_of(data.schema, chosen.seed)
-    _check_fit(chosen, task)
-    labels, groups = data.labels(data.train), data.groups(data.train)
-    folds = task.fold_count(labels, chosen.cv_folds, groups)
-    if folds < chosen.cv_folds:
-        console.warn(f"{folds} folds instead of cv_folds={chosen.cv_folds}: too few training rows")
-    table = runs.data_location(source.run)
-    searched = _search(chosen, folds, data, table, run, session)
-    trained = Trained(
-        estimator=searched.best_estimator_,
-        train=data.train,
-        test=data.test,
-        schema=data.schema,
-        cv_results=searched.cv_results_,
-        metric=task.scorer(chosen.metric),
-        cv_folds=folds,
-        seed=chosen.seed,
-        groups=groups,
-        unseen=searched.unseen_,
-    )
-    evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
+    _check_fit(chosen, task_of(data.schema, chosen.seed))
+    # Boosting's threads are a setting of the calling thread.
+    with threads_for(data.train.size):
+        trained = _trained(chosen, data, runs.data_location(source.run), run, session)
+        evaluation = evaluate(trained, chosen.threshold, details=chosen.report)
     metadata: dict[str, Any] = {
         "schema": asdict(data.schema),
         **_decision_metadata(evaluation),
@@ -211,6 +196,30 @@ def execute(
     if chosen.report:
         run.log(run_report.write(evaluation, decision, data, chosen.seed, source.run, run, session))
     return result
+
+
+def _trained(
+    chosen: TrainParameters, data: Dataset, table: str, run: StepRun, session: Session
+) -> Trained:
+    """Search with as many folds as the training rows allow."""
+    task = task_of(data.schema, chosen.seed)
+    labels, groups = data.labels(data.train), data.groups(data.train)
+    folds = task.fold_count(labels, chosen.cv_folds, groups)
+    if folds < chosen.cv_folds:
+        console.warn(f"{folds} folds instead of cv_folds={chosen.cv_folds}: too few training rows")
+    searched = _search(chosen, folds, data, table, run, session)
+    return Trained(
+        estimator=searched.best_estimator_,
+        train=data.train,
+        test=data.test,
+        schema=data.schema,
+        cv_results=searched.cv_results_,
+        metric=task.scorer(chosen.metric),
+        cv_folds=folds,
+        seed=chosen.seed,
+        groups=groups,
+        unseen=searched.unseen_,
+    )
 
 
 def _check_fit(chosen: TrainParameters, task: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from typing import Any
 
 import mlflow
@@ -29,6 +30,7 @@ SMALL: Any = {"n_estimators": [2], "max_depth": [2], "report": False, "jobs": 1}
         (0.25, "0.25"),
         ([2, None], "2,none"),
         ((), "none"),
+        (date(2026, 1, 31), "2026-01-31"),
         (pd.Index(["a", "b"]), "a,b"),
         (np.array([1, 2]), "1,2"),
         ({"test_roc_auc": 0.8, "test_recall": 1}, "test_roc_auc=0.8,test_recall=1"),
@@ -50,11 +52,12 @@ def test_the_chain_below_an_active_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # Steps that earlier tests ran as scripts do in this process have set it for good.
     monkeypatch.delenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", raising=False)
     frame = pd.read_csv(DIABETES)
-    rows = frame.drop(columns="Outcome").sample(7, random_state=1)
+    rows = frame.drop(columns="Outcome").sample(40, random_state=1)
+    rows["patient"] = rows.index
     with mlflow.start_run() as mine:
         prepared = api.preprocess(frame, seed=3)
         trained = api.train(prepared, minimum={"test_roc_auc": 1.0}, **SMALL)
-        scored = api.batch_score(rows, model=trained, keep=None)
+        scored = api.batch_score(rows, model=trained, keep=["patient"])
         active = mlflow.active_run()
         assert active is not None
         assert active.info.run_id == mine.info.run_id
@@ -68,7 +71,7 @@ def test_the_chain_below_an_active_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not scored.drifted
     assert scored.predictions is not None
     assert_index_equal(scored.predictions.index, rows.index)
-    assert list(scored.predictions) == ["prediction", "probability"]
+    assert list(scored.predictions) == ["patient", "prediction", "probability"]
     loaded = mlflow.sklearn.load_model(trained.model_uri)
     np.testing.assert_array_equal(
         scored.predictions["probability"], loaded.predict_proba(rows)[:, 1]
@@ -76,6 +79,18 @@ def test_the_chain_below_an_active_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "MLFLOW_RUN_ID" not in os.environ
     # What was set for a while is as it was.
     assert "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR" not in os.environ
+
+    labels = frame[["Outcome"]].assign(patient=frame.index)
+    watched = api.monitor(
+        trained, labels=labels, key="patient", minimum={"test_accuracy": 1.0}, runs=date(2026, 1, 1)
+    )
+    assert watched.alerted
+    late = mlflow.get_run(scored.run_id).data.metrics
+    assert late["late_rows_labelled"] == 40
+    assert late["late_accuracy"] < 1
+    recorded = mlflow.get_run(watched.run_id).data
+    assert recorded.params["labels"] == "DataFrame"
+    assert "minimum 1" in recorded.tags["monitor.alert"]
 
 
 def test_functions_and_commands_give_the_same(run_step: RunStep) -> None:

@@ -5,7 +5,9 @@ Each returns the checked value, or raises a ValueError that says what it expecte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 # Special words: no value, a fitting value, the newest run.
@@ -82,13 +84,28 @@ def number(low: float, high: float, *, open_ends: bool = False) -> Callable[[str
 
 
 def words(value: str) -> tuple[str, ...]:
-    """Read distinct names separated by commas; `none` gives none."""
+    """Read distinct names separated by commas; `none` gives none.
+
+    A name that holds a comma or begins with a quote is quoted as in CSV.
+    """
     if value.strip().lower() == NONE:
         return ()
-    found = tuple(word.strip() for word in value.split(","))
-    if not all(found) or len(set(found)) != len(found):
+    try:
+        cells = [cell for line in csv.reader([value], skipinitialspace=True) for cell in line]
+    except csv.Error:
+        cells = []
+    found = tuple(word.strip() for word in cells)
+    if not found or not all(found) or len(set(found)) != len(found):
         raise ValueError("different names separated by commas, or none")
     return found
+
+
+def asking(name: str, words: Sequence[str]) -> str:
+    """Write the option of a shell that sets a parameter to words: `-P 'drop=a,b'`."""
+    listed = io.StringIO()
+    csv.writer(listed, lineterminator="").writerow(words)
+    quoted = listed.getvalue().replace("'", r"'\''")
+    return f"-P '{name}={quoted}'"
 
 
 def integers(low: int, *, none_allowed: bool = False) -> Callable[[str], tuple[int | None, ...]]:

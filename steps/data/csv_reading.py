@@ -23,9 +23,11 @@ from steps.base.parsers import AUTO
 from steps.data import values
 from steps.data.csv_text import LONGEST_ROW, LongLineError, read_header, whole_rows
 from steps.data.text_files import BROKEN, is_utf8, open_text
+from steps.data.texts import AFTER, BEFORE
 from steps.data.values import TextRules
 
 CSV_DELIMITERS = ",;\t|"
+_AROUND_NUMBERS = rf"^([+-]?){BEFORE}|{AFTER}$"
 _QUOTED = re.compile(rb'"[^"]*"')
 # Arrow decompresses these itself, in its own thread.
 _ARROW_READS = (".gz", ".bz2")
@@ -171,6 +173,7 @@ def _sniff_decimal(start: _Start) -> str:
     for column in start.sample.columns if start.sample is not None else ():
         texts = pc.utf8_trim_whitespace(column.slice(0, 1000))
         texts = texts.filter(pc.invert(pc.is_in(texts, pa.array(values.MISSING))))
+        texts = pc.replace_substring_regex(texts, _AROUND_NUMBERS, r"\1")
         if len(texts) and _all_match(texts, r"^[+-]?\d*\.\d+$|^[+-]?\d+$"):
             if pc.any(pc.match_substring(texts, ".")).as_py():
                 return "."

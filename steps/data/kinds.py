@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.base.parsers import asking
 from steps.data import dates, decisions, features, texts, values
 from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER
 from steps.data.texts import encode, is_text, short
@@ -30,7 +31,7 @@ MOST_CATEGORIES = 100_000
 INDEX_NAMES = re.compile(r"|Unnamed: \d+|rownames|__index_level_\d+__|\.\.\.1|X\.?1?", re.ASCII)
 # What may be a number; only parsing tells for sure.
 _NUMERIC = (
-    "^[+-]?[0-9.,][0-9.,'\u2019 \u00a0\u202f]*([eE][+-]?[0-9]+)?$"
+    f"^[+-]?{texts.BEFORE}[0-9.,][0-9.,'\u2019 \u00a0\u202f]*([eE][+-]?[0-9]+)?{texts.AFTER}$"
     "|^[+-]?(?i:inf|infinity|nan)$|^(?i:true|false)$"
 )
 # Fewer rows may look numbered by chance.
@@ -73,7 +74,7 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
         return Kind(
             decisions.Decision(name, NUMBER),
             problem=f"{wrong[row]} in data row {row + 1} and in {len(wrong) - 1:,} more "
-            f"(-P 'drop={name}' leaves it out)",
+            f"({asking('drop', [name])} leaves it out)",
         )
     # Infinite numbers, or those too large for the forest.
     floats = np.where(np.isin(floats, odd), np.nan, floats) if odd else floats

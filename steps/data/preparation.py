@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.base.errors import StepError
+from steps.base.parsers import asking
 from steps.data import values
 from steps.data.checks import giveaways
 from steps.data.decisions import DROPPED, Decision, Decisions
@@ -119,7 +120,7 @@ def _finish(parts: SplitTable, test_size: float) -> SplitTable:
     )
     warnings = tuple(
         f"{name} alone predicts {parts.schema.target} almost perfectly; does it give the answer "
-        f"away? (-P 'drop={parts.schema.column_of(name)}' leaves it out)"
+        f"away? ({asking('drop', [parts.schema.column_of(name)])} leaves it out)"
         for name in giveaways(parts.train, parts.schema)
     )
     told = replace(parts.decisions, warnings=(*parts.decisions.warnings, *warnings))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from steps.base.errors import StepError
 from steps.data import values
 from steps.data.schema import Label
-from steps.data.texts import LARGEST, is_text
+from steps.data.texts import BOOLEANS, LARGEST, is_text
 from steps.data.values import TextRules
 
 AUTO, CLASSIFICATION, REGRESSION = "auto", "classification", "regression"
@@ -30,13 +30,15 @@ MOST_CLASSES = 200
 class Target:
     """The target's values: int64, bool or string labels of `classes`, or float64 (no classes).
 
-    `present` marks the rows that have a value; `labels` holds those rows only.
+    `present` marks the rows that have a value; `labels` holds those rows only. `notes` and
+    `warnings` tell what was decided, and what to look at.
     """
 
     labels: pa.Array
     classes: tuple[Label, ...]
     present: np.ndarray
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_target(
@@ -50,11 +52,16 @@ def read_target(
 
     Raises a StepError if the target cannot be predicted that way.
     """
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        raise StepError(
+            f"expected classes or numbers in target {name}, found dates ({column.type}); choose "
+            "another target, or write a number of days or a class instead"
+        )
     found = _with_nulls(column, name, rules)
     present = found.is_valid().to_numpy(zero_copy_only=False)
     if not present.any():
         raise StepError(f"expected values of target {name}, found none in any row")
-    labels = found.drop_null()
+    labels = _measured(found.drop_null(), name, rules, task)
     without = int(len(present) - present.sum())
     notes = [f"{without:,} rows without {name} are left out"] if without else []
     if task == REGRESSION or (task == AUTO and _is_to_be_measured(labels)):
@@ -68,7 +75,7 @@ def read_target(
         return Target(labels, (), present, tuple(notes))
     labels = _labels(labels, name)
     classes, told = _ordered(sorted(pc.unique(labels).to_pylist()), name, positive)
-    return Target(labels, classes, present, (*notes, *told))
+    return Target(labels, classes, present, (*notes, *told), _look_alike(classes, name))
 
 
 def _with_nulls(column: pa.ChunkedArray, name: str, rules: TextRules) -> pa.Array:
@@ -106,6 +113,18 @@ def _is_to_be_measured(labels: pa.Array) -> bool:
     # Counts of events have rare values too; a class has more than one row.
     are_rare = bool(rows.min() == 1 or np.median(rows) < FEW_ROWS)
     return len(different) > MOST_WHOLE or (len(different) > 2 and are_rare)
+
+
+def _measured(labels: pa.Array, name: str, rules: TextRules, task: str) -> pa.Array:
+    """Turn text into the numbers that it spells, if these are what is to be predicted."""
+    if task == CLASSIFICATION or not is_text(labels.type):
+        return labels
+    floats, wrong = values.numbers(labels, name, rules)
+    are_booleans = pc.any(pc.is_in(labels, pa.array(list(BOOLEANS)))).as_py()
+    if wrong or are_booleans or np.isnan(floats).any():
+        return labels
+    spelled = pa.array(floats)
+    return spelled if task == REGRESSION or _is_to_be_measured(spelled) else labels
 
 
 def _is_whole(floats: np.ndarray) -> np.ndarray:
@@ -183,6 +202,21 @@ def _ordered(
         return tuple(classes), ()
     other = f" (-P 'positive={values.spell(negative)}' for the other)" if positive == AUTO else ""
     return tuple(classes), (f"{name}={chosen} is the positive class, {negative} the other{other}",)
+
+
+def _look_alike(classes: tuple[Label, ...], name: str) -> tuple[str, ...]:
+    """Warn of classes of text that differ in upper and lower case only."""
+    spelled: dict[str, list[Label]] = {}
+    for label in classes:
+        spelled.setdefault(str(label).casefold(), []).append(label)
+    alike = [", ".join(map(str, labels)) for labels in spelled.values() if len(labels) > 1]
+    if not alike:
+        return ()
+    shown = "; ".join(alike[:5]) + (" …" if len(alike) > 5 else "")
+    return (
+        f"{name} has classes that differ only in upper and lower case ({shown}) and are learned as "
+        "different ones; write them alike if they are the same",
+    )
 
 
 def _some(labels: list[Label]) -> str:

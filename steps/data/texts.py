@@ -15,6 +15,9 @@ LARGEST = float(np.finfo(np.float32).max)
 BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
+# What may stand before a number and after it, for Python and for Arrow: a currency's sign, or %.
+_CURRENCIES, _SPACE = "$\u00a2-\u00a5\u0e3f\u20a0-\u20cf", "[ \u00a0\u202f]?"
+BEFORE, AFTER = f"([{_CURRENCIES}]{_SPACE})?", f"({_SPACE}[%{_CURRENCIES}])?"
 # What may stand between groups of three digits, by the decimal mark.
 _SEPARATORS = {".": "[,'\u2019 \u00a0\u202f]", ",": "[.'\u2019 \u00a0\u202f]"}
 
@@ -83,13 +86,17 @@ def parse_numbers(
 
 
 def as_plain_number(text: str, decimal: str) -> str:
-    """Write a number as Python does, without thousands separators; "" if it is not a number."""
+    """Write a number as Python does; "" if it is not a number.
+
+    Thousands separators go, and so does the sign of a currency or a per cent: 12% is 12.
+    """
     match = _number(decimal).fullmatch(text)
     if match is None:
         return text if _INFINITE.fullmatch(text) else ""
+    plain = match["sign"] + match["digits"]
     if separator := match["separator"]:
-        text = text.replace(separator, "")
-    return text.replace(",", ".") if decimal == "," else text
+        plain = plain.replace(separator, "")
+    return plain.replace(",", ".") if decimal == "," else plain
 
 
 def short(text: str) -> str:
@@ -102,7 +109,8 @@ def _number(decimal: str) -> re.Pattern[str]:
     mark = re.escape(decimal)
     # A group of thousands does not begin with 0: 0,125 is a decimal comma.
     grouped = rf"[1-9]\d{{0,2}}(?P<separator>{_SEPARATORS[decimal]})\d{{3}}((?P=separator)\d{{3}})*"
+    digits = rf"(\d+{mark}?\d*|{mark}\d+|{grouped}({mark}\d*)?)(e[+-]?\d+)?"
     return re.compile(
-        rf"[+-]?(\d+{mark}?\d*|{mark}\d+|{grouped}({mark}\d*)?)(e[+-]?\d+)?",
+        rf"(?P<sign>[+-]?){BEFORE}(?P<digits>{digits}){AFTER}",
         re.ASCII | re.IGNORECASE,
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from steps.base.errors import StepError
+from steps.base.parsers import asking
 from steps.data import dates, kinds, values
 from steps.data.csv_reading import DEFAULT, Text
 from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER, Decision, Decisions
@@ -267,7 +268,8 @@ def _decisions(
         notes.append(f"rows with the same {by.column} stay together; it is no feature")
     zeros = ", ".join(schema.zero_as_missing)
     notes.append(f"zeros in {zeros} are missing" if zeros else "zeros are values, none is missing")
-    warnings = [
+    warnings = [*target.warnings]
+    warnings += [
         f"{name}: {', '.join(map(repr, kind.odd[:5]))} is no {kind.decision.kind}, and is missing "
         "from here on, in every column and in new rows"
         for name, kind in decided.items()
@@ -275,7 +277,7 @@ def _decisions(
     ]
     warnings += [
         f"{name} only numbers the rows, and a model learns their order from it "
-        f"(-P 'drop={name}' leaves it out)"
+        f"({asking('drop', [name])} leaves it out)"
         for name, kind in decided.items()
         if kind.counts_rows and name in schema.features
     ]

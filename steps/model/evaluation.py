@@ -198,7 +198,8 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
         schema, trained.train[features], trained.train[schema.target].to_numpy(), seed
     )
     baselines = {
-        name: scored(TITLES[name], baseline, DEFAULT_THRESHOLD) for name, baseline in fitted.items()
+        name: scored(_other_than(model.title, TITLES[name]), baseline, DEFAULT_THRESHOLD)
+        for name, baseline in fitted.items()
     }
     simple = baselines[list(fitted)[-1]]
     return Evaluation(
@@ -272,3 +273,8 @@ def members(estimator: Pipeline) -> tuple[str, ...]:
     if not isinstance(estimator[-1], VotingClassifier | VotingRegressor):
         return ()
     return tuple(title(member) for _, member in estimator[-1].estimators)
+
+
+def _other_than(taken: str, title: str) -> str:
+    """Tell a baseline from a model of the same family."""
+    return f"{title}, defaults" if title == taken else title

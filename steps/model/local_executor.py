@@ -21,6 +21,7 @@ from steps.model.executors import BatchFuture
 from steps.model.fitting import Batch, CandidateResult, FoldResult, Report, Step, fit_batch
 from steps.model.fold_data import Folds, Work
 from steps.model.growth import quiet
+from steps.model.openmp import threads_for
 from steps.model.prefixes import FORESTS, HISTOGRAM
 from steps.model.worker_processes import WorkerProcesses
 
@@ -120,7 +121,8 @@ class LocalExecutor:
     ) -> None:
         started = time.perf_counter()
         try:
-            fitted = fit_batch(self._folds, batch, report, self._run)
+            with threads_for(self._folds.work.features.size):
+                fitted = fit_batch(self._folds, batch, report, self._run)
         except BaseException as error:  # noqa: BLE001 - whoever waits for the future gets it
             future.set_exception(error)
             return

@@ -82,7 +82,8 @@ def confusion(truth: np.ndarray, model: Scored, classes: tuple[Label, ...]) -> F
             column, row + 0.22, f"{share:.0%} of class", ha="center", va="center", color=MUTED
         )
     axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), xlabel="decision", ylabel="class")
-    labels = [str(label) for label in classes]
+    # A label below has half the width of the figure.
+    labels = [charts.shortened(str(label), 20) for label in classes]
     axes.set_xticks([0, 1], labels)
     axes.set_yticks([0, 1], labels)
     axes.grid(visible=False)

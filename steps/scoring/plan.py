@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from steps.base.errors import StepError
 from steps.base.files import with_companion
+from steps.base.parsers import NONE, asking, words
 from steps.data.schema import BINARY
 from steps.data.tables import require_columns
 from steps.scoring.csv_table import CsvTable
@@ -68,10 +69,10 @@ def keep(value: str) -> tuple[str, ...] | None:
     """Read the parameter `keep`: all, none, or names separated by commas."""
     if value.strip().lower() in ("all", "none"):
         return None if value.strip().lower() == "all" else ()
-    names = tuple(name.strip() for name in value.split(","))
-    if not all(names) or len(set(names)) != len(names):
-        raise ValueError("all, none, or different column names separated by commas")
-    return names
+    try:
+        return words(value)
+    except ValueError:
+        raise ValueError("all, none, or different column names separated by commas") from None
 
 
 def open_table(files: tuple[InputFile, ...], delimiter: str, encoding: str) -> Table:
@@ -111,10 +112,10 @@ def _probabilities(schema: Schema, *, all_classes: bool) -> tuple[tuple[str, int
 def _check_free(layout: Layout, kept: tuple[str, ...]) -> None:
     taken = [name for name in layout.added if name in kept]
     if taken:
-        others = ",".join(name for name in kept if name not in taken) or "none"
+        others = [name for name in kept if name not in taken] or [NONE]
         raise StepError(
             f"expected no input column named {', '.join(taken)}, a name that the output needs; "
-            f"keep others (-P 'keep={others}') or rename it"
+            f"keep others ({asking('keep', others)}) or rename it"
         )
 
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 
 from steps.data.schema import BINARY
 from steps.model.metrics import DEFAULT_THRESHOLD, decide
+from steps.model.openmp import one_thread
 from steps.model.pipeline import CLF, FILLNA
 from steps.scoring.matrix import matrix_maker
 from steps.scoring.rows import Predicted
@@ -61,9 +62,11 @@ class Predictor:
     def predict(self, features: Sequence[Feature]) -> Predicted:
         """Predict each row."""
         unseen = self._direct.maker.unseen(features) if self._direct else {}
-        if not self._schema.classes:
-            return Predicted(self._estimator.predict(features), None, unseen)
-        probabilities = self._estimator.predict_proba(features)
+        # Chunks are spread over threads already.
+        with one_thread():
+            if not self._schema.classes:
+                return Predicted(self._estimator.predict(features), None, unseen)
+            probabilities = self._estimator.predict_proba(features)
         if self._columns != sorted(self._columns):
             probabilities = probabilities[:, self._columns]
         return Predicted(probabilities, self.classes(probabilities), unseen)

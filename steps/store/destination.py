@@ -32,6 +32,7 @@ from steps.base.secrets import masked
 from steps.report import origin
 from steps.store import database
 from steps.store.local_database import check_writable
+from steps.store.run_names import NAME, is_generated
 
 AZURE = "azureml:"
 REMOTE_SCHEMES = ("azureml", "http", "https", "databricks", "uc")
@@ -83,10 +84,11 @@ def choose_destination(
     return choose_config(workspace, here)
 
 
-def connect(workspace: str) -> Destination:
+def connect(workspace: str, name: str = "") -> Destination:
     """Choose the tracking server for this process, and make MLflow use it.
 
-    A step that `mlflow run` has started in the local store continues in the workspace.
+    A step that `mlflow run` has started in the local store continues in the workspace; the run that
+    it leaves behind gets `name`, unless somebody has named it.
     """
     chosen = choose_destination(workspace, os.environ, Path.cwd())
     if chosen is None:
@@ -95,7 +97,7 @@ def connect(workspace: str) -> Destination:
         return Destination(uri, "local store" if is_local else TRACKING_URI)
     if isinstance(chosen, WorkspaceConfig):
         uri = tracking_uri(chosen)
-        enter(uri)
+        enter(uri, name)
         return Destination(uri, f"workspace {chosen.workspace_name} of config.json")
     if database.is_server(chosen.uri):
         database.open_or_create(chosen.uri)
@@ -172,19 +174,19 @@ def message(error: BaseException) -> str:
     return f"Azure ML refused a request ({answer.get('code', 'no code')}): {answer['message']}"
 
 
-def enter(uri: str, environ: MutableMapping[str, str] = os.environ) -> None:
+def enter(uri: str, name: str = "", environ: MutableMapping[str, str] = os.environ) -> None:
     """Make MLflow log to the workspace, and hand over the run that `mlflow run` opened, if any.
 
     It leaves `environ` as if `mlflow run` had been started with `uri`.
     """
     if RUN_ID in environ:
-        _hand_over(uri, environ)
+        _hand_over(uri, name, environ)
     else:
         _point_at(uri, environ)
         use_experiment(None, environ)
 
 
-def _hand_over(uri: str, environ: MutableMapping[str, str]) -> None:
+def _hand_over(uri: str, name: str, environ: MutableMapping[str, str]) -> None:
     local = MlflowClient()
     opened = local.get_run(environ[RUN_ID])
     experiment = local.get_experiment(opened.info.experiment_id).name
@@ -192,8 +194,11 @@ def _hand_over(uri: str, environ: MutableMapping[str, str]) -> None:
     experiment_id = use_experiment(experiment, environ)
     run_id = _copy(opened, experiment_id)
     environ[RUN_ID], environ[EXPERIMENT_ID] = run_id, experiment_id
-    for name, value in {AZURE_RUN: run_id, AZURE_STUDIO: studio_url(uri, run_id)}.items():
-        local.set_tag(opened.info.run_id, name, value)
+    tags = {AZURE_RUN: run_id, AZURE_STUDIO: studio_url(uri, run_id)}
+    if name and is_generated(opened.info.run_name or ""):
+        tags[NAME] = name
+    for tag, value in tags.items():
+        local.set_tag(opened.info.run_id, tag, value)
 
 
 def _point_at(uri: str, environ: MutableMapping[str, str]) -> None:

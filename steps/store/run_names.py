@@ -14,6 +14,8 @@ from steps.base import parameters
 from steps.base.secrets import masked
 from steps.data.sources import without_secrets
 
+# The tag that holds it.
+NAME = "mlflow.runName"
 LONGEST, LONGEST_VALUE = 100, 32
 
 

@@ -23,13 +23,13 @@ from steps.data.sources import without_secrets
 from steps.report.origin import page
 from steps.store.artifacts import NO_SUCH_RUN, upload
 from steps.store.destination import AZURE
-from steps.store.run_names import is_generated
+from steps.store.run_names import NAME, is_generated
 
 STEP = "step"
 KEY = "step.key"
 UPSTREAM = "step.upstream_run_id"
 OUTPUT = "step.output_digest"
-NAME, DESCRIPTION, PARENT = "mlflow.runName", "mlflow.note.content", "mlflow.parentRunId"
+DESCRIPTION, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 # Of an experiment.
 KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from steps.base import parsers
@@ -14,8 +16,16 @@ def test_integers() -> None:
 def test_words() -> None:
     assert parsers.words("none") == ()
     assert parsers.words("a, b") == ("a", "b")
-    with pytest.raises(ValueError, match="different names"):
-        parsers.words("a,,b")
+    for wrong in ("a,,b", "a,a", "", "a\rb"):
+        with pytest.raises(ValueError, match="different names"):
+            parsers.words(wrong)
+
+
+def test_words_as_a_shell_and_this_project_read_them() -> None:
+    names = ("a", "weight, kg", 'said "no"', "it's")
+    flag, option = shlex.split(parsers.asking("drop", names))
+    assert (flag, option.partition("=")[0]) == ("-P", "drop")
+    assert parsers.words(option.partition("=")[2]) == names
 
 
 def test_number_excludes_its_open_ends() -> None:

@@ -41,6 +41,9 @@ def target(values: object, **asked: str) -> tuple[object, ...]:
         ([0, 0, 0, 1, 1, 2], {}, (), pa.float64(), 6),
         ([0, 0, 1, 1, 2, 2], {}, (), pa.float64(), 6),
         ([0, 0, 0, 1], {}, (0, 1), pa.int64(), 4),
+        (["$1.50", "$2"], {}, (), pa.float64(), 2),
+        (["0", "1", "1"], {}, ("0", "1"), pa.string(), 3),
+        (["0", "1", "1"], {"task": "regression"}, (), pa.float64(), 3),
         (range(21), {"task": "classification"}, tuple(range(21)), pa.int64(), 21),
         ([1, 2, 1], {"task": "regression"}, (), pa.float64(), 3),
     ],
@@ -49,6 +52,17 @@ def test_target(
     values: object, asked: dict[str, str], classes: tuple[object, ...], kind: object, present: int
 ) -> None:
     assert target(values, **asked) == (classes, kind, present)
+
+
+def test_dates_are_no_target() -> None:
+    with pytest.raises(StepError, match=r"found dates \(timestamp\[ns\]\); choose another target"):
+        target(pd.date_range("2026-01-01", periods=3))
+
+
+def test_classes_that_differ_in_case_only_are_warned_of() -> None:
+    column = pa.chunked_array([["Yes", "no", "yes "] * 9])
+    (warned,) = read_target(column, "y", DEFAULT).warnings
+    assert "only in upper and lower case (Yes, yes) and are learned as different ones" in warned
 
 
 def test_more_than_127_classes_are_known_to_scoring() -> None:

@@ -37,6 +37,7 @@ def test_the_chain_in_all_launch_forms(
     assert local.data.tags["azure.studio_url"].startswith(f"{STUDIO}{prepared_id}?")
     handed = server(loopback_workspace).get_run(prepared_id)
     assert handed.info.status == "FINISHED"
+    assert handed.info.run_name == local.info.run_name == "preprocess"
     assert handed.data.params == local.data.params
     assert handed.data.tags["mlflow.project.entryPoint"] == "preprocess"
     assert handed.data.tags["mlflow.source.name"] == local.data.tags["mlflow.source.name"]
