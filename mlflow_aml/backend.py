@@ -26,7 +26,8 @@ from mlflow_aml.environment import declared_environment
 from mlflow_aml.errors import AzureMLError
 from mlflow_aml.follow import CANCELED, COMPLETED, FAILED, details_of, follow
 from mlflow_aml.job import Job, submit
-from mlflow_aml.parameters import check_no_secret, job_parameters
+from mlflow_aml.job_secrets import check_no_secret
+from mlflow_aml.parameters import job_parameters
 from mlflow_aml.project_files import check_size, list_files
 from mlflow_aml.project_record import ProjectRecord, project_record, write_record
 from mlflow_aml.resource_manager import Workspace, find_workspace
@@ -65,7 +66,7 @@ class AzureMLBackend(AbstractBackend):
         try:
             settings = read_settings(backend_config)
             for name, text in settings.environment_variables.items():
-                check_no_secret(f"backend config: environment_variables.{name}", text)
+                check_no_secret(f"backend config: environment_variables.{name}", name, text)
             work_dir = Path(fetch_and_validate_project(project_uri, version, entry_point, params))
             project = load_project(str(work_dir))
             declared = project.get_entry_point(entry_point)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_aml.console import say, warn
 from mlflow_aml.errors import FAILURE, AzureMLError
+from mlflow_aml.key_detector import keys_in_files
 from mlflow_aml.project_files import MEGABYTE, ProjectFiles
 from mlflow_aml.resource_manager import ResourceManager
 from mlflow_aml.stray_files import stray_files
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 # Azure's name for the hash scheme that `content_hash` implements.
 HASH_VERSION = "202208"
 UPLOADS_AT_ONCE = 8
-LARGEST_TEXT = MEGABYTE
 WARNINGS_SHOWN = 10
-# These look for random characters and addresses, most of which are no secrets.
-VAGUE_DETECTORS = {"Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector"}
 
 
 def content_hash(files: ProjectFiles) -> str:
@@ -75,7 +73,7 @@ def code_id(azure: ResourceManager, files: ProjectFiles) -> str:
 def _say_what(files: ProjectFiles) -> None:
     if files.left_out:
         say(f"not uploaded: {_some(files.left_out)}")
-    found = list(what_looks_like_a_key(files))
+    found = list(keys_in_files(files))
     for name, line, kind in found[:WARNINGS_SHOWN]:
         warn(
             f"{name}, line {line} looks like a secret ({kind}) and is uploaded; Ctrl-C, and name "
@@ -101,26 +99,6 @@ def _say_what(files: ProjectFiles) -> None:
 def _some(names: Sequence[str]) -> str:
     more = len(names) - WARNINGS_SHOWN
     return ", ".join(names[:WARNINGS_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def what_looks_like_a_key(files: ProjectFiles) -> Iterator[tuple[PurePosixPath, int, str]]:
-    """Yield the lines that look like keys: file, line number (from 1), and kind of key."""
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    from detect_secrets.core.scan import scan_file
-    from detect_secrets.settings import default_settings, transient_settings
-
-    with default_settings():
-        # It has no type information.
-        mapping: dict[str, type] = get_mapping_from_secret_type_to_class()
-        known = {each.__name__ for each in mapping.values()}
-    plugins = [{"name": name} for name in sorted(known - VAGUE_DETECTORS)]
-    with transient_settings({"plugins_used": plugins}):
-        for name, size in files.sizes.items():
-            if size > LARGEST_TEXT:
-                continue
-            lines = {item.line_number: item.type for item in scan_file(str(files.project / name))}
-            for line, kind in sorted(lines.items()):
-                yield name, line, kind
 
 
 def _upload(container: str, folder: str, files: ProjectFiles) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +81,8 @@ def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUC
     """
     log, state, pause = Log(), "", SECONDS_FIRST
     with _plain_client() as client:
-        for details in _polled(workspace, job, patience):
+        while True:
+            details = _patient_details(workspace, job, patience)
             files = details.get("logFiles") or {}
             if any(name.startswith(RETRY) and name not in log.read for name in files):
                 warn(f"job {job}: a node was taken away, Azure has started the job again")
@@ -100,7 +101,6 @@ def follow(workspace: Workspace, job: str, patience: float = SECONDS_OUT_OF_TOUC
                 return End(state, without_lines(log.last, _error(details)), bool(log.last))
             time.sleep(pause)
             pause = min(pause * GROWTH, SECONDS_LAST)
-    raise AssertionError("a job is followed to its end")  # pragma: no cover
 
 
 def _attempt(log_file: tuple[str, str]) -> tuple[bool, str]:
@@ -122,12 +122,12 @@ def details_of(workspace: Workspace, job: str) -> dict[str, Any]:
         raise
 
 
-def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[str, Any]]:
-    """Yield the job's details again and again; outlast times without an answer."""
+def _patient_details(workspace: Workspace, job: str, patience: float) -> dict[str, Any]:
+    """Ask for the job's details until there is an answer; give up after `patience` seconds."""
     lost: float | None = None
     while True:
         try:
-            details = details_of(workspace, job)
+            return details_of(workspace, job)
         except (UnreachableError, RefusedError) as error:
             if isinstance(error, RefusedError) and error.status != BUSY and error.status < 500:
                 raise
@@ -142,9 +142,6 @@ def _polled(workspace: Workspace, job: str, patience: float) -> Iterator[dict[st
                     exit_code=FAILURE,
                 ) from None
             time.sleep(min(SECONDS_LAST, patience / 10))
-            continue
-        lost = None
-        yield details
 
 
 def _plain_client() -> PipelineClient[HttpRequest, HttpResponse]:

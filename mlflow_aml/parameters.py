@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlflow_aml.errors import AzureMLError
-from mlflow_aml.mask import holds_secret, masked
+from mlflow_aml.job_secrets import check_no_secret
+from mlflow_aml.mask import masked
 from mlflow_aml.project_files import ProjectFiles
 
 # Two letters at least: C:\ is a drive of Windows.
@@ -72,7 +73,7 @@ def job_parameters(
     texts: dict[str, str] = {}
     data: dict[str, dict[str, AzureData]] = {"inputs": {}, "outputs": {}}
     for name, value in parameters.items():
-        check_no_secret(f"parameter {name}", value)
+        check_no_secret(f"parameter {name}", name, value)
         if is_azure_data(value):
             direction = "outputs" if name in written else "inputs"
             place, rest = _written(value) if name in written else _mounted(value)
@@ -83,16 +84,6 @@ def job_parameters(
     named = {name: parameters[name] for kind in data.values() for name in kind}
     recorded = {name: masked(text) for name, text in {**texts, **named}.items()}
     return JobParameters(texts, data["inputs"], data["outputs"], recorded)
-
-
-def check_no_secret(what: str, text: str) -> None:
-    """Raise an AzureMLError if a text for a job holds a secret: the workspace shows its jobs."""
-    if holds_secret(text):
-        raise AzureMLError(
-            f"{what}: expected an address without a login or signature, since all who can see the "
-            f"job can read it, found '{masked(text)}'; register the place as a datastore, which "
-            "keeps the login, and give azureml://datastores/<store>/paths/<path>"
-        )
 
 
 def _mounted(value: str) -> tuple[AzureData, str]:

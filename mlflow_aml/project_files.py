@@ -36,20 +36,52 @@ SECRETS = (
     "*.p12",
     "*.ppk",
     "*.key",
+    "*.jks",
+    "*.keystore",
+    "*.kdbx",
+    "*.keytab",
     ".ssh/",
     ".gnupg/",
     ".aws/",
     ".azure/",
     ".kube/",
+    "kubeconfig",
+    "*.kubeconfig",
     ".docker/",
+    "**/.config/gcloud/",
+    "**/.config/gh/",
+    "**/.config/rclone/",
+    "**/.config/hub",
+    "rclone.conf",
     ".netrc",
     "_netrc",
     ".git-credentials",
     ".pypirc",
     ".npmrc",
     ".databrickscfg",
+    ".boto",
+    ".s3cfg",
+    ".pgpass",
+    ".my.cnf",
+    ".htpasswd",
+    ".vault-token",
+    ".kaggle/",
+    "kaggle.json",
+    ".huggingface/",
+    ".terraform/",
+    "*.tfstate",
+    "*.tfstate.*",
+    "*.tfvars",
+    "*.tfvars.json",
+    "secrets.toml",
+    "secrets.yaml",
+    "secrets.yml",
+    "secrets.json",
     "credentials.json",
     "client_secret*.json",
+    "application_default_credentials.json",
+    "service_account*.json",
+    "service-account*.json",
 )
 # Never uploaded either, but silently: local runs, rows of tables, environments, caches.
 STATE = (
@@ -202,8 +234,10 @@ def _secrets_at_home(secret: PathSpec) -> dict[tuple[int, int], Path]:
     found: dict[tuple[int, int], Path] = {}
     # What may not be looked at cannot be linked to either.
     with suppress(OSError, RuntimeError):
-        for top in Path.home().iterdir():
-            if secret.match_file(f"{top.name}/" if top.is_dir() else top.name):
+        home = Path.home()
+        for top in (*home.iterdir(), *(home / ".config").glob("*")):
+            name = top.relative_to(home).as_posix()
+            if secret.match_file(f"{name}/" if top.is_dir() else name):
                 inside = top.rglob("*") if top.is_dir() else [top]
                 found |= {_inode(path.stat()): path for path in inside if path.is_file()}
     return found

@@ -11,7 +11,7 @@ from steps.base import console, process, secrets
 from steps.base.command_line import read_command_line
 from steps.base.errors import FAILURE, INTERRUPTED, StepError
 from steps.base.temporary import temporary_folder
-from steps.store import chain, destination, runs
+from steps.store import chain, destination, recorded_secrets, runs
 
 # What may go wrong around a step. requests' exceptions are OSErrors: the tracking server or the
 # network is gone.
@@ -30,14 +30,18 @@ def launch(step: chain.Step[Any, Any], argv: Sequence[str] | None = None) -> int
     destination.quieten()
     console.any_encoding()
     process.end_on_signals()
-    line = read_command_line(step.name, step.parameters, step.description, argv)
+    debug = False
     try:
+        # First: whatever else is wrong, what `mlflow run` has recorded is masked.
+        recorded_secrets.mask_opened()
+        line = read_command_line(step.name, step.parameters, step.description, argv)
+        debug = line.debug
         return _launch(step, line.texts)
     except KeyboardInterrupt:
         console.complain("interrupted")
         return INTERRUPTED
     except EXPECTED as error:
-        if line.debug:
+        if debug:
             sys.stderr.write(secrets.masked_traceback(error))
         console.complain(f"error: {one_line(error)}")
         return exit_code(error)

@@ -144,8 +144,9 @@ def execute(
             session.folder, source.watched.shown, windows, found, chosen.drift_threshold
         )
     )
+    some = "run" if len(windows) == 1 else "runs"
     lines = (
-        f"monitor: {len(windows):,} scoring run{"s" if len(windows) > 1 else ""} of {source.watched.shown}, "
+        f"monitor: {len(windows):,} scoring {some} of {source.watched.shown}, "
         f"{windows[0].day} to {windows[-1].day}",
     )
     if not found:

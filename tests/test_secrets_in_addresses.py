@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import shlex
 import socket
 import struct
 import threading
@@ -124,7 +125,8 @@ FAILING = {
 
 def kept(folder: Path) -> str:
     """Return the whole content of the store as text."""
-    files = (path for path in (folder / "mlruns").rglob("*") if path.is_file())
+    files = [path for path in (folder / "mlruns").rglob("*") if path.is_file()]
+    files += folder.glob("store.db*")
     return "".join(f"{path} {path.read_bytes()!r}" for path in files)
 
 
@@ -208,19 +210,30 @@ def test_nothing_that_is_kept_holds_a_secret(
 
 
 def test_what_mlflow_itself_has_recorded_is_masked_or_named(
-    nobody: str, run_step: RunStep, monkeypatch: pytest.MonkeyPatch
+    any_store: str,
+    nobody: str,
+    run_step: RunStep,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # As `mlflow run -P data=…` opens a run, before the step can mask anything.
-    address = f"http://user:{CANARY}@{nobody}/x.csv"
+    address = f"http://user:it's{CANARY}@{nobody}/x.csv"
     with mlflow.start_run(tags={"mlflow.source.name": address}) as opened:
-        mlflow.log_param("data", address)
+        mlflow.log_param("data", shlex.quote(address))
     monkeypatch.setenv("MLFLOW_RUN_ID", opened.info.run_id)
     ended = run_step("preprocess", data=address)
     assert (ended.code, ended.err.count("\n")) == (2, 2), ended.err
-    assert f"may be a secret in data of run {opened.info.run_id}; delete that run" in ended.err
-    assert "PARAMETER_DATA in the environment with -P data=from_environment" in ended.err
+    assert f"may be a secret in data of run {opened.info.run_id}" in ended.err
+    assert "set PARAMETER_DATA and give -P data=from_environment" in ended.err
     assert ended.run.data.tags["mlflow.source.name"] == f"http://***@{nobody}/x.csv"
     assert CANARY not in ended.out + ended.err
+    if any_store.startswith("http"):
+        assert "lets nobody change it: make that secret invalid" in ended.err
+        assert f"mlflow runs delete --run-id {opened.info.run_id}, then mlflow gc" in ended.err
+    else:
+        assert "it is masked there now" in ended.err
+        assert ended.run.data.params["data"] == f"'http://***@{nobody}/x.csv'"
+        assert CANARY not in kept(tmp_path)
 
 
 def test_a_traceback(server: str, run_step: RunStep, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from steps.base.errors import BAD_INPUT
+from steps.base.mask import masked
 from steps.base.parameters import PREFIX, Dataclass, declared, defaults, variable
 
 EPILOG = (
@@ -29,7 +30,7 @@ class CommandLine:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"error: {message} (see python -m {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"error: {masked(message)} (see python -m {self.prog} --help)\n")
 
 
 def read_command_line(

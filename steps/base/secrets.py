@@ -8,46 +8,13 @@ console, in logs, in tracebacks, in what a run records. Inside the process they 
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import traceback
 from types import TracebackType
 from typing import Any
 
-HIDDEN = "***"
-# Query names of Azure ML Studio (workspace and tenant, which a login protects anyway) and of
-# MLflow's pages.
-PUBLIC = "wsid|tid|flight|workflowType"
-# In abfss://container@account the userinfo names a container; with a colon it is a login.
-_PLACE = r"(?:abfss?|wasbs?)://"
-_USERINFO = re.compile(
-    rf"(?<![a-z0-9+.-])(?P<scheme>(?!{_PLACE})[a-z][a-z0-9+.-]*://|{_PLACE}(?=[^\s/?#'\"]*:))"
-    # Up to the last @ before the path, or further if a password holds a slash.
-    r"(?:[^\s/?#'\"]*|[^\s/?#'\"]*:(?!\d+/)[^\s'\"]*)@",
-    re.IGNORECASE,
-)
-_VALUE = re.compile(rf"(?P<name>[?&](?!(?:{PUBLIC})=)[^\s=&?#'\"<>()]+=)[^\s&#'\"<>)]+")
-# A query without names is hidden whole.
-_BARE = re.compile(
-    r"(?<![a-z0-9+.-])(?P<address>[a-z][a-z0-9+.-]*://[^\s?#'\"]*\?)"
-    r"[^\s=&#'\"*]+(?=$|[\s#'\"])",
-    re.IGNORECASE,
-)
-_MASKED = re.compile(r"://\*{3}@|=\*{3}|\?\*{3}")
-
-
-def masked(text: str) -> str:
-    """Hide possible secrets in the addresses within a text."""
-    if "://" not in text and "?" not in text:
-        return text
-    text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
-    text = _VALUE.sub(rf"\g<name>{HIDDEN}", text)
-    return _BARE.sub(rf"\g<address>{HIDDEN}", text)
-
-
-def is_masked(text: str) -> bool:
-    """Check whether a text has had a secret masked."""
-    return bool(_MASKED.search(text))
+from steps.base.mask import is_masked as is_masked
+from steps.base.mask import masked as masked
 
 
 def masked_traceback(error: BaseException) -> str:

@@ -9,18 +9,19 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from sqlalchemy import create_engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from steps.base import console
 from steps.base.errors import FAILURE, StepError, first_line
+from steps.base.places import check_file
 from steps.base.secrets import masked
 
 SERVERS = ("postgresql", "mysql", "mssql", "oracle")
-SQLITE = "sqlite:///"
 # A running migration writes more often than this.
 SECONDS_OF_QUIET = 10.0
 LEFT_BY_A_MIGRATION = "_alembic_tmp_"
@@ -32,18 +33,18 @@ def is_server(uri: str) -> bool:
 
 
 def open_or_create(uri: str) -> None:
-    """Open the tracking store once, so that any fault in it shows in one line.
+    """Open a database of runs once, so that any fault in it shows in one line; pass other stores.
 
     MLflow creates a database in dozens of migrations without a lock: if several processes do so
     at once, all fail and leave a database that nobody can open (mlflow 3.15). So create it under
     a lock, and first set aside a half-made one that holds no run.
     """
-    path = _file(uri)
-    if path is None and not is_server(uri):
-        return
+    path = file_of(uri)
     if path is None:
-        _open(uri)
+        if is_server(uri):
+            _open(uri)
         return
+    check_writable(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path):
@@ -52,25 +53,73 @@ def open_or_create(uri: str) -> None:
                 path.touch()
             _open(uri)
     except OSError as error:
-        raise StepError(
-            f"could not create the database {masked(uri)}: {error.strerror}; name another one "
-            "with MLFLOW_TRACKING_URI=sqlite:////…/mlflow.db",
-            exit_code=FAILURE,
-        ) from error
+        raise _unusable(path, error.strerror or str(error)) from error
 
 
-def _file(uri: str) -> Path | None:
-    if not uri.startswith(SQLITE):
+def file_of(uri: str) -> Path | None:
+    """Return the file of an SQLite database, by SQLAlchemy's own rules.
+
+    None for any other store, and for a database in memory.
+    """
+    try:
+        url = make_url(uri)
+        if url.get_backend_name() != "sqlite":
+            return None
+        (name,), options = url.get_dialect()().create_connect_args(url)
+    except ArgumentError:
         return None
-    path = uri.removeprefix(SQLITE).partition("?")[0]
-    return Path(path) if path not in ("", ":memory:") else None
+    if options.get("uri"):
+        # SQLite's own form, file:<path>?<options>.
+        place = urlsplit(name)
+        if "mode=memory" in place.query.split("&"):
+            return None
+        name = unquote(place.path)
+    return None if name in ("", ":memory:") else Path(name)
+
+
+def check_writable(path: Path) -> None:
+    """Raise a StepError unless a database can be written to.
+
+    MLflow 3.15 itself would retry ten times over 100 seconds and show each failure.
+    """
+    try:
+        check_file(path)
+        if path.exists():
+            # SQLite itself notices only when it writes.
+            if not os.access(path, os.W_OK):
+                raise StepError("expected a file that may be written to, found a read-only one")
+            _begin_to_write(path)
+    except (StepError, sqlite3.Error) as error:
+        raise _unusable(path, str(error).partition(";")[0]) from error
+
+
+def _begin_to_write(path: Path) -> None:
+    place = f"{path.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(place, uri=True, timeout=0)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            # Busy means that another step is writing right now, so the file is writable.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+
+
+def _unusable(path: Path, reason: str) -> StepError:
+    return StepError(
+        f"could not use the database {path}: {reason}; make it writable, or name another one "
+        "with MLFLOW_TRACKING_URI=sqlite:////…/mlflow.db",
+        exit_code=FAILURE,
+    )
 
 
 def _open(uri: str) -> None:
+    # The engine of MLflow's own stores, which knows their certificates and pools.
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+
     shown = masked(uri)
     try:
         # MLflow 3.15 itself would try ten times over 100 seconds, and show each failure.
-        engine = create_engine(uri)
+        engine = create_sqlalchemy_engine(uri)
         engine.connect().close()
         engine.dispose()
         MlflowClient(uri).search_experiments(max_results=1)

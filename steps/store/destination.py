@@ -31,7 +31,6 @@ from steps.base.errors import first_line
 from steps.base.secrets import masked
 from steps.report import origin
 from steps.store import database
-from steps.store.local_database import check_writable
 from steps.store.run_names import NAME, is_generated
 
 AZURE = "azureml:"
@@ -99,8 +98,7 @@ def connect(workspace: str, name: str = "") -> Destination:
         uri = tracking_uri(chosen)
         enter(uri, name)
         return Destination(uri, f"workspace {chosen.workspace_name} of config.json")
-    if database.is_server(chosen.uri):
-        database.open_or_create(chosen.uri)
+    database.open_or_create(chosen.uri)
     if chosen.uri.startswith(AZURE) and JOB not in os.environ:
         use_login(chosen.uri)
         if RUN_ID not in os.environ:
@@ -115,7 +113,6 @@ def join() -> str:
         if JOB not in os.environ:
             use_login(uri)
     elif not is_remote(uri):
-        check_writable(uri)
         database.open_or_create(uri)
     return uri
 

@@ -14,13 +14,13 @@ from mlflow.entities import Run as Run  # scripts name its type, and import no M
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from steps.base import console
 from steps.base.errors import StepError
-from steps.base.parameters import FROM_ENVIRONMENT, as_recorded, from_recorded, variable
+from steps.base.parameters import as_recorded, from_recorded
 from steps.base.record import Record
 from steps.base.secrets import masked
 from steps.data.sources import without_secrets
 from steps.report.origin import page
+from steps.store import recorded_secrets
 from steps.store.artifacts import NO_SUCH_RUN, upload
 from steps.store.destination import AZURE
 from steps.store.run_names import NAME, is_generated
@@ -89,17 +89,15 @@ def open_run(
             return
         run = StepRun(MlflowClient(), active.info.run_id, active.info.experiment_id, parameters)
         named = joined and is_generated(active.info.run_name or "")
-        shown = active.data.params
-        _warn_of_secrets(run.id, shown)
-        missing = {name: as_recorded(text) for name, text in parameters.items()}
-        # MLflow's own tags, too, are masked: the address of the project may hold a token.
-        tags = {name: text for name, text in active.data.tags.items() if masked(text) != text}
-        run.log(
-            Record(
-                params={name: text for name, text in missing.items() if name not in shown},
-                tags={**tags, **({NAME: name} if named else {}), STEP: step},
-            )
-        )
+        # MLflow's own tags may hold one too: the address of the project's repository.
+        if not joined or mlflow.get_tracking_uri().startswith(AZURE):
+            recorded_secrets.mask(active)
+        missing = {
+            name: as_recorded(masked(text))
+            for name, text in parameters.items()
+            if name not in active.data.params
+        }
+        run.log(Record(params=missing, tags={**({NAME: name} if named else {}), STEP: step}))
         if PARENT not in active.data.tags:
             _mark_experiment(run)
         yield run
@@ -129,17 +127,6 @@ def link(title: str, run: Run | StepRun, artifact: str = "") -> str:
         # Its pages have other addresses, which would fill most of a description.
         return f"{title} `{artifact or run_id}`"
     return f"[{title}]({page(experiment_id, run_id, artifact)})"
-
-
-def _warn_of_secrets(run_id: str, params: Mapping[str, str]) -> None:
-    """Warn of secrets that `mlflow run` recorded before the step began: they cannot be changed."""
-    names = [name for name, text in params.items() if masked(text) != text]
-    if names:
-        console.warn(
-            f"mlflow run has recorded what may be a secret in {', '.join(names)} of run {run_id}; "
-            f"delete that run, and give {variable(names[0])} in the environment with "
-            f"-P {names[0]}={FROM_ENVIRONMENT}"
-        )
 
 
 def made_by(tags: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import DIABETES, PROJECT, RunStep, all_runs, artifacts, children
+from tests.conftest import DIABETES, PROJECT, RunStep, all_runs, artifacts, children, tracking
 
 
 def mlflow_run(entry_point: str, **parameters: object) -> subprocess.CompletedProcess[str]:
@@ -88,6 +88,25 @@ def test_an_input_that_is_not_there_costs_no_training() -> None:
     assert ended.returncode != 0
     assert f"found nothing at new.parquet (relative paths start at {PROJECT})" in ended.stderr
     assert [run.data.tags["step"] for run in all_runs()] == ["batch_score"]
+
+
+def test_a_bad_parameter_fails_the_run_and_a_secret_is_masked_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "canary-31d7"
+    address = f"https://user:{secret}@127.0.0.1/x.csv?sig={secret}"
+    with tracking(f"sqlite:///{tmp_path}/store.db", monkeypatch):
+        ended = mlflow_run("preprocess", data=address, cv_folds=address)
+        (run,) = all_runs()
+    assert "error: unrecognized arguments: --cv_folds https://***@127.0.0.1/x.csv" in ended.stderr
+    assert f"secret in cv_folds, data of run {run.info.run_id}; it is masked there" in ended.stderr
+    assert run.info.status == "FAILED"
+    assert run.data.params["data"] == "'https://***@127.0.0.1/x.csv?sig=***'"
+    assert not [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and secret.encode() in path.read_bytes()
+    ]
 
 
 def test_no_parameter_is_shell_text(tmp_path: Path) -> None:

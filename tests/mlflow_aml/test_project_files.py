@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mlflow_aml.code_asset import content_hash, what_looks_like_a_key
+from mlflow_aml.code_asset import content_hash
 from mlflow_aml.errors import AzureMLError
+from mlflow_aml.job_secrets import check_no_secret
+from mlflow_aml.key_detector import keys_in_files
 from mlflow_aml.parameters import FILE, FOLDER, AzureData, job_parameters
 from mlflow_aml.project_files import check_size, list_files
 
@@ -39,7 +41,8 @@ LEFT_OUT_IN_ANY_CASE = (
     "id_rsa", "keys/ID_ED25519.pub", ".ssh/known_hosts", "server.pem", "Cert.PFX", "private.key",
     ".netrc", ".aws/credentials", ".azure/msal_token_cache.json", ".kube/config",
     ".git-credentials", ".pypirc", ".npmrc", "credentials.json", "prod.env", ".envrc",
-    "config.json.bak", ".ENV", ".env.local",
+    "config.json.bak", ".ENV", ".env.local", ".boto", ".s3cfg", ".pgpass", ".my.cnf", "KubeConfig",
+    "a/.streamlit/secrets.toml", "infra/terraform.tfstate", "prod.tfvars", "a.jks", "b.keystore",
 )  # fmt: skip
 STATE = ("mlflow.db-wal", "MLFLOW.DB", "runs.sqlite", "a.rejected.csv", "scored.csv.part")
 
@@ -67,11 +70,11 @@ def test_secrets_stay_even_if_the_ignore_file_lets_them_in(project: Path) -> Non
 
 
 def test_what_may_be_a_secret_is_left_out_and_named(project: Path) -> None:
-    make(project, "MLproject", *LEFT_OUT_IN_ANY_CASE, *STATE)
+    make(project, "MLproject", *LEFT_OUT_IN_ANY_CASE, *STATE, "a/.config/gcloud/x.db")
     (project / ".amlignore").write_text("!*\n")
     files = list_files(project)
     assert {str(name) for name in files.sizes} == {"MLproject", ".amlignore"}
-    folders = {".ssh/", ".aws/", ".azure/", ".kube/"}
+    folders = {".ssh/", ".aws/", ".azure/", ".kube/", "a/.config/gcloud/"}
     single = {name for name in LEFT_OUT_IN_ANY_CASE if not name.startswith(tuple(folders))}
     assert set(files.left_out) == single | folders
 
@@ -92,10 +95,11 @@ def test_hard_links_to_secrets_of_the_user_stay(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    make(home, ".ssh/my_key", ".azure/sub/tokens.bin", ".netrc", "diary.txt")
+    make(home, ".ssh/my_key", ".azure/sub/tokens.bin", ".netrc", "diary.txt", ".config/gh/hosts")
     make(project, "MLproject", "twice.txt")
     monkeypatch.setenv("HOME", str(home))
     links = {"a": ".ssh/my_key", "b": ".azure/sub/tokens.bin", "c": ".netrc", "d": "diary.txt"}
+    links["e"] = ".config/gh/hosts"
     for name, target in links.items():
         (project / f"{name}.txt").hardlink_to(home / target)
     # Both names of this one are in the project.
@@ -103,18 +107,21 @@ def test_hard_links_to_secrets_of_the_user_stay(
     files = list_files(project)
     assert {str(name) for name in files.sizes} == {"MLproject", "again.txt", "d.txt", "twice.txt"}
     assert files.left_out == [
-        f"{name}.txt (a link to {home / links[name]})" for name in ("a", "b", "c")
+        f"{name}.txt (a link to {home / links[name]})" for name in ("a", "b", "c", "e")
     ]
     assert files.linked == ["d.txt"]
 
 
-def test_what_looks_like_a_key_is_found_by_file_and_line(project: Path) -> None:
+def test_keys_in_files_is_found_by_file_and_line(project: Path) -> None:
     make(project, "plain.txt")
     key = "AKIA" + "Z3MGDRIIEXAMPLE5"[:16]
     (project / "settings.py").write_text(f"region = 'x'\naws = '{key}'\n")
     (project / "model.bin").write_bytes(bytes(range(256)))
-    found = [(str(name), line) for name, line, _ in what_looks_like_a_key(list_files(project))]
+    (project / "guide.md").write_text("give https://user:password@host\nsecret = 'my_password'\n")
+    found = [(str(name), line) for name, line, _ in keys_in_files(list_files(project))]
     assert found == [("settings.py", 2)]
+    # Nor does this project alarm its own users.
+    assert list(keys_in_files(list_files(PROJECT / "steps"))) == []
 
 
 def test_the_hash_is_that_of_azure_s_own_client(project: Path) -> None:
@@ -223,6 +230,44 @@ def test_an_address_with_a_secret_is_in_no_job(project: Path, address: str) -> N
     with pytest.raises(AzureMLError, match="register the place as a datastore") as refused:
         job_parameters({"data": address}, list_files(project), [], project)
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=canary==;EndpointSuffix=x",
+        "Server=h;Password=canary",
+        "host=db user=me password=canary",
+        '{"token": "canary"}',
+        "AKIA" + "Z3MGDRIIEXAMPLE5",
+    ],
+)
+def test_a_key_is_in_no_job(text: str) -> None:
+    with pytest.raises(AzureMLError, match="keep it in the workspace's key vault") as refused:
+        check_no_secret("parameter p", "p", text)
+    assert text not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "warned"),
+    [
+        ("HF_TOKEN", "canary", True),
+        ("db-password", "canary", True),
+        ("key", "customer_id", False),
+        ("max_tokens", "100", False),
+        ("tokenizer", "bert", False),
+        ("token", "none", False),
+        ("text", "password=$DB_PASSWORD", False),
+        ("minimum", "test_roc_auc=0.8", False),
+    ],
+)
+def test_a_name_that_says_secret_is_a_warning(
+    name: str, text: str, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_no_secret(f"parameter {name}", name, text)
+    said = capsys.readouterr().err
+    assert ("all who can see the job can read its text" in said) == warned
+    assert "canary" not in said
 
 
 def test_what_a_query_may_say_reaches_the_job_and_is_masked_in_the_record(project: Path) -> None:

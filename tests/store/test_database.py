@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from steps.base.errors import FAILURE, StepError
 from steps.data import preparation
 from steps.store import database
-from tests.conftest import PROJECT, Ended, RunStep, tracking
+from tests.conftest import DIABETES, PROJECT, Ended, RunStep, tracking
 from tests.small_disk import fill, small_disk
+from tests.unprivileged import read_only_folder, run_unprivileged
 
 CANARY = "canary-d71b"
 OPEN = "import sys; from steps.store.database import open_or_create; open_or_create(sys.argv[1])"
@@ -70,9 +72,106 @@ def test_one_with_runs_is_named_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    (tmp_path / "store.db").write_text("not a database" * 100)
-    with pytest.raises(StepError, match="file is not a database"):
+    (tmp_path / "store.db").write_text("a table of the last year, say; not a database" * 100)
+    with pytest.raises(StepError, match=r"store\.db: file is not a database") as refused:
         database.open_or_create(f"sqlite:///{tmp_path}/store.db")
+    assert refused.value.exit_code == FAILURE
+
+
+@pytest.mark.parametrize(
+    ("uri", "file"),
+    [
+        ("sqlite:////abs/s.db", "/abs/s.db"),
+        ("sqlite:///s.db", "s.db"),
+        ("sqlite:///s.db?timeout=5", "s.db"),
+        ("sqlite+pysqlite:///s.db", "s.db"),
+        ("sqlite:///a%20b.db", "a b.db"),
+        ("sqlite:///file:s.db?uri=true", "s.db"),
+        ("sqlite:///file:/abs/a%2520b.db?uri=true&mode=rwc", "/abs/a b.db"),
+        ("sqlite:///file:s?uri=true&mode=memory&cache=shared", None),
+        ("sqlite:///file::memory:?uri=true", None),
+        ("sqlite:///:memory:", None),
+        ("sqlite://", None),
+        ("file:///nowhere", None),
+        ("http://host/", None),
+        ("postgresql://host/db", None),
+        ("mlruns", None),
+        ("", None),
+    ],
+)
+def test_the_file_of_a_database(uri: str, file: str | None, tmp_path: Path) -> None:
+    expected = None if file is None else tmp_path / file
+    path = database.file_of(uri)
+    assert (path and path.absolute()) == expected
+    if file and not file.startswith("/"):
+        # SQLAlchemy opens the same one.
+        with create_engine(uri).connect() as connection:
+            connection.exec_driver_sql("CREATE TABLE t (x)")
+        assert [each.name for each in tmp_path.iterdir() if each.name != "data"] == [file]
+
+
+@pytest.mark.slow
+def test_a_database_is_made_wherever_its_address_says(tmp_path: Path) -> None:
+    database.open_or_create("sqlite:///new/a%20b.db?timeout=30")
+    assert (tmp_path / "new" / "a b.db").stat().st_size
+
+
+def test_one_that_another_step_writes_to_is_no_failure(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "s.db")) as other:
+        other.execute("CREATE TABLE t (x)")
+        other.execute("BEGIN IMMEDIATE")
+        database.check_writable(tmp_path / "s.db")
+
+
+# Three databases: in a read-only folder a new and an old one, elsewhere a read-only file.
+READ_ONLY = f"""
+for uri in ("sqlite:///new.db", "sqlite:///old/file.db"):
+    try:
+        open_or_create(uri)
+    except StepError as error:
+        print(error)
+raise SystemExit(launch(step, ["--data={DIABETES}"]))
+"""
+
+
+def test_read_only_databases() -> None:
+    with read_only_folder() as folder:
+        (folder / "old").mkdir()
+        for path in (folder / "s.db", folder / "old" / "file.db"):
+            with closing(sqlite3.connect(path)) as made:
+                made.execute("CREATE TABLE t (x)")
+        (folder / "old" / "file.db").chmod(0o444)
+        (folder / "old").chmod(0o777)
+        started = time.monotonic()
+        ended = run_unprivileged(
+            "from steps.base.errors import StepError\nfrom steps.cli import launch\n"
+            "from steps.store.chain import load\n"
+            "from steps.store.database import open_or_create\nstep = load('preprocess')\n",
+            READ_ONLY,
+            folder,
+            MLFLOW_TRACKING_URI="sqlite:///s.db",
+        )
+        # MLflow itself goes on for 100 seconds.
+        assert time.monotonic() - started < 30
+        assert (ended.returncode, ended.stderr.count("\n")) == (FAILURE, 1), ended.stderr
+        assert f"error: could not use the database {folder}/s.db: expected to" in ended.stderr
+        assert "may not be written to; make it writable, or name another one" in ended.stderr
+        new, file = ended.stdout.splitlines()
+        assert f"{folder}/new.db: expected to write {folder}/new.db, found that" in new
+        assert "file.db: expected a file that may be written to, found a read-only one" in file
+
+
+def test_a_folder_in_its_place_is_said_at_once(
+    run_step: RunStep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To open it fails as a database in a read-only folder does; MLflow goes on for 100 seconds.
+    (tmp_path / "store.db").mkdir()
+    started = time.monotonic()
+    with tracking(f"sqlite:///{tmp_path}/store.db", monkeypatch):
+        ended = run_step_without_runs(run_step, monkeypatch)
+    assert (ended.code, ended.err.count("\n")) == (FAILURE, 1), ended.err
+    assert "found the folder" in ended.err
+    assert time.monotonic() - started < 5
 
 
 def test_a_missing_driver(run_step: RunStep, monkeypatch: pytest.MonkeyPatch) -> None:
