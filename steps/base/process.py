@@ -28,8 +28,9 @@ def begin_imports() -> None:
     gc.disable()
     sys.excepthook = _one_line_if_interrupted
     importlib.metadata.entry_points = _with_late_stores
-    # Import this before MLflow: skops 0.16, which reads models, looks up each function of numpy
-    # and scipy in all loaded modules, in order, and finds them sooner if scikit-learn comes first.
+    # Import these before MLflow: skops 0.16, which reads models, looks up each function of scipy
+    # and numpy in all loaded modules, in order, and finds them sooner if these come first.
+    import scipy.special  # noqa: F401
     import sklearn.base  # noqa: F401
 
 
