@@ -34,6 +34,9 @@ def described(run: Run) -> dict[str, str]:
 def test_remote_and_local_steps_build_on_each_other(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
+    with (laptop.folder / "MLproject").open("a") as file:
+        # Another test may have uploaded the same code already.
+        file.write(f"# {laptop.folder}\n")
     make_repository(laptop.folder)
     env: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "remote"}
     remote = submit(laptop, "preprocess", **env)
@@ -85,6 +88,7 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("a secret")
     (toy.folder / "patients.csv").symlink_to("/etc/hostname")
+    before = set(loopback_workspace.resources.environments)
     assert submit(toy, "greet").code == 0
     assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
     (toy.folder / "new.csv").write_text("new")
@@ -104,8 +108,8 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
         server(loopback_workspace).get_run(last_job(loopback_workspace).run).data.tags["team"]
         == "x"
     )
-    names = [name for name in loopback_workspace.resources.environments if name.startswith("toy-")]
-    assert len(names) == 1
+    # Another test may have registered the toy's environment already.
+    assert len(set(loopback_workspace.resources.environments) - before) <= 1
 
 
 def test_parameters_reach_the_command_as_they_are(

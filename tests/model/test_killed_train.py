@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,11 +21,13 @@ GRID = json.dumps({"clf__n_estimators": [150], "clf__min_samples_leaf": list(ran
 
 def workers_of(train: psutil.Process) -> list[psutil.Process]:
     """List the processes that fit candidates, or are about to."""
-    return [
-        child
-        for child in train.children(recursive=True)
-        if any("loky" in argument for argument in child.cmdline())
-    ]
+    found = []
+    for child in train.children(recursive=True):
+        # Others come and go: git, say.
+        with suppress(psutil.Error):
+            if any("loky" in argument for argument in child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.mark.slow
