@@ -184,6 +184,7 @@ def test_a_connection_that_breaks_while_a_table_is_scored(
     assert 4 < first < 19
 
 
+@pytest.mark.slow
 def test_nothing_that_is_kept_holds_a_secret(
     server: str, run_step: RunStep, tmp_path: Path
 ) -> None:

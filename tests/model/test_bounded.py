@@ -25,6 +25,7 @@ def test_exact_up_to_50_000_rows() -> None:
     assert exact["roc_auc"] != bounded.intervals(truth, ours, 0.5, 1)["roc_auc"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.35, 0.02])
 def test_near_the_exact_intervals(share: float) -> None:
     """Values are equal; limits are off by at most a quarter of the interval's width."""

@@ -79,6 +79,7 @@ def test_a_resumed_search_goes_on() -> None:
 RANDOM = np.random.default_rng(1)
 
 
+@pytest.mark.slow
 def test_trials_are_fitted_as_any_candidates() -> None:
     case = make_case()
     settings = replace(SETTINGS, n_iter=6, folds=3)

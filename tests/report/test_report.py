@@ -238,6 +238,7 @@ def test_comparison_marks_differences_that_are_off_zero(tmp_path: Path) -> None:
     assert "▼ −" in page.text
 
 
+@pytest.mark.slow
 def test_many_runs_and_long_names_are_all_named_below_the_curves(tmp_path: Path) -> None:
     names = ["_mine", "a name that somebody has given to this run", *["run"] * 10]
     entries = [replace(entry(f"{i:08}", i), name=name) for i, name in enumerate(names)]

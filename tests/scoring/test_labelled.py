@@ -37,6 +37,7 @@ def test_equal_to_scikit_learn(score: Score, tmp_path: Path) -> None:
     assert found.scores() == pytest.approx(wanted, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("different", [50, 5_000, 3_000_000])
 def test_any_number_of_different_probabilities(different: int) -> None:
     random = np.random.default_rng(0)

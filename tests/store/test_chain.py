@@ -176,6 +176,7 @@ def test_latest_finds_an_older_run_with_the_right_key(run_step: RunStep, table: 
     assert len(all_runs("preprocess")) == 2
 
 
+@pytest.mark.slow
 def test_a_run_whose_artifacts_are_gone_is_made_again(run_step: RunStep) -> None:
     first = run_step("main", **SMALL)
     assert first.code == 0
@@ -191,6 +192,7 @@ def test_a_run_whose_artifacts_are_gone_is_made_again(run_step: RunStep) -> None
     assert run_step("batch_score").code == 0
 
 
+@pytest.mark.slow
 def test_a_report_is_made_for_who_asks_for_it(run_step: RunStep) -> None:
     small = {"n_estimators": "2", "max_depth": "2"}
     run_step("main", **small, report="false")

@@ -23,6 +23,7 @@ def test_compare_the_latest_runs_and_named_ones(any_store: str, run_step: RunSte
     assert named.out.index(first.id[:8]) < named.out.index(second.id[:8])
 
 
+@pytest.mark.slow
 def test_intervals_are_those_that_train_has_logged(run_step: RunStep) -> None:
     parameters = {**SMALL, "max_depth": "3", "threshold": "f1"}
     trained = [run_step("train", **parameters, seed=seed) for seed in (1, 42)]
@@ -36,6 +37,7 @@ def test_intervals_are_those_that_train_has_logged(run_step: RunStep) -> None:
             assert f"{value} [{low}, {high}]" in row
 
 
+@pytest.mark.slow
 def test_runs_with_other_held_out_rows_are_told_apart(run_step: RunStep) -> None:
     run_step("train", **SMALL, max_depth="1")
     run_step("preprocess", seed=3)

@@ -134,6 +134,7 @@ raise SystemExit(launch(step, ["--data={DIABETES}"]))
 """
 
 
+@pytest.mark.slow
 def test_read_only_databases() -> None:
     with read_only_folder() as folder:
         (folder / "old").mkdir()

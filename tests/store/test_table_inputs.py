@@ -47,6 +47,7 @@ def table(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_version_that_was_read_is_not_read_again(
     run_step: RunStep, table: tuple[str, Path]
 ) -> None:
