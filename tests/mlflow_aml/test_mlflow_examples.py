@@ -1,8 +1,8 @@
 """MLflow's own examples, unchanged, as jobs.
 
 They are not kept here. MLFLOW_EXAMPLES names a folder with checkouts of github.com/mlflow/mlflow
-and github.com/mlflow/mlflow-example; without it pytest does not collect this file (conftest.py), and
-test_any_project.py holds the shapes of the same projects.
+and github.com/mlflow/mlflow-example; without it pytest does not collect this file (conftest.py),
+and test_any_project.py runs projects of the same shapes.
 
 Jobs run with MLflow 2, as on Azure: the examples leave its version open. Two of them need what a
 loopback workspace does not have, and end at the line that needs it:

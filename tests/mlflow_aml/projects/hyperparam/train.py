@@ -25,9 +25,8 @@ with mlflow.start_run():
         for start in range(0, len(table), given.batch_size):
             batch = table[start : start + given.batch_size]
             errors = batch[:, :-1] @ weights - batch[:, -1]
-            speed = given.momentum * speed - given.learning_rate * errors @ batch[:, :-1] / len(
-                batch
-            )
+            slope = errors @ batch[:, :-1] / len(batch)
+            speed = given.momentum * speed - given.learning_rate * slope
             weights = weights + speed
         rmse = float(np.sqrt(np.mean((table[:, :-1] @ weights - table[:, -1]) ** 2)))
         mlflow.log_metric("val_rmse", rmse, step=epoch)
