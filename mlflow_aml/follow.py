@@ -32,7 +32,8 @@ RETRY = "user_logs/retry_"
 LINES_KEPT = 20
 # Shorter lines, such as a bracket, may be in a message by chance.
 SHORTEST_LINE = 8
-SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.3
+# The end of a job is seen within a tenth of the time that it took, or 15 s.
+SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.1
 # A laptop that wakes up needs time to reconnect; most of Azure's outages are shorter.
 SECONDS_OUT_OF_TOUCH = 600.0
 OK, PARTIAL, NOT_SATISFIABLE = 200, 206, 416
