@@ -130,7 +130,8 @@ def _said(error: AzureError) -> str:
     if code is None:
         return type(error).__name__
     sentence = masked(str(error.message)).partition("\n")[0]
-    return f"{code}: {sentence}"
+    # The library's own codes are members of an enumeration.
+    return f"{getattr(code, 'value', code)}: {sentence}"
 
 
 def _put(client: ContainerClient, folder: str, files: ProjectFiles, name: PurePosixPath) -> None:

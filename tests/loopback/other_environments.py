@@ -15,7 +15,7 @@ from pathlib import Path
 # It does not resolve with our pins.
 V2_CLIENT = ("azure-ai-ml==1.35.2",)
 # What a job gets whose environment leaves MLflow open: one that Azure ML serves.
-MLFLOW_2 = "mlflow-skinny==2.22.5"
+MLFLOW_2 = ("mlflow-skinny==2.22.5", "protobuf==6.33.2")
 
 
 def python_with(packages: tuple[str, ...]) -> Path:
@@ -30,18 +30,18 @@ def python_with(packages: tuple[str, ...]) -> Path:
     return python
 
 
-def python_over(package: str) -> Path:
-    """Return the Python of an environment with this one package, and else with what runs here."""
+def python_over(packages: tuple[str, ...]) -> Path:
+    """Return the Python of an environment with these packages, and else with what runs here."""
     ours = sysconfig.get_path("purelib")
-    digest = hashlib.sha256(ours.encode()).hexdigest()[:8]
-    with _folder(f"{package}-over-{digest}") as folder:
+    digest = hashlib.sha256(" ".join((ours, *packages)).encode()).hexdigest()[:8]
+    with _folder(f"{packages[0]}-over-{digest}") as folder:
         python = folder / "bin" / "python"
         done = folder / "installed"
         if not done.exists():
             venv = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)]
             subprocess.run(venv, check=True)
             pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q"]
-            subprocess.run([*pip, "--no-deps", package], check=True)
+            subprocess.run([*pip, "--no-deps", *packages], check=True)
             own = sysconfig.get_path("purelib", vars={"base": str(folder)})
             # Folders in a .pth file are searched after the environment's own.
             Path(own, "ours.pth").write_text(f"{ours}\n")

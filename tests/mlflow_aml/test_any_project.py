@@ -70,7 +70,7 @@ def test_a_model_of_positional_arguments(
     path = own.folder / "MLproject"
     path.write_text(path.read_text().replace(PYTHON_ENV, declared))
     done = submit(own, "main", *([] if alpha == "0.5" else [f"alpha={alpha}"]))
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     job = last_job(workspace)
     assert job.run.startswith("elastic-net-main-")
     python, *_, last = yaml.safe_load(job.environment["condaFile"])["dependencies"]
@@ -89,7 +89,7 @@ def test_training_with_named_arguments(laptop: Laptop, workspace: LoopbackWorksp
     """As hyperparam's train: a default that is a file, and numbers in several spellings."""
     own = project(laptop, "hyperparam")
     done = submit(own, "train", "epochs=2", "momentum=.5")
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     job = last_job(workspace)
     assert " ".join(job.properties["command"].split()) == (
         "python train.py table.csv --epochs 2 --batch-size 16 --learning-rate 1e-2 --momentum .5 "
@@ -108,7 +108,7 @@ def test_a_search_starts_training_runs_side_by_side(
 ) -> None:
     """As hyperparam's random: an empty default, and runs that nobody waits for at first."""
     done = submit(project(laptop, "hyperparam"), "random", "max_runs=2", "epochs=1")
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     job = last_job(workspace)
     trials = azure_runs(workspace, **{"mlflow.parentRunId": job.run})
     assert [run.info.status for run in trials] == ["FINISHED"] * 2
@@ -124,7 +124,7 @@ def test_steps_hand_artifacts_on(laptop: Laptop, workspace: LoopbackWorkspace) -
     """As multistep_workflow without Spark: main runs the other entry points as nested runs."""
     own = project(laptop, "multistep")
     done = submit(own, "main", "max_row_limit=20", MLFLOW_EXPERIMENT_NAME="multistep")
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     job = last_job(workspace)
     nested = azure_runs(workspace, **{"mlflow.parentRunId": job.run})
     runs = {run.data.tags["mlflow.project.entryPoint"]: run for run in nested}
@@ -143,7 +143,7 @@ def test_a_local_program_submits_steps(toy: Laptop, loopback_workspace: Loopback
     uri = loopback_workspace.names.tracking_uri
     path = f"{toy.folder}:{toy.env['PYTHONPATH']}"
     done = finish(toy.start("submit", MLFLOW_TRACKING_URI=uri, PYTHONPATH=path))
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     for name in ("one", "two"):
         assert f"hello {name} of" in done.out
         assert f"{name} ended FINISHED" in done.out
@@ -155,7 +155,7 @@ def test_docker_env(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
     declared = TOY.replace("conda_env: conda.yaml", "docker_env: {image: an-image}")
     (toy.folder / "MLproject").write_text(declared)
     done = submit(toy, "greet")
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     assert last_job(loopback_workspace).environment == {"image": "an-image"}
 
 
@@ -164,7 +164,7 @@ def test_a_script_of_a_project_that_declares_nothing(
 ) -> None:
     files = {"step.py": SCRIPT}
     done = submit(new_project(laptop, "bare", files), "step.py")
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     job = last_job(loopback_workspace)
     assert job.run.startswith("bare-step-py-")
     assert job.environment["image"].endswith("openmpi4.1.0-ubuntu22.04")

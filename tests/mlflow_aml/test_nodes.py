@@ -97,10 +97,12 @@ def test_a_search_and_a_scoring_on_two_nodes_are_those_of_this_machine(
     experiment: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "nodes"}
     search = ("--n_estimators=1,2", *SMALL[1:], "--scheduler=auto")
     records = []
-    for done in (
-        laptop.run("steps.train", *search, **experiment),
-        submit(laptop, "train", *search, config={"nodes": 2}, **experiment),
-    ):
+    for nodes in (1, 2):
+        done = (
+            laptop.run("steps.train", *search, **experiment)
+            if nodes == 1
+            else submit(laptop, "train", *search, config={"nodes": nodes}, **experiment)
+        )
         assert done.code == 0, done.err
         run = azure_runs(loopback_workspace, step="train")[0]
         children = azure_runs(loopback_workspace, **{"mlflow.parentRunId": run.info.run_id})

@@ -22,7 +22,11 @@ def main(alpha: float, l1_ratio: float) -> None:
         mlflow.log_param("alpha", alpha)
         mlflow.log_param("l1_ratio", l1_ratio)
         mlflow.log_metric("r2", r2_score(held_out_target, model.predict(held_out)))
-        mlflow.sklearn.log_model(model, "model", registered_model_name="elastic-net")
+        # Stated, as it takes MLflow seconds to find out.
+        needs = ["scikit-learn"]
+        mlflow.sklearn.log_model(
+            model, "model", registered_model_name="elastic-net", pip_requirements=needs
+        )
 
 
 main(*(float(text) for text in sys.argv[1:3]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 
 import mlflow
@@ -17,6 +18,8 @@ for name in ("metric", "training-experiment-id"):
     parser.add_argument(f"--{name}")
 given = parser.parse_args()
 random = np.random.default_rng(given.seed)
+# A job has it beside the experiment's id, and `mlflow run` takes only one of them.
+os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
 
 
 def start(experiment: str) -> SubmittedRun:
