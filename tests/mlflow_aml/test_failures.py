@@ -21,6 +21,19 @@ PRIVATE = "The workspace is behind a private endpoint: use its network."
 DETAILS = r"GET \S+/runs/[\w-]+/details"
 JOB = r"PUT management\S+/jobs/"
 
+FOLLOW = """
+from mlflow_aml.config import config_from_uri
+from mlflow_aml.errors import AzureMLError
+from mlflow_aml.follow import follow
+from mlflow_aml.resource_manager import find_workspace
+own = find_workspace(config_from_uri({uri!r}), {uri!r})
+try:
+    said = follow(own, {job!r}, patience=0).state
+except AzureMLError as error:
+    said = str(error)
+said
+"""
+
 
 @pytest.fixture
 def build(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
@@ -75,22 +88,16 @@ def test_a_job_that_is_out_of_touch_can_be_followed_again(
     assert done.code == 0, done.err
     job = last_job(loopback_workspace)
     loopback_workspace.faults.die(DETAILS, after=1)
-    said = interpreter.run(
-        "from mlflow_aml.config import config_from_uri\n"
-        "from mlflow_aml.errors import AzureMLError\n"
-        "from mlflow_aml.follow import follow\n"
-        "from mlflow_aml.resource_manager import find_workspace\n"
-        f"uri = {loopback_workspace.names.tracking_uri!r}\n"
-        "own = find_workspace(config_from_uri(uri), uri)\n"
-        "try:\n"
-        f"    said = follow(own, {job.run!r}, patience=0).state\n"
-        "except AzureMLError as error:\n"
-        "    said = str(error)\n"
-        "said"
-    )
+    follow = FOLLOW.format(uri=loopback_workspace.names.tracking_uri, job=job.run)
+    said = interpreter.run(follow)
+    loopback_workspace.faults.clear()
+    loopback_workspace.faults.refuse_secrets = True
+    refused = interpreter.run(follow)
     loopback_workspace.faults.clear()
     command = f"python -m mlflow_aml follow {job.run}"
     assert said.endswith(f"which goes on; follow it again with: {command}")
+    assert "the client secret has expired" in refused
+    assert refused.endswith(f"the job {job.run} goes on; follow it again with: {command}")
     done = toy.run(*command.split()[2:])
     assert done.code == 0, done.err
     assert done.out.splitlines()[-1].startswith(f"job {job.run} completed: https://ml.azure.com/")
