@@ -129,9 +129,10 @@ def _said(error: AzureError) -> str:
     code = getattr(error, "error_code", None)
     if code is None:
         return type(error).__name__
-    sentence = masked(str(error.message)).partition("\n")[0]
     # The library's own codes are members of an enumeration.
-    return f"{getattr(code, 'value', code)}: {sentence}"
+    code = getattr(code, "value", code)
+    sentence = masked(str(error.message)).partition("\n")[0]
+    return f"{code}: {sentence.removeprefix(f'({code}) ')}"
 
 
 def _put(client: ContainerClient, folder: str, files: ProjectFiles, name: PurePosixPath) -> None:

@@ -154,7 +154,7 @@ def test_a_local_program_submits_steps(toy: Laptop, loopback_workspace: Loopback
 def test_docker_env(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
     declared = TOY.replace("conda_env: conda.yaml", "docker_env: {image: an-image}")
     (toy.folder / "MLproject").write_text(declared)
-    done = submit(toy, "greet")
+    done = submit(toy, "greet", config={"wait": False})
     assert done.code == 0, done.out + done.err
     assert last_job(loopback_workspace).environment == {"image": "an-image"}
 
