@@ -31,7 +31,7 @@ def start(experiment: str) -> SubmittedRun:
         "momentum": str(random.uniform(0, 0.9)),
         "seed": str(given.seed),
     }
-    return mlflow.projects.run(
+    trial: SubmittedRun = mlflow.projects.run(
         uri=".",
         entry_point="train",
         parameters=parameters,
@@ -39,6 +39,7 @@ def start(experiment: str) -> SubmittedRun:
         synchronous=False,
         env_manager="local",
     )
+    return trial
 
 
 def trials(experiment: str) -> Iterator[tuple[float, str]]:
