@@ -27,6 +27,7 @@ from mlflow_aml.errors import AzureMLError
 from mlflow_aml.follow import CANCELED, COMPLETED, FAILED, details_of, follow
 from mlflow_aml.job import Job, submit
 from mlflow_aml.job_secrets import check_no_secret
+from mlflow_aml.mask import masked
 from mlflow_aml.parameters import job_parameters
 from mlflow_aml.project_files import check_size, list_files
 from mlflow_aml.project_record import ProjectRecord, project_record, write_record
@@ -87,12 +88,25 @@ class AzureMLBackend(AbstractBackend):
             hand_login_to_mlflow(workspace.tracking_uri)
             mlflow.set_tracking_uri(workspace.tracking_uri)
             submitted = AzureMLSubmittedRun(workspace, submit(workspace.azure, job))
-            submitted.record(record)
-            if settings.wait:
-                submitted.finish()
+            _record_and_wait(submitted, record, settings.wait)
         except AzureMLError as error:
             raise ExecutionException(str(error)) from None
         return submitted
+
+
+def _record_and_wait(run: AzureMLSubmittedRun, record: ProjectRecord, wait: bool) -> None:
+    try:
+        run.record(record)
+    except AzureMLError as error:
+        # Without waiting, mlflow's own next request to that server would end in a traceback.
+        if not wait:
+            raise AzureMLError(
+                f"{error}; the job goes on; follow it with: python -m mlflow_aml follow "
+                f"{run.run_id}"
+            ) from None
+        warn(str(error))
+    if wait:
+        run.finish()
 
 
 class AzureMLSubmittedRun(SubmittedRun):
@@ -111,11 +125,16 @@ class AzureMLSubmittedRun(SubmittedRun):
         return self._job
 
     def record(self, record: ProjectRecord) -> None:
-        """Write to the job's run the parameters and tags that a local run would have."""
+        """Write to the job's run the parameters and tags that a local run would have.
+
+        Raises an AzureMLError if the tracking server does not take them.
+        """
         try:
             write_record(mlflow.MlflowClient(), self.run_id, record)
         except MlflowException as error:
-            warn(f"job {self.run_id}: its parameters and tags were not recorded ({error.message})")
+            raise AzureMLError(
+                f"job {self.run_id}: its parameters and tags were not recorded: {_said(error)}"
+            ) from None
 
     def finish(self) -> None:
         """Follow the job to its end; raises an AzureMLError unless it has completed."""
@@ -186,8 +205,20 @@ def _config(work_dir: Path) -> WorkspaceConfig:
 def _experiment(tracking_uri: str, experiment_id: str) -> str:
     if experiment_id == DEFAULT_EXPERIMENT_ID:
         return DEFAULT_EXPERIMENT
-    name: str = mlflow.MlflowClient(tracking_uri).get_experiment(experiment_id).name
+    if tracking_uri.startswith(AZURE):
+        hand_login_to_mlflow(tracking_uri)
+    try:
+        name: str = mlflow.MlflowClient(tracking_uri).get_experiment(experiment_id).name
+    except MlflowException as error:
+        raise AzureMLError(
+            f"expected the id of an experiment of the tracking server, found {experiment_id}: "
+            f"{_said(error)}; or name it with --experiment-name"
+        ) from None
     return name
+
+
+def _said(error: MlflowException) -> str:
+    return " ".join(masked(str(error.message)).split())
 
 
 def _job(

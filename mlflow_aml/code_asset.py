@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from mlflow_aml.console import say, warn
 from mlflow_aml.errors import FAILURE, AzureMLError
 from mlflow_aml.key_detector import keys_in_files
+from mlflow_aml.mask import masked
 from mlflow_aml.project_files import MEGABYTE, ProjectFiles
 from mlflow_aml.resource_manager import ResourceManager
 from mlflow_aml.stray_files import stray_files
 
 if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
     from azure.storage.blob import ContainerClient
 
 # Azure's name for the hash scheme that `content_hash` implements.
@@ -115,13 +117,22 @@ def _upload(container: str, folder: str, files: ProjectFiles) -> None:
             for _ in threads.map(partial(_put, client, folder, files), files.names):
                 pass
     except AzureError as error:
-        # Its text holds the signed address.
-        code = getattr(error, "error_code", None) or type(error).__name__
         raise AzureMLError(
-            f"could not upload the project to the workspace's storage ({code}); check the network "
-            "and HTTPS_PROXY, or that the storage lets this machine in, and try again",
+            f"could not upload the project to the workspace's storage ({_said(error)}); check the "
+            "network and HTTPS_PROXY, or that the storage lets this machine in, and try again",
             exit_code=FAILURE,
         ) from None
+
+
+def _said(error: AzureError) -> str:
+    """Return the storage's code and sentence; of other errors the text holds a signed address."""
+    code = getattr(error, "error_code", None)
+    if code is None:
+        return type(error).__name__
+    # The library's own codes are members of an enumeration.
+    code = getattr(code, "value", code)
+    sentence = masked(str(error.message)).partition("\n")[0]
+    return f"{code}: {sentence.removeprefix(f'({code}) ')}"
 
 
 def _put(client: ContainerClient, folder: str, files: ProjectFiles, name: PurePosixPath) -> None:

@@ -32,10 +32,15 @@ RETRY = "user_logs/retry_"
 LINES_KEPT = 20
 # Shorter lines, such as a bracket, may be in a message by chance.
 SHORTEST_LINE = 8
-SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.3
+# The end of a job is seen within a tenth of the time that it took, or 15 s.
+SECONDS_FIRST, SECONDS_LAST, GROWTH = 0.5, 15.0, 1.1
 # A laptop that wakes up needs time to reconnect; most of Azure's outages are shorter.
 SECONDS_OUT_OF_TOUCH = 600.0
 OK, PARTIAL, NOT_SATISFIABLE = 200, 206, 416
+
+
+class NoJobError(AzureMLError):
+    """The workspace has no such job: it was deleted, or has another name."""
 
 
 @dataclass
@@ -116,32 +121,45 @@ def details_of(workspace: Workspace, job: str) -> dict[str, Any]:
         return workspace.azure.get_url(f"{workspace.api}/history/v1.0{scope}/runs/{job}/details")
     except RefusedError as error:
         if error.status == NOT_FOUND:
-            raise AzureMLError(
+            raise NoJobError(
                 f"the workspace has no job {job}: it was deleted, or has another name"
             ) from None
         raise
 
 
 def _patient_details(workspace: Workspace, job: str, patience: float) -> dict[str, Any]:
-    """Ask for the job's details until there is an answer; give up after `patience` seconds."""
-    lost: float | None = None
+    """Ask for the job's details until there is an answer; give up after `patience` seconds.
+
+    Raises at once what waiting does not help, such as an expired login or a closed network.
+    """
+    lost, pause = None, SECONDS_FIRST
+    again = f"follow it again with: python -m mlflow_aml follow {job}"
     while True:
         try:
             return details_of(workspace, job)
-        except (UnreachableError, RefusedError) as error:
-            if isinstance(error, RefusedError) and error.status != BUSY and error.status < 500:
-                raise
+        except NoJobError:
+            raise
+        except AzureMLError as error:
+            if not _may_pass(error):
+                raise AzureMLError(
+                    f"{error}; the job {job} goes on; {again}", exit_code=error.exit_code
+                ) from None
             now = time.monotonic()
             if lost is None:
                 lost = now
                 warn(f"{error}; the job {job} goes on; asking again")
             if now - lost >= patience:
                 raise AzureMLError(
-                    f"lost touch with the job {job}, which goes on; follow it again with: "
-                    f"python -m mlflow_aml follow {job}",
-                    exit_code=FAILURE,
+                    f"lost touch with the job {job}, which goes on; {again}", exit_code=FAILURE
                 ) from None
-            time.sleep(min(SECONDS_LAST, patience / 10))
+            time.sleep(pause)
+            pause = min(pause * 2, SECONDS_LAST)
+
+
+def _may_pass(error: AzureMLError) -> bool:
+    if isinstance(error, RefusedError):
+        return error.status == BUSY or error.status >= 500
+    return isinstance(error, UnreachableError)
 
 
 def _plain_client() -> PipelineClient[HttpRequest, HttpResponse]:

@@ -143,7 +143,7 @@ def _ask_in_time(chain: TokenCredential, scopes: tuple[str, ...]) -> AccessToken
         return answer[0]
     if failure:
         raise explain(str(failure[0]), os.environ)
-    raise AzureMLError(
+    raise UnreachableError(
         f"Azure did not answer the login within {SECONDS_WITHOUT_TERMINAL:.0f} s; check the "
         "network and HTTPS_PROXY",
         exit_code=FAILURE,

@@ -79,17 +79,15 @@ def test_gate_and_champion_of_each_kind_scored_and_compared(
     code, output = end(start("train", **better, registered_model=name))
     assert (code, champions(behind, name)) == (0, {"1": "false", "2": "true"}), output
     assert "the new champion: better than champion version 1" in output
-    crowned = {"1": "false", "2": "true", "3": "false"}
 
     code, output = end(start("train", **WEAK, registered_model=name))
+    crowned = {"1": "false", "2": "true", "3": "false"}
     assert (code, champions(behind, name)) == (0, crowned), output
     tags = behind.get_model_version(name, "3").tags
     assert "not champion: worse than champion version 2" in tags["gate.decision"]
     assert tags["gate.difference"].startswith("roc_auc -0.1")
     assert tags["gate.decision"] in output
 
-    code, output = end(start("train", **WEAK, registered_model=name, minimum="test_roc_auc=0.99"))
-    assert (code, champions(behind, name)) == (4, crowned), output
     assert behind.get_model_version_by_alias(name, "champion").version == "2"
 
     code, output = end(start("batch_score", model=f"models:/{name}@champion"))

@@ -1,181 +1,170 @@
 """Projects in the shapes of MLflow's own examples, run as jobs without a change.
 
-The examples themselves log models with MLflow 3's API, which Azure ML answers with 404, and two
-read a table from the internet: these have the MLproject and the environment files, and less code.
+The projects are in the folder beside this file, in our own words. test_mlflow_examples.py runs
+the examples themselves.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+import yaml
 
 from loopback.workspace import LoopbackWorkspace
-from tests.loopback.laptop import Laptop, azure_runs, finish
-from tests.mlflow_aml.toy import COMPUTE, last_job, new_project, submit
+from tests.loopback.laptop import REPOSITORY, Laptop, azure_runs, finish, server
+from tests.loopback.other_environments import MLFLOW_2, python_over
+from tests.mlflow_aml.toy import COMPUTE, TOY, last_job, new_project, submit
 
 pytestmark = pytest.mark.slow
-PYTHON_ENV = """
-python: "3.11"
-build_dependencies: [pip]
-dependencies: [mlflow>=2.4.1, scikit-learn]
-"""
-TRAIN = """
-import sys
+PROJECTS = Path(__file__).with_name("projects")
+PYTHON_ENV = "python_env: python_env.yaml"
+TABLE = "table.csv"
+SCRIPT = """
 import mlflow
-import numpy as np
-alpha, l1_ratio = (float(text) for text in sys.argv[1:3])
 with mlflow.start_run():
-    mlflow.log_param("alpha", alpha)
-    mlflow.log_metric("rmse", alpha + l1_ratio)
+    mlflow.log_param("said", "bare")
 """
-# sklearn_elasticnet_wine, and with another file of the environment mlflow-example.
-WINE = """
-name: tutorial
-python_env: python_env.yaml
-entry_points:
-  main:
-    parameters:
-      alpha: {type: float, default: 0.5}
-      l1_ratio: {type: float, default: 0.1}
-    command: "python train.py {alpha} {l1_ratio}"
+SUBMIT = f"""
+import mlflow
+with mlflow.start_run():
+    for name in ("one", "two"):
+        given = dict(parameters=dict(name=name), backend="aml", backend_config={COMPUTE!r})
+        run = mlflow.run(".", "greet", **given)
+        print(name, "ended", mlflow.MlflowClient().get_run(run.run_id).info.status)
 """
-EXAMPLE = WINE.replace("python_env: python_env.yaml", "conda_env: conda.yaml")
-CONDA = (
-    "name: tutorial\nchannels: [conda-forge]\ndependencies: [python=3.11, pip, {pip: [mlflow]}]\n"
+
+
+@pytest.fixture
+def workspace(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
+    """Give jobs the MLflow that their open requirements lead to on Azure."""
+    before = loopback_workspace.runner.python
+    loopback_workspace.runner.python = python_over(MLFLOW_2)
+    yield loopback_workspace
+    loopback_workspace.runner.python = before
+
+
+def project(laptop: Laptop, name: str) -> Laptop:
+    """Copy one of the projects to the machine, with a table and the workspace's config.json."""
+    folder = laptop.folder.with_name(name)
+    shutil.copytree(PROJECTS / name, folder)
+    shutil.copy(REPOSITORY / "data" / "diabetes.csv", folder / TABLE)
+    laptop.workspace.write_config(folder)
+    return Laptop(laptop.workspace, folder, laptop.env)
+
+
+@pytest.mark.parametrize(
+    ("declared", "pip", "alpha"),
+    [
+        (PYTHON_ENV, ["setuptools", "pandas", "scikit-learn>=1.2", "mlflow>=1.0,<3"], "0.5"),
+        ("conda_env: conda.yaml", ["pandas", "mlflow<3"], "0.25"),
+    ],
 )
-# hyperparam: the search is one entry point, and starts others.
-HYPERPARAM = """
-name: HyperparameterSearch
-python_env: python_env.yaml
-entry_points:
-  train:
-    parameters:
-      training_data: {type: string, default: "winequality.csv"}
-      epochs: {type: int, default: 32}
-      learning_rate: {type: float, default: 1e-2}
-      seed: {type: int, default: 97531}
-    command: "python hyper.py {training_data}
-                              --epochs {epochs}
-                              --learning-rate {learning_rate}
-                              --seed {seed}"
-"""
-HYPER = """
-import sys
-import mlflow
-with mlflow.start_run(nested=True):
-    mlflow.log_param("epochs", sys.argv[sys.argv.index("--epochs") + 1])
-    mlflow.log_metric("rows", len(open(sys.argv[1]).readlines()))
-"""
-# multistep_workflow, without Spark: main runs the other entry points as nested runs.
-MULTISTEP = """
-name: multistep_example
-python_env: python_env.yaml
-entry_points:
-  load_raw_data:
-    command: "python step.py load"
-  etl_data:
-    parameters:
-      max_row_limit: {type: int, default: 100000}
-    command: "python step.py {max_row_limit}"
-  main:
-    parameters:
-      max_row_limit: {type: int, default: 100000}
-    command: "python main.py {max_row_limit}"
-"""
-MAIN = """
-import sys
-import mlflow
-with mlflow.start_run() as active:
-    for step, parameters in (("load_raw_data", {}), ("etl_data", {"max_row_limit": sys.argv[1]})):
-        run = mlflow.run(".", step, parameters=parameters, env_manager="local")
-        print(step, "ended", mlflow.MlflowClient().get_run(run.run_id).info.status)
-"""
-STEP = """
-import sys
-import mlflow
-with mlflow.start_run():
-    mlflow.log_param("said", sys.argv[1])
-"""
-
-
-def test_python_env_and_conda_env(laptop: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
-    shared = {"train.py": TRAIN}
-    for name, files in {
-        "wine": {"MLproject": WINE, "python_env.yaml": PYTHON_ENV},
-        "example": {"MLproject": EXAMPLE, "conda.yaml": CONDA},
-    }.items():
-        project = new_project(laptop, name, {**shared, **files})
-        done = submit(project, "main", "alpha=0.4")
-        assert done.code == 0, done.err
-        job = last_job(loopback_workspace)
-        assert job.run.startswith("tutorial-main-")
-        assert "mlflow" in job.environment["condaFile"]
-        run = azure_runs(loopback_workspace)[0]
-        assert run.info.run_id == job.run
-        assert run.data.metrics == {"rmse": 0.5}
-        assert run.data.params == {"alpha": "0.4", "l1_ratio": "0.1"}
-
-
-def test_hyperparam_with_a_default_that_is_a_file(
-    laptop: Laptop, loopback_workspace: LoopbackWorkspace
+def test_a_model_of_positional_arguments(
+    laptop: Laptop, workspace: LoopbackWorkspace, declared: str, pip: list[str], alpha: str
 ) -> None:
-    files = {"MLproject": HYPERPARAM, "python_env.yaml": PYTHON_ENV, "hyper.py": HYPER}
-    project = new_project(laptop, "hyperparam", {**files, "winequality.csv": "a\n1\n"})
-    done = submit(project, "train", "epochs=2")
-    assert done.code == 0, done.err
-    assert azure_runs(loopback_workspace)[0].data.metrics == {"rows": 2.0}
-    # A default is checked as a given value is.
-    (project.folder / ".amlignore").write_text("*.csv\n")
-    done = submit(project, "train")
-    assert "parameter training_data: 'winequality.csv' is not on the cluster" in done.err
+    """As sklearn_elasticnet_wine, and with a conda file mlflow-example."""
+    own = project(laptop, "elastic_net")
+    path = own.folder / "MLproject"
+    path.write_text(path.read_text().replace(PYTHON_ENV, declared))
+    done = submit(own, "main", *([] if alpha == "0.5" else [f"alpha={alpha}"]))
+    assert done.code == 0, done.out + done.err
+    job = last_job(workspace)
+    assert job.run.startswith("elastic-net-main-")
+    python, *_, last = yaml.safe_load(job.environment["condaFile"])["dependencies"]
+    assert python == "python=3.11"
+    assert set(pip) < set(last["pip"])
+    run = azure_runs(workspace)[0]
+    assert run.info.run_id == job.run
+    assert run.data.params == {"alpha": alpha, "l1_ratio": "0.1"}
+    assert 0 < run.data.metrics["r2"] < 1
+    assert "model/MLmodel" in workspace.artifacts.paths(job.run)
+    (version,) = server(workspace).search_model_versions(f"run_id = '{job.run}'")
+    assert version.name == "elastic-net"
 
 
-def test_multistep_runs_its_steps_nested(
-    laptop: Laptop, loopback_workspace: LoopbackWorkspace
-) -> None:
-    files = {"MLproject": MULTISTEP, "python_env.yaml": PYTHON_ENV, "main.py": MAIN}
-    project = new_project(laptop, "multistep", {**files, "step.py": STEP})
-    done = submit(project, "main", "max_row_limit=7")
-    assert done.code == 0, done.err
-    assert "etl_data ended FINISHED" in done.out
-    nested = azure_runs(
-        loopback_workspace, **{"mlflow.parentRunId": last_job(loopback_workspace).run}
+def test_training_with_named_arguments(laptop: Laptop, workspace: LoopbackWorkspace) -> None:
+    """As hyperparam's train: a default that is a file, and numbers in several spellings."""
+    own = project(laptop, "hyperparam")
+    done = submit(own, "train", "epochs=2", "momentum=.5")
+    assert done.code == 0, done.out + done.err
+    job = last_job(workspace)
+    assert " ".join(job.properties["command"].split()) == (
+        "python train.py table.csv --epochs 2 --batch-size 16 --learning-rate 1e-2 --momentum .5 "
+        "--seed 97531"
     )
-    assert {run.data.params["said"] for run in nested} == {"load", "7"}
+    history = server(workspace).get_metric_history(job.run, "val_rmse")
+    assert [each.step for each in history] == [0, 1]
+    # A default is checked as a given value is.
+    (own.folder / ".amlignore").write_text("*.csv\n")
+    done = submit(own, "train")
+    assert f"parameter training_data: '{TABLE}' is not on the cluster" in done.err
 
 
-def test_a_local_main_submits_its_steps(
-    laptop: Laptop, loopback_workspace: LoopbackWorkspace
+def test_a_search_starts_training_runs_side_by_side(
+    laptop: Laptop, workspace: LoopbackWorkspace
 ) -> None:
+    """As hyperparam's random: an empty default, and runs that nobody waits for at first."""
+    done = submit(project(laptop, "hyperparam"), "random", "max_runs=2", "epochs=1")
+    assert done.code == 0, done.out + done.err
+    job = last_job(workspace)
+    trials = azure_runs(workspace, **{"mlflow.parentRunId": job.run})
+    assert [run.info.status for run in trials] == ["FINISHED"] * 2
+    assert {run.data.params["seed"] for run in trials} == {"97531"}
+    best = min(trials, key=lambda run: run.data.metrics["val_rmse"])
+    chosen = server(workspace).get_run(job.run)
+    assert chosen.data.metrics == {"val_rmse": best.data.metrics["val_rmse"]}
+    (path,) = [path for path in workspace.artifacts.paths(job.run) if "best" in path]
+    assert path == "best-run/best_run.txt"
+
+
+def test_steps_hand_artifacts_on(laptop: Laptop, workspace: LoopbackWorkspace) -> None:
+    """As multistep_workflow without Spark: main runs the other entry points as nested runs."""
+    own = project(laptop, "multistep")
+    done = submit(own, "main", "max_row_limit=20", MLFLOW_EXPERIMENT_NAME="multistep")
+    assert done.code == 0, done.out + done.err
+    job = last_job(workspace)
+    nested = azure_runs(workspace, **{"mlflow.parentRunId": job.run})
+    runs = {run.data.tags["mlflow.project.entryPoint"]: run for run in nested}
+    assert len(nested) == len(runs) == 3
+    assert {run.info.status for run in nested} == {"FINISHED"}
+    # Of 50 rows, through a parameter that MLflow fetches and one that the step fetches.
+    assert runs["clean_rows"].data.metrics == {"rows": 20.0}
+    assert runs["train"].data.metrics["rmse"] == pytest.approx(0, abs=1e-6)
+    assert runs["train"].data.params["degree"] == "1"
+    assert server(workspace).get_run(job.run).data.tags["found_again"] == "True"
+
+
+def test_a_local_program_submits_steps(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
     """`mlflow.run(…, backend="aml")` from Python, as MLflow documents it for any backend."""
-    main = MAIN.replace('env_manager="local"', f'backend="aml", backend_config={COMPUTE!r}')
-    files = {"MLproject": MULTISTEP, "python_env.yaml": PYTHON_ENV, "step.py": STEP}
-    project = new_project(laptop, "from-python", {**files, "submit.py": main})
+    (toy.folder / "submit.py").write_text(SUBMIT)
     uri = loopback_workspace.names.tracking_uri
-    done = finish(project.start("submit", "5", MLFLOW_TRACKING_URI=uri, PYTHONPATH=path(project)))
-    assert done.code == 0, done.err
-    assert "etl_data ended FINISHED" in done.out
-    names = [run.info.run_id.rpartition("-")[0] for run in azure_runs(loopback_workspace)]
-    assert {"multistep_example-load_raw_data", "multistep_example-etl_data"} <= set(names)
+    path = f"{toy.folder}:{toy.env['PYTHONPATH']}"
+    done = finish(toy.start("submit", MLFLOW_TRACKING_URI=uri, PYTHONPATH=path))
+    assert done.code == 0, done.out + done.err
+    for name in ("one", "two"):
+        assert f"hello {name} of" in done.out
+        assert f"{name} ended FINISHED" in done.out
+    newest = azure_runs(loopback_workspace)[:2]
+    assert {run.info.run_id.rpartition("-")[0] for run in newest} == {"toy-greet"}
 
 
-def path(project: Laptop) -> str:
-    return f"{project.folder}:{project.env['PYTHONPATH']}"
-
-
-def test_docker_env(laptop: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
-    docker = WINE.replace("python_env: python_env.yaml", "docker_env: {image: an-image}")
-    project = new_project(laptop, "docker", {"MLproject": docker, "train.py": TRAIN})
-    done = submit(project, "main")
-    assert done.code == 0, done.err
+def test_docker_env(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    declared = TOY.replace("conda_env: conda.yaml", "docker_env: {image: an-image}")
+    (toy.folder / "MLproject").write_text(declared)
+    done = submit(toy, "greet", config={"wait": False})
+    assert done.code == 0, done.out + done.err
     assert last_job(loopback_workspace).environment == {"image": "an-image"}
 
 
 def test_a_script_of_a_project_that_declares_nothing(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    files = {"step.py": STEP.replace("sys.argv[1]", "'bare'")}
+    files = {"step.py": SCRIPT}
     done = submit(new_project(laptop, "bare", files), "step.py")
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     job = last_job(loopback_workspace)
     assert job.run.startswith("bare-step-py-")
     assert job.environment["image"].endswith("openmpi4.1.0-ubuntu22.04")

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from loopback.workspace import LoopbackWorkspace
 from tests.excerpts import loopback_excerpts, normal_on_azure
 from tests.loopback.laptop import SMALL, Laptop, azure_runs, finish, server
-from tests.mlflow_aml.toy import last_job, sent, start_and_wait_for, submit, uploaded
+from tests.mlflow_aml.toy import GREET, last_job, sent, start_and_wait_for, submit, uploaded
 
 pytestmark = pytest.mark.slow
 
@@ -34,10 +34,9 @@ def described(run: Run) -> dict[str, str]:
 def test_remote_and_local_steps_build_on_each_other(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    with (laptop.folder / "MLproject").open("a") as file:
-        # Another test may have uploaded the same code already.
-        file.write(f"# {laptop.folder}\n")
     make_repository(laptop.folder)
+    # Code that nobody has uploaded yet, whichever tests ran before.
+    (laptop.folder / "steps" / "__init__.py").write_text('"""New."""\n')
     env: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "remote"}
     remote = submit(laptop, "preprocess", **env)
     assert remote.code == 0, remote.err
@@ -83,12 +82,14 @@ def make_repository(folder: Path) -> None:
 
 
 def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    before = toy_environments(loopback_workspace)
+    # Code that nobody has uploaded yet, whichever tests ran before.
+    (toy.folder / "greet.py").write_text(f"{GREET}# as nowhere else\n")
     for name in (".env", "mlflow.db", "mlruns/0/meta.yaml", ".venv/bin/python", ".git/HEAD"):
         path = toy.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("a secret")
     (toy.folder / "patients.csv").symlink_to("/etc/hostname")
-    before = set(loopback_workspace.resources.environments)
     assert submit(toy, "greet").code == 0
     assert uploaded(loopback_workspace) == {"MLproject", "conda.yaml", "greet.py"}
     (toy.folder / "new.csv").write_text("new")
@@ -108,8 +109,11 @@ def test_what_is_uploaded(toy: Laptop, loopback_workspace: LoopbackWorkspace) ->
         server(loopback_workspace).get_run(last_job(loopback_workspace).run).data.tags["team"]
         == "x"
     )
-    # Another test may have registered the toy's environment already.
-    assert len(set(loopback_workspace.resources.environments) - before) <= 1
+    assert len(toy_environments(loopback_workspace) - before) <= 1
+
+
+def toy_environments(workspace: LoopbackWorkspace) -> set[str]:
+    return {name for name in workspace.resources.environments if name.startswith("toy-")}
 
 
 def test_parameters_reach_the_command_as_they_are(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -9,15 +10,29 @@ from collections.abc import Iterator
 import pytest
 from mlflow.entities import Run
 
-from loopback.faults import ARM, BLOB_UPLOAD
+from loopback.faults import ARM, BLOB_UPLOAD, TRACKING
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.interpreter import Interpreter
-from tests.loopback.laptop import Laptop, azure_runs, finish
-from tests.mlflow_aml.toy import last_job, start, start_and_wait_for, submit, wait_for
+from tests.loopback.laptop import Done, Laptop, azure_runs, finish
+from tests.mlflow_aml.toy import COMPUTE, last_job, start, start_and_wait_for, submit, wait_for
 
 pytestmark = pytest.mark.slow
+PRIVATE = "The workspace is behind a private endpoint: use its network."
 DETAILS = r"GET \S+/runs/[\w-]+/details"
 JOB = r"PUT management\S+/jobs/"
+
+FOLLOW = """
+from mlflow_aml.config import config_from_uri
+from mlflow_aml.errors import AzureMLError
+from mlflow_aml.follow import follow
+from mlflow_aml.resource_manager import find_workspace
+own = find_workspace(config_from_uri({uri!r}), {uri!r})
+try:
+    said = follow(own, {job!r}, patience=0).state
+except AzureMLError as error:
+    said = str(error)
+said
+"""
 
 
 @pytest.fixture
@@ -73,22 +88,16 @@ def test_a_job_that_is_out_of_touch_can_be_followed_again(
     assert done.code == 0, done.err
     job = last_job(loopback_workspace)
     loopback_workspace.faults.die(DETAILS, after=1)
-    said = interpreter.run(
-        "from mlflow_aml.config import config_from_uri\n"
-        "from mlflow_aml.errors import AzureMLError\n"
-        "from mlflow_aml.follow import follow\n"
-        "from mlflow_aml.resource_manager import find_workspace\n"
-        f"uri = {loopback_workspace.names.tracking_uri!r}\n"
-        "own = find_workspace(config_from_uri(uri), uri)\n"
-        "try:\n"
-        f"    said = follow(own, {job.run!r}, patience=0).state\n"
-        "except AzureMLError as error:\n"
-        "    said = str(error)\n"
-        "said"
-    )
+    follow = FOLLOW.format(uri=loopback_workspace.names.tracking_uri, job=job.run)
+    said = interpreter.run(follow)
+    loopback_workspace.faults.clear()
+    loopback_workspace.faults.refuse_secrets = True
+    refused = interpreter.run(follow)
     loopback_workspace.faults.clear()
     command = f"python -m mlflow_aml follow {job.run}"
     assert said.endswith(f"which goes on; follow it again with: {command}")
+    assert "the client secret has expired" in refused
+    assert refused.endswith(f"the job {job.run} goes on; follow it again with: {command}")
     done = toy.run(*command.split()[2:])
     assert done.code == 0, done.err
     assert done.out.splitlines()[-1].startswith(f"job {job.run} completed: https://ml.azure.com/")
@@ -147,6 +156,7 @@ def test_a_job_that_is_deleted_meanwhile(
     done = finish(process)
     assert done.code == 1
     assert f"the workspace has no job {job.run}: it was deleted" in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
 
 
 def test_an_image_that_cannot_be_built(toy: Laptop, build: LoopbackWorkspace) -> None:
@@ -181,18 +191,55 @@ def test_a_node_that_is_taken_away(toy: Laptop, loopback_workspace: LoopbackWork
 @pytest.mark.parametrize(
     ("where", "code", "message"),
     [
-        (ARM, "Forbidden", "The workspace is behind a private endpoint: use its network."),
+        (ARM, "Forbidden", PRIVATE),
+        (BLOB_UPLOAD, "AuthorizationFailure", "This request is not authorized."),
         (JOB, "QuotaExceeded", "The cores of this family are used up: 12 of 12."),
+        (DETAILS, "Forbidden", PRIVATE),
     ],
 )
 def test_azure_s_own_words_are_passed_on(
     toy: Laptop, loopback_workspace: LoopbackWorkspace, where: str, code: str, message: str
 ) -> None:
-    loopback_workspace.faults.answer(403, where, code=code, message=message, retry_after=None)
+    # Code that nobody has uploaded yet.
+    (toy.folder / "refused.txt").write_text(where)
+    loopback_workspace.faults.answer(
+        403, where, times=20, code=code, message=message, retry_after=None
+    )
     done = submit(toy, "greet")
     assert done.code == 1
-    assert f"Azure refused (403 {code}): {message}" in done.err
-    assert len(done.err.strip().splitlines()) == 1, done.err
+    if where == BLOB_UPLOAD:
+        assert f"the workspace's storage ({code}: {message}); check the network" in done.err
+    else:
+        assert f"Azure refused (403 {code}): {message}" in done.err
+    if where == DETAILS:
+        follow = f"python -m mlflow_aml follow {last_job(loopback_workspace).run}"
+        assert f"goes on; follow it again with: {follow}" in done.err
+    assert len(errors(done)) == 1, done.err
+
+
+def test_a_tracking_server_that_is_closed_to_this_machine(
+    toy: Laptop, loopback_workspace: LoopbackWorkspace
+) -> None:
+    loopback_workspace.faults.answer(403, TRACKING, times=20, code="Forbidden", message=PRIVATE)
+    done = submit(toy, "greet", config={"wait": False})
+    assert done.code == 1
+    follow = f"python -m mlflow_aml follow {last_job(loopback_workspace).run}"
+    assert PRIVATE in done.err
+    assert f"; the job goes on; follow it with: {follow}" in done.err
+    assert len(errors(done)) == 1, done.err
+    loopback_workspace.faults.clear()
+    uri = loopback_workspace.names.tracking_uri
+    command = ("mlflow", "run", ".", "-e", "greet", "-b", "aml", "-c", json.dumps(COMPUTE))
+    done = toy.run(*command, "--experiment-id", "no-such-id", MLFLOW_TRACKING_URI=uri)
+    assert done.code == 1
+    assert "expected the id of an experiment of the tracking server, found no-such-id" in done.err
+    assert len(errors(done)) == 1, done.err
+
+
+def errors(done: Done) -> list[str]:
+    """Return the lines on standard error, but for the warning of files that are not code."""
+    lines = done.err.strip().splitlines()
+    return [line for line in lines if "uploaded too, though no code" not in line]
 
 
 def test_requests_of_a_submission_with_unchanged_code(
@@ -211,7 +258,7 @@ def test_a_search_whose_node_is_taken_away_goes_on(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     """The job is the same, and so is its run: finished candidates stay, and none is there twice."""
-    grid = 'grid={"clf__n_estimators": [60], "clf__max_depth": [1,2,3,4,5,6,7,8,9,10,11,12]}'
+    grid = 'grid={"clf__n_estimators": [60], "clf__max_depth": [1,2,3,4,5,6,7,8]}'
     known = set(loopback_workspace.jobs)
     process = start(laptop, "train", grid, "report=false", "jobs=1")
 
@@ -230,5 +277,5 @@ def test_a_search_whose_node_is_taken_away_goes_on(
     assert done.code == 0, (done.err, loopback_workspace.jobs[job].log)
     assert "of them are finished, from an interrupted run" in done.out
     finished = [run.data.params["clf__max_depth"] for run in children("FINISHED")]
-    assert sorted(finished, key=int) == [str(depth) for depth in range(1, 13)]
+    assert sorted(finished, key=int) == [str(depth) for depth in range(1, 9)]
     assert children("RUNNING") == []

@@ -90,16 +90,19 @@ def test_azure_s_own_client_submits_it_as_it_is(
 ) -> None:
     for name in ("job.yml", "schedule.yml", "score.yml"):
         (laptop.folder / name).write_text((REPOSITORY / name).read_text())
-    # A search of its own; nothing else of the file is touched.
+    # A small search in an experiment of its own; nothing else of the file is touched.
+    small = {f"PARAMETER_{name.upper()}": value for name, value in SMALL.items()}
     v2_client.run(
         f"job = load_job({str(laptop.folder / 'job.yml')!r})\n"
         "job.experiment_name = 'job file'\n"
+        f"job.environment_variables.update({small!r})\n"
         "job = client.jobs.create_or_update(job)\n"
         "client.jobs.stream(job.name)\n"
     )
     job = last_job(loopback_workspace)
     assert job.status == "Completed", job.log
-    done = submit(laptop, "main", config={}, MLFLOW_EXPERIMENT_NAME="job file")
+    given = [f"{name}={value}" for name, value in SMALL.items()]
+    done = submit(laptop, "main", *given, MLFLOW_EXPERIMENT_NAME="job file")
     assert done.code == 0, done.err
     # The same parameters of the same steps: there is nothing left to do.
     nested = azure_runs(loopback_workspace, **{"mlflow.parentRunId": job.run})

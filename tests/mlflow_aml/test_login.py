@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 
 import pytest
 from azure.core.credentials import AccessToken
 
-from mlflow_aml.login import Login, NoLoginError, explain, quiet
+from mlflow_aml.errors import UnreachableError
+from mlflow_aml.login import Login, NoLoginError, explain, login, quiet
 
 CHAIN = "DefaultAzureCredential failed to retrieve a token from the included credentials.\n"
 NONE = (
@@ -103,6 +105,23 @@ def test_a_token_is_kept_until_it_is_about_to_expire() -> None:
     lifetime = 60
     login = Login(lambda: ask)
     assert login.get_token("a").token != login.get_token("a").token
+
+
+def test_a_login_that_does_not_answer_may_answer_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = threading.Event()
+
+    def ask(*_: object, **__: object) -> AccessToken:
+        late.wait(10)
+        return AccessToken("late", 0)
+
+    monkeypatch.setattr("mlflow_aml.login.SECONDS_WITHOUT_TERMINAL", 0.05)
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential.get_token", ask)
+    with pytest.raises(UnreachableError, match="did not answer the login"):
+        login().get_token("a")
+    late.set()
+    for thread in threading.enumerate():
+        if thread.name == "azure-login":
+            thread.join()
 
 
 def test_quiet_mutes_only_inside(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,8 +1,8 @@
 """MLflow's own examples, unchanged, as jobs.
 
 They are not kept here. MLFLOW_EXAMPLES names a folder with checkouts of github.com/mlflow/mlflow
-and github.com/mlflow/mlflow-example; without it these tests are skipped, and
-test_any_project.py holds the shapes of the same projects.
+and github.com/mlflow/mlflow-example; without it pytest does not collect this file (conftest.py),
+and test_any_project.py runs projects of the same shapes.
 
 Jobs run with MLflow 2, as on Azure: the examples leave its version open. Two of them need what a
 loopback workspace does not have, and end at the line that needs it:
@@ -25,21 +25,17 @@ import yaml
 
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.laptop import Laptop, azure_runs
-from tests.loopback.other_environments import MLFLOW_2, python_with
+from tests.loopback.other_environments import MLFLOW_2, python_over
 from tests.mlflow_aml.toy import last_job, submit
 
-CHECKOUTS = os.environ.get("MLFLOW_EXAMPLES")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHECKOUTS is None, reason="MLFLOW_EXAMPLES names no checkouts"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def workspace(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
     """Give jobs MLflow 2."""
     before = loopback_workspace.runner.python
-    loopback_workspace.runner.python = python_with(MLFLOW_2)
+    loopback_workspace.runner.python = python_over(MLFLOW_2)
     yield loopback_workspace
     loopback_workspace.runner.python = before
 
@@ -47,7 +43,9 @@ def workspace(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspa
 def example(laptop: Laptop, name: str) -> Laptop:
     """Copy an example to the machine, with the workspace's config.json beside its files."""
     folder = laptop.folder.with_name(Path(name).name)
-    shutil.copytree(Path(CHECKOUTS or "") / name, folder, ignore=shutil.ignore_patterns(".git"))
+    shutil.copytree(
+        Path(os.environ["MLFLOW_EXAMPLES"]) / name, folder, ignore=shutil.ignore_patterns(".git")
+    )
     laptop.workspace.write_config(folder)
     return Laptop(laptop.workspace, folder, laptop.env)
 

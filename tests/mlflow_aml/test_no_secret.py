@@ -34,6 +34,7 @@ def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Laptop:
 
 
 def test_no_secret_anywhere(laptop: Laptop, loopback_workspace: LoopbackWorkspace) -> None:
+    before = places(loopback_workspace)
     secrets = watch(loopback_workspace)
     secrets |= {CANARY, laptop.env["AZURE_CLIENT_SECRET"], loopback_workspace.names.account_key}
     # The signature of an address that anyone may read or write a blob with.
@@ -51,7 +52,7 @@ def test_no_secret_anywhere(laptop: Laptop, loopback_workspace: LoopbackWorkspac
     assert codes == {"train": 0, "job": 0, "login": 2, "tracking": 1}, done
     assert len(secrets) > 8, "tokens were issued"
 
-    contents = dict(everything(done, laptop, loopback_workspace))
+    contents = dict(everything(done, laptop, loopback_workspace, before))
     for place in ("output of train", "mlflow.db", "std_log.txt", "steps/train.py", "MLmodel"):
         assert any(where.endswith(place) for where in contents), f"{place} is not looked at"
     assert [
@@ -84,9 +85,12 @@ def failing(laptop: Laptop, workspace: LoopbackWorkspace) -> Done:
 
 
 def everything(
-    done: dict[str, Done], laptop: Laptop, workspace: LoopbackWorkspace
+    done: dict[str, Done], laptop: Laptop, workspace: LoopbackWorkspace, before: set[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield all that came of the runs, with where it was found."""
+    """Yield all that came of the runs, with where it was found.
+
+    `before` names jobs and blobs of other tests.
+    """
     for name, ended in done.items():
         yield f"output of {name}", (ended.out + ended.err).encode()
     # Project and HOME, with the local store and what Azure's clients cache; not the variables
@@ -96,16 +100,24 @@ def everything(
             yield str(path), path.read_bytes()
     for path in (*workspace.folder.glob("mlflow.db*"), workspace.folder / "mlflow.log"):
         yield str(path), path.read_bytes()
+    new = places(workspace) - before
     for job in workspace.jobs.values():
-        yield f"job {job.run}", json.dumps(job.properties).encode()
-        for path in files(job.folder):
-            yield str(path), path.read_bytes()
+        if job.run in new:
+            yield f"job {job.run}", json.dumps(job.properties).encode()
+            for path in files(job.folder):
+                yield str(path), path.read_bytes()
     get, session = workspace.storage.get, workspace.tracking.session
-    for blob in workspace.artifacts.blobs():
+    for blob in new & set(workspace.artifacts.blobs()):
         yield f"blob {blob}", workspace.run(get(session, blob))
     for code in workspace.resources.codes.values():
-        for blob in code.blobs.values():
+        for blob in new & set(code.blobs.values()):
             yield f"blob {blob}", workspace.run(get(session, blob, code.container))
+
+
+def places(workspace: LoopbackWorkspace) -> set[str]:
+    """Name all jobs and blobs of the workspace."""
+    code = [blob for each in workspace.resources.codes.values() for blob in each.blobs.values()]
+    return {*workspace.jobs, *workspace.artifacts.blobs(), *code}
 
 
 def files(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.datastore import ROOT, get, names, put
-from tests.loopback.laptop import REPOSITORY, SMALL, Laptop, azure_runs, finish, server, timeless
+from tests.loopback.laptop import REPOSITORY, SMALL, Laptop, azure_runs, finish, timeless
 from tests.mlflow_aml.toy import last_job, new_project, start_and_wait_for, submit
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,14 @@ if __name__ == "__main__":
     sys.exit(int(sys.argv[1]))
 """
 CONDA = "dependencies: [python=3.11, pip, {pip: [azureml-mlflow, distributed]}]\n"
+
+
+@pytest.fixture(autouse=True)
+def one_core_each(loopback_workspace: LoopbackWorkspace) -> Iterator[None]:
+    """Give each node one core, and so one worker: starting many would take most of the time."""
+    loopback_workspace.runner.cores_per_node = 1
+    yield
+    loopback_workspace.runner.cores_per_node = None
 
 
 @pytest.fixture
@@ -82,20 +91,24 @@ def test_a_node_that_fails_ends_the_job(
     assert job.status == "Failed"
 
 
-def test_a_search_and_a_scoring_on_two_nodes_are_those_of_one(
+def test_a_search_and_a_scoring_on_two_nodes_are_those_of_this_machine(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     experiment: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "nodes"}
     search = ("--n_estimators=1,2", *SMALL[1:], "--scheduler=auto")
     records = []
     for nodes in (1, 2):
-        done = submit(laptop, "train", *search, config={"nodes": nodes}, **experiment)
+        done = (
+            laptop.run("steps.train", *search, **experiment)
+            if nodes == 1
+            else submit(laptop, "train", *search, config={"nodes": nodes}, **experiment)
+        )
         assert done.code == 0, done.err
-        job = last_job(loopback_workspace)
-        run = server(loopback_workspace).get_run(job.run)
-        children = azure_runs(loopback_workspace, **{"mlflow.parentRunId": job.run})
+        run = azure_runs(loopback_workspace, step="train")[0]
+        children = azure_runs(loopback_workspace, **{"mlflow.parentRunId": run.info.run_id})
         children.sort(key=lambda each: sorted(each.data.params.items()))
         records.append([timeless(each) for each in (run, *children)])
+    assert run.info.run_id == last_job(loopback_workspace).run
     assert len(records[0]) == 1 + 2 + 1  # itself, two candidates, and preprocess once
     assert records[1] == records[0][: len(records[1])]
 
@@ -104,12 +117,13 @@ def test_a_search_and_a_scoring_on_two_nodes_are_those_of_one(
         content = header + b"".join(rows[number * 192 : (number + 1) * 192])
         put(loopback_workspace, f"quarters/part-{number}.csv", content)
     scored = []
+    what = (f"--model={run.info.run_id}", f"--input={ROOT}quarters/", "--probabilities=all")
     for nodes in (1, 2):
-        done = submit(
-            *(laptop, "batch_score", f"model={run.info.run_id}", f"input={ROOT}quarters/"),
-            *("scheduler=auto", f"output={ROOT}scored/on-{nodes}", "probabilities=all"),
-            config={"nodes": nodes},
-            **experiment,
+        given = (*what, "--scheduler=auto", f"--output={ROOT}scored/on-{nodes}")
+        done = (
+            laptop.run("steps.batch_score", *given, **experiment)
+            if nodes == 1
+            else submit(laptop, "batch_score", *given, config={"nodes": nodes}, **experiment)
         )
         assert done.code == 0, done.err
         parts = [
