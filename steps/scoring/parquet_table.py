@@ -12,6 +12,7 @@ import pyarrow.parquet
 
 from steps.base.errors import StepError, first_line
 from steps.data.features import check_type, read_features
+from steps.data.plain_types import plain, plain_type
 from steps.data.tables import check_columns
 from steps.data.texts import is_text
 from steps.scoring.csv_table import check_same_columns
@@ -38,7 +39,7 @@ class ParquetChunk:
 
     def decode(self, selection: Selection) -> Rows:
         """Take features, target and kept columns out of the batch."""
-        batch, rejected = self.batch, []
+        batch, rejected = plain(self.batch), []
         features = read_features(batch.column, selection.schema)
         if wrong := features.wrong:
             rejected = [
@@ -88,7 +89,8 @@ class ParquetTable:
 
     def kept_types(self, selection: Selection) -> list[pa.Field]:
         """Return the kept columns' types, which are those of the first file."""
-        return [self._schema.field(name) for name in selection.keep]
+        fields = [self._schema.field(name) for name in selection.keep]
+        return [field.with_type(plain_type(field.type)) for field in fields]
 
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[ParquetChunk]:
         """Read the files one after the other."""
