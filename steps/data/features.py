@@ -103,6 +103,9 @@ def holds_categories(kind: pa.DataType) -> bool:
     """Tell whether the values of a type can be written as text: not those of lists, say."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        # Its text depends on the zone, which may be unknown here.
+        return False
     return is_text(kind) or (pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 

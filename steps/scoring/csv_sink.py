@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.base.errors import StepError
+from steps.data.values import as_floats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,6 +113,9 @@ def field_texts(column: pa.ChunkedArray, item: pa.Field) -> pa.Array:
         values = values.dictionary_decode()
     if pa.types.is_boolean(values.type):
         values = pc.if_else(values, "True", "False")
+    if pa.types.is_duration(values.type):
+        # Seconds, as a model is given them: a reader of the text could not tell the unit.
+        values = pa.array(as_floats(values), from_pandas=True)
     is_text = not pa.types.is_primitive(values.type)
     try:
         texts = pc.fill_null(values.cast(pa.string()), "")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1 << 16
 # Read columns piece by piece, so that memory does not depend on the size of a row group.
 READ_BYTES = 1 << 20
+# Columns of wrong types that a message names.
+MOST_WRONG = 10
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,17 @@ class ParquetSection:
         """Check the features' types; name the text columns, to be read as dictionaries."""
         with open_parquet(self.file) as opened:
             types = {name: opened.schema_arrow.field(name).type for name in schema.columns}
+        wrong = []
         for name, kind in types.items():
-            check_type(kind, name, schema, self.file.shown)
+            try:
+                check_type(kind, name, schema, self.file.shown)
+            except StepError as error:
+                wrong.append(str(error))
+        if wrong:
+            more = f"; and {len(wrong) - MOST_WRONG:,} more like these"
+            raise StepError(
+                "; ".join(wrong[:MOST_WRONG]) + (more if len(wrong) > MOST_WRONG else "")
+            )
         return [name for name, kind in types.items() if is_text(kind)]
 
 
