@@ -17,6 +17,10 @@ from steps.base.secrets import masked
 
 # Without a terminal (CI, a job's log), one line at this interval is enough.
 SECONDS_BETWEEN_LINES = 5.0
+_LINE_ENDS = (0x2028, 0x2029)
+
+# What is not shown but acts: a name of a column may hold any character.
+_CONTROLS = {code: ascii(chr(code))[1:-1] for code in (*range(32), *range(127, 160), *_LINE_ENDS)}
 
 
 def any_encoding() -> None:
@@ -47,7 +51,7 @@ def _write(line: str, stream: TextIO | None, name: str) -> None:
     if stream is None:
         raise _closed(name)
     try:
-        tqdm.write(masked(line), file=stream)
+        tqdm.write(masked(line).translate(_CONTROLS), file=stream)
         stream.flush()
     except OSError as error:
         # On exit Python would try once more to write what is still buffered.

@@ -84,17 +84,22 @@ def whole_rows(read: Callable[[int], bytes], delimiter: str) -> Iterator[bytes]:
     `read(size)` gives the next bytes, from the start of a row. Each piece but the last ends with
     a line end. Raises LongLineError.
     """
+    return (text for text, _ in checked_rows(read, delimiter))
+
+
+def checked_rows(read: Callable[[int], bytes], delimiter: str) -> Iterator[tuple[bytes, bool]]:
+    """Yield what `whole_rows` does, and whether it is known to be regular (see `is_regular`)."""
     rest = b""
     while block := read(BLOCK):
         text = rest + block if rest else block
-        end = _last_row_end(text, delimiter)
+        end, regular = _last_row_end(text, delimiter)
         if end:
-            yield text[:end]
+            yield text[:end], regular
         rest = text[end:]
         if len(rest) > LONGEST_ROW and b"\n" not in rest:
             raise LongLineError
     if rest.strip(b"\r\n"):
-        yield rest
+        yield rest, False
 
 
 def numbered_rows(text: bytes, delimiter: str) -> Iterator[tuple[int, bytes, bool]]:
@@ -138,16 +143,19 @@ def outside_quotes(row: bytes, delimiter: str) -> bytes:
     return _patterns(delimiter)[2].sub(b"", row)
 
 
-def _last_row_end(text: bytes, delimiter: str) -> int:
-    """Find the end of the last row that is certainly whole; 0 if there is none."""
+def _last_row_end(text: bytes, delimiter: str) -> tuple[int, bool]:
+    """Find the end of the last row that is certainly whole, 0 if there is none.
+
+    Tells too whether the text is known to be regular; then the rows up to there are.
+    """
     if b'"' not in text:
-        return text.rfind(b"\n") + 1
+        return text.rfind(b"\n") + 1, True
     if len(text) <= LONGEST_ROW and is_regular(text, delimiter):
-        return _last_end_outside_quotes(text)
+        return _last_end_outside_quotes(text), True
     end = 0
     while end < len(text) and (row := _next_row(text, end, delimiter, is_end=False)):
         end = row[0]
-    return end
+    return end, False
 
 
 def _last_end_outside_quotes(text: bytes) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.base.errors import StepError
 from steps.data.texts import encode, is_text, short
 from steps.data.values import DEFAULT, TextRules
 
@@ -37,13 +38,23 @@ def read_dates(
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
         if pa.types.is_timestamp(column.type) and column.type.tz is not None:
-            column = pc.local_timestamp(column)
+            column = _local(column, name)
         return column.cast(TIME, safe=False), {}
     codes, texts = encode(column)
     times, wrong = date_texts(texts, name, rules)
     taken = times.take(pa.array(codes, mask=codes < 0))
     rows = np.flatnonzero(np.isin(codes, list(wrong)))
     return taken, {int(row): wrong[codes[row]] for row in rows}
+
+
+def _local(column: pa.Array, name: str) -> pa.Array:
+    try:
+        return pc.local_timestamp(column)
+    except pa.ArrowInvalid as error:
+        raise StepError(
+            f"expected times of a known zone in column {name}, found {column.type.tz!r}; write "
+            "them in UTC, or without a zone"
+        ) from error
 
 
 def date_texts(texts: pa.Array, name: str, rules: TextRules) -> tuple[pa.Array, dict[int, str]]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from steps.base.errors import StepError
 from steps.data import dates, values
-from steps.data.texts import encode, is_text, short
+from steps.data.texts import as_dictionary, encode, is_text, short
 from steps.data.values import DEFAULT, TextRules
 
 if TYPE_CHECKING:
@@ -103,17 +103,35 @@ def holds_categories(kind: pa.DataType) -> bool:
     """Tell whether the values of a type can be written as text: not those of lists, say."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        # Its text depends on the zone, which may be unknown here.
+        return False
     return is_text(kind) or (pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
 def categories(column: Column, rules: TextRules = DEFAULT) -> pa.DictionaryArray:
     """Turn a column of a type that `holds_categories` into trimmed texts, null where missing."""
-    codes, texts = encode(as_text(column))
+    column = as_dictionary(as_text(column))
+    if _is_clean(column.dictionary, rules):
+        indices = column.indices.cast(pa.int32())
+        return pa.DictionaryArray.from_arrays(indices, column.dictionary.cast(pa.string()))
+    codes, texts = encode(column)
     missing = pc.is_in(texts, pa.array(rules.missing)).to_numpy(zero_copy_only=False)
     present = np.cumsum(~missing) - 1
     position = np.append(np.where(missing, -1, present), -1)[codes]
     indices = pa.array(position.astype(np.int32), mask=position < 0)
     return pa.DictionaryArray.from_arrays(indices, texts.filter(pa.array(~missing)))
+
+
+def _is_clean(texts: pa.Array, rules: TextRules) -> bool:
+    """Tell whether texts are trimmed and distinct, and none stands for a missing value."""
+    texts = texts.cast(pa.string())
+    return bool(
+        not texts.null_count
+        and pc.utf8_trim_whitespace(texts).equals(texts)
+        and not pc.any(pc.is_in(texts, pa.array(rules.missing))).as_py()
+        and len(pc.unique(texts)) == len(texts)
+    )
 
 
 def as_text(column: Column) -> Column:

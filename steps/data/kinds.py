@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steps.base.errors import StepError
 from steps.base.parsers import asking
 from steps.data import dates, decisions, features, texts, values
 from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER
@@ -66,7 +67,9 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
     if pa.types.is_dictionary(kind) and features.holds_categories(kind):
         return _TextColumn.of(as_dictionary(features.as_text(column)), name, rules).as_category()
     if not values.holds_numbers(kind):
-        return _dropped(name, f"{kind} is no number, text or date")
+        return _dropped(
+            name, f"{kind} is no number, text or date; to learn from it, write columns of these"
+        )
     floats, wrong = values.numbers(column, name, rules)
     odd = np.unique(floats[list(wrong)]).tolist()
     if len(odd) > MOST_ODD:
@@ -79,8 +82,9 @@ def decide(column: pa.ChunkedArray, name: str, rules: TextRules) -> Kind:
     # Infinite numbers, or those too large for the forest.
     floats = np.where(np.isin(floats, odd), np.nan, floats) if odd else floats
     codes = f" ({', '.join(map(str, odd))})" if odd else ""
-    kind = _of_numbers(floats, name, NUMBER, _missing(int(np.isnan(floats).sum()), codes))
-    return replace(kind, odd=tuple(map(str, odd)))
+    unit = "in seconds" if values.is_span(kind) else ""
+    note = ", ".join(filter(None, (unit, _missing(int(np.isnan(floats).sum()), codes))))
+    return replace(_of_numbers(floats, name, NUMBER, note), odd=tuple(map(str, odd)))
 
 
 def as_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -128,10 +132,15 @@ def _counts(present: np.ndarray, low: float, high: float) -> bool:
 
 
 def _of_times(column: pa.ChunkedArray, name: str, rules: TextRules, note: str) -> Kind:
-    times, _ = dates.read_dates(column, name, rules)
+    try:
+        times, _ = dates.read_dates(column, name, rules)
+    except StepError as error:
+        leave_out = f"({asking('drop', [name])} leaves it out)"
+        return Kind(decisions.Decision(name, DATE), problem=f"{error} {leave_out}")
     parts = dates.useful_parts(times)
     if not parts:
-        return _dropped(name, f"always {times.drop_null()[0].as_py():%Y-%m-%d}")
+        only = pc.strftime(times.drop_null()[:1], "%Y-%m-%d")[0]
+        return _dropped(name, f"always {only}")
     told = ", ".join(filter(None, (f"read as {', '.join(parts)}", note)))
     return Kind(decisions.Decision(name, DATE, told), parts=parts)
 

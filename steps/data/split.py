@@ -16,6 +16,7 @@ from steps.data.rare_classes import strata
 if TYPE_CHECKING:
     from steps.data.schema import Label, Schema
 
+_OTHER_SIZE = "hold out another share (-P test_size=…), or add rows"
 RANDOM, TIME, GROUP = "random", "time", "group"
 
 
@@ -72,16 +73,17 @@ def _drawn(table: pa.Table, schema: Schema, test_size: float, seed: int) -> np.n
     try:
         _, test = train_test_split(rows, test_size=test_size, random_state=seed, stratify=labels)
     except ValueError as error:
-        raise _too_few(len(table), test_size, _reason(table, schema, str(error))) from error
+        raise _too_few(len(table), test_size, _reason(table, schema, test_size)) from error
     return _mask(test, len(table))
 
 
-def _reason(table: pa.Table, schema: Schema, reason: str) -> str:
-    """Name the classes that scikit-learn only counts."""
+def _reason(table: pa.Table, schema: Schema, test_size: float) -> str:
+    """Say why rows cannot be drawn: scikit-learn does not name the classes that are too rare."""
     counts = pc.value_counts(table.column(schema.target)) if schema.classes else pa.array([])
     rare = [str(each["values"]) for each in counts.to_pylist() if each["counts"] < 2]
     if not rare:
-        return reason
+        held_out = math.ceil(test_size * len(table))
+        return f"{held_out:,} would be held out and {len(table) - held_out:,} left to train on"
     more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
     return (
         f"only one row is {schema.target}={', '.join(rare[:5])}{more}; join such classes with "
@@ -131,7 +133,7 @@ def _groups(column: pa.ChunkedArray, test_size: float, seed: int) -> np.ndarray:
 def _too_few(rows: int, test_size: float, reason: str) -> StepError:
     return StepError(
         f"expected enough rows of each class to hold out test_size={test_size:g} of "
-        f"{rows} rows: {reason}"
+        f"{rows} row{'s' if rows > 1 else ''}: {reason}"
     )
 
 
@@ -143,10 +145,11 @@ def check_classes(parts: tuple[pa.Table, pa.Table], schema: Schema, test_size: f
     rows = len(parts[0]) + len(parts[1])
     for name, part in zip(("training", "held-out"), parts, strict=True):
         if not len(part):
-            raise _too_few(rows, test_size, f"no {name} row is left")
+            raise _too_few(rows, test_size, f"no {name} row is left; {_OTHER_SIZE}")
         there: set[Label] = set(pc.unique(part.column(schema.target)).to_pylist())
         if part is parts[1] and len(schema.classes) > 2 and len(there) > 1:
             continue
         for label in schema.classes:
             if label not in there:
-                raise _too_few(rows, test_size, f"no {name} row is {schema.target}={label}")
+                reason = f"no {name} row is {schema.target}={label}; {_OTHER_SIZE}"
+                raise _too_few(rows, test_size, reason)

@@ -14,6 +14,7 @@ import pyarrow.parquet
 from steps.base.errors import StepError, first_line
 from steps.base.parsers import AUTO
 from steps.data.csv_reading import CSV_DELIMITERS, Asked, Text, read_columns, read_start
+from steps.data.plain_types import plain
 from steps.data.values import TextRules
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -65,7 +66,10 @@ def read_table(
 def _read_typed(path: Path, suffix: str, shown: str) -> pa.Table:
     what, read = _reader(suffix)
     try:
-        table = read(path)
+        if suffix in PARQUET_SUFFIXES:
+            # Arrow's own words for repeated names do not say that they repeat.
+            check_columns(pa.parquet.read_schema(path).names, shown)
+        table = plain(read(path))
     except (pa.ArrowException, OSError) as error:
         raise StepError(f"expected {what} in {shown}, found: {first_line(error)}") from error
     check_columns(table.column_names, shown)
@@ -125,9 +129,17 @@ def require_columns(wanted: Iterable[str], present: Sequence[str], what: str) ->
     missing = [name for name in wanted if name not in there]
     if not missing:
         return
-    alike = difflib.get_close_matches(missing[0], list(present), n=1, cutoff=0.6)
-    hint = f"did you mean {alike[0]}?" if alike else f"the columns are: {shortened(present)}"
+    plain = missing[0].strip().casefold()
+    alike = [name for name in present if name.strip().casefold() == plain]
+    alike = alike or difflib.get_close_matches(missing[0], list(present), n=1, cutoff=0.6)
+    hint = (
+        f"did you mean {_shown(alike[0])}?" if alike else f"the columns are: {shortened(present)}"
+    )
     raise StepError(f"{what}: expected column {shortened(missing)}, not found; {hint}")
+
+
+def _shown(name: str) -> str:
+    return name if name == name.strip() else repr(name)
 
 
 def delimiter(value: str) -> str:

@@ -52,11 +52,7 @@ def read_target(
 
     Raises a StepError if the target cannot be predicted that way.
     """
-    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        raise StepError(
-            f"expected classes or numbers in target {name}, found dates ({column.type}); choose "
-            "another target, or write a number of days or a class instead"
-        )
+    _check_type(column.type, name)
     found = _with_nulls(column, name, rules)
     present = found.is_valid().to_numpy(zero_copy_only=False)
     if not present.any():
@@ -76,6 +72,23 @@ def read_target(
     labels = _labels(labels, name)
     classes, told = _ordered(sorted(pc.unique(labels).to_pylist()), name, positive)
     return Target(labels, classes, present, (*notes, *told), _look_alike(classes, name))
+
+
+def _check_type(kind: pa.DataType, name: str) -> None:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        found, instead = f"dates ({kind})", "a number of days or a class"
+    elif values.is_span(kind):
+        found, instead = f"times ({kind})", "a number of seconds or a class"
+    elif values.holds_numbers(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return
+    else:
+        found, instead = str(kind), "a number or a class"
+    raise StepError(
+        f"expected classes or numbers in target {name}, found {found}; choose another target, or "
+        f"write {instead} instead"
+    )
 
 
 def _with_nulls(column: pa.ChunkedArray, name: str, rules: TextRules) -> pa.Array:
@@ -143,7 +156,8 @@ def _numbers(labels: pa.Array, name: str) -> pa.Array:
     if not values.fits(floats):
         worst = floats[np.argmax(np.abs(floats))]
         raise StepError(
-            f"expected finite numbers up to {LARGEST:.2g} in target {name}, found {worst}"
+            f"expected finite numbers up to {LARGEST:.2g} in target {name}, found {worst}; "
+            "leave its row out"
         )
     if floats.min() == floats.max():
         raise StepError(

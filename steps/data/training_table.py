@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from steps.base.errors import StepError
 from steps.base.parsers import asking
-from steps.data import dates, kinds, values
+from steps.data import kinds, split_columns
 from steps.data.csv_reading import DEFAULT, Text
 from steps.data.decisions import BOOLEAN, CATEGORY, DATE, DROPPED, NUMBER, Decision, Decisions
 from steps.data.features import prepared_columns
@@ -20,7 +20,6 @@ from steps.data.schema import DateColumn, Schema
 from steps.data.split import AT_RANDOM, GROUP, TIME, Split
 from steps.data.tables import require_columns
 from steps.data.targets import AUTO, Target, read_target
-from steps.data.values import TextRules
 
 # A table with all of these is the diabetes table, where zeros in them are not measurements.
 ZEROS_OF_DIABETES = ("Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI")
@@ -72,9 +71,10 @@ class _Problems:
 
     def check(self) -> None:
         """Raise all problems as one error."""
-        if self.found:
-            more = f"; and {len(self.found) - 10} more like these" if len(self.found) > 10 else ""
-            raise StepError("; ".join(self.found[:10]) + more)
+        found = [*dict.fromkeys(self.found)]
+        if found:
+            more = f"; and {len(found) - 10} more like these" if len(found) > 10 else ""
+            raise StepError("; ".join(found[:10]) + more)
 
 
 def prepare(table: pa.Table, wanted: Wanted, text: Text = DEFAULT) -> Prepared:
@@ -100,8 +100,8 @@ def prepare(table: pa.Table, wanted: Wanted, text: Text = DEFAULT) -> Prepared:
         _check_names(decided, wanted.target)
     order = group = None
     with problems.collect():
-        order = _order(table, wanted, text.rules)
-        group = _group(table, wanted, text.rules)
+        order = split_columns.order(table, wanted.split, wanted.target, text.rules)
+        group = split_columns.group(table, wanted.split, wanted.target)
     zeros: tuple[str, ...] = ()
     with problems.collect():
         zeros = _zeros(decided, wanted)
@@ -135,11 +135,15 @@ def _inputs(table: pa.Table, wanted: Wanted, problems: _Problems) -> list[str]:
 
 def _check_names(decided: dict[str, Kind], target: str) -> None:
     used = [name for name, kind in decided.items() if kind.decision.kind != DROPPED]
-    for name in (*used, target):
-        if name in RESERVED:
-            raise StepError(
-                f"expected no column named {name}, a name that scoring adds to a table; rename it"
-            )
+    if target in RESERVED:
+        raise StepError(
+            f"expected no target named {target}, a name that scoring adds to a table; rename it"
+        )
+    if taken := [name for name in used if name in RESERVED]:
+        raise StepError(
+            f"expected no column named {' or '.join(taken)}, which scoring adds to a table; rename "
+            f"it ({asking('drop', taken)} leaves it out)"
+        )
     parts = [
         part
         for name, kind in decided.items()
@@ -150,44 +154,6 @@ def _check_names(decided: dict[str, Kind], target: str) -> None:
         raise StepError(
             f"expected no column named {parts[0]}, a name for the parts of a date; rename it"
         )
-
-
-def _order(table: pa.Table, wanted: Wanted, rules: TextRules) -> np.ndarray | None:
-    name = wanted.split.column
-    if wanted.split.kind != TIME:
-        return None
-    require_columns([name], table.column_names, "parameter split")
-    column = kinds.as_dictionary(table.column(name))
-    kind = kinds.decide(column, name, rules).decision.kind
-    if kind == DATE:
-        order = dates.part(dates.read_dates(column, name, rules)[0], "days")
-    elif kind == NUMBER:
-        order = values.numbers(column, name, rules)[0]
-    else:
-        raise StepError(
-            f"parameter split: expected dates or numbers in column {name}, found: {kind}"
-        )
-    if np.isnan(order).any():
-        raise StepError(
-            f"parameter split: expected a time in each row of {name}, found "
-            f"{int(np.isnan(order).sum()):,} without one"
-        )
-    return order
-
-
-def _group(table: pa.Table, wanted: Wanted, rules: TextRules) -> pa.Array | None:
-    name = wanted.split.column
-    if wanted.split.kind != GROUP:
-        return None
-    require_columns([name], table.column_names, "parameter split")
-    groups = values.label_texts(table.column(name), str)
-    groups = pa.concat_arrays(groups.chunks)
-    if groups.null_count:
-        raise StepError(
-            f"parameter split: expected a group in each row of {name}, found "
-            f"{groups.null_count:,} without one"
-        )
-    return groups
 
 
 def _zeros(decided: dict[str, Kind], wanted: Wanted) -> tuple[str, ...]:
@@ -259,7 +225,9 @@ def _decisions(
     table: pa.Table, decided: dict[str, Kind], wanted: Wanted, schema: Schema, target: Target
 ) -> Decisions:
     columns = [kind.decision for kind in decided.values()]
-    columns += [Decision(name, DROPPED, "as asked") for name in wanted.drop]
+    columns += [
+        Decision(name, DROPPED, "as asked") for name in wanted.drop if name != wanted.target
+    ]
     notes = list(target.notes)
     by = wanted.split
     if by.kind == TIME:

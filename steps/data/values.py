@@ -34,6 +34,8 @@ MISSING = (
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     *("?", "-", ".", "#DIV/0!", r"\N"),
 )
+# What Arrow counts durations and times of day in.
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # Any 18 digits fit into 64 bits. Pandas writes whole numbers with .0 if some are missing.
 _WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
 
@@ -96,8 +98,13 @@ def holds_numbers(kind: pa.DataType) -> bool:
     """Tell whether a column of this type may hold numbers: text may, a date may not."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    allowed = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, is_text)
+    allowed = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, is_text, is_span)
     return any(is_kind(kind) for is_kind in (*allowed, pa.types.is_boolean, pa.types.is_null))
+
+
+def is_span(kind: pa.DataType) -> bool:
+    """Tell whether a type is that of durations or times of day, whose numbers are seconds."""
+    return bool(pa.types.is_duration(kind) or pa.types.is_time(kind))
 
 
 def numbers(
@@ -176,12 +183,15 @@ def _too_large(name: str, value: object) -> str:
 
 
 def as_floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Turn a column of numbers or booleans into float64, NaN for null."""
+    """Turn a column of numbers, booleans, durations or times of day into float64, NaN for null."""
     floats: np.ndarray
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         # numpy converts whole numbers four times as fast as Arrow does.
         arguments = {"zero_copy_only": False} if isinstance(column, pa.Array) else {}
         floats = column.to_numpy(**arguments).astype(np.float64, copy=False)
+    elif is_span(column.type):
+        whole = pa.int32() if pa.types.is_time32(column.type) else pa.int64()
+        floats = as_floats(column.cast(whole)) / _PER_SECOND[column.type.unit]
     else:
         floats = as_floats(column.cast(pa.float64(), safe=False))
     return floats
@@ -200,7 +210,8 @@ def label_texts(values: pa.Array | pa.ChunkedArray, kind: type) -> pa.Array | pa
         texts = pc.utf8_trim_whitespace(values.cast(pa.string()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         # A list, or bytes that are no text.
-        return pa.nulls(len(values), pa.string())
+        nothing = pa.nulls(len(values), pa.string())
+        return pa.chunked_array([nothing]) if isinstance(values, pa.ChunkedArray) else nothing
     if kind is bool:
         is_label = pc.is_in(texts, pa.array(list(BOOLEANS)))
         return pc.if_else(is_label, pc.ascii_lower(texts), None)

@@ -39,7 +39,8 @@ TEXTS = pa.dictionary(pa.int32(), pa.string())
 class CsvChunk:
     """Whole rows of a CSV file, as text; `line` is the number of the first line, from 1.
 
-    `encoding` is the file's original encoding, "" for UTF-8.
+    `encoding` is the file's original encoding, "" for UTF-8. `is_regular`: the text is known to be
+    regular (see `csv_text.is_regular`).
     """
 
     file: str
@@ -48,10 +49,11 @@ class CsvChunk:
     columns: tuple[str, ...]
     delimiter: str
     encoding: str = ""
+    is_regular: bool = False
 
     def decode(self, selection: Selection) -> Rows:
         """Parse the rows; leave out the bad ones and say what is wrong with each."""
-        if not _is_plain(self.text, self.delimiter) or not self._is_text():
+        if not self._is_plain() or not self._is_text():
             return _decode_carefully(self, selection)
         schema = selection.schema
         # Few numbers are written in a way that only the text rules can read: `1,234`, true.
@@ -66,6 +68,15 @@ class CsvChunk:
                 return _rows(table, features, lines, selection, [])
         return _decode_carefully(self, selection)
 
+    def _is_plain(self) -> bool:
+        """Tell whether it is clear where rows end."""
+        text = self.text
+        if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
+            return False
+        if self.is_regular or b'"' not in text:
+            return True
+        return text.count(b'"') % 2 == 0 and csv_text.is_regular(text, self.delimiter)
+
     def _is_text(self) -> bool:
         """Tell whether recoded text is valid; Arrow itself checks what was UTF-8 to begin with."""
         if not self.encoding or self.text.isascii():
@@ -75,13 +86,6 @@ class CsvChunk:
         except UnicodeDecodeError:
             return False
         return True
-
-
-def _is_plain(text: bytes, delimiter: str) -> bool:
-    """Tell whether it is clear where rows end."""
-    if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
-        return False
-    return b'"' not in text or (text.count(b'"') % 2 == 0 and csv_text.is_regular(text, delimiter))
 
 
 def _types(schema: Schema) -> dict[str, pa.DataType]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steps.base.errors import StepError
+from steps.data.values import as_floats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,15 +81,17 @@ def line(values: list[Any]) -> bytes:
 
 def check_printable(kept: Iterable[pa.Field]) -> None:
     """Raise a StepError if CSV cannot hold one of the kept columns."""
-    for item in kept:
-        if pa.types.is_nested(item.type):
-            raise _unprintable(item)
+    nested = [item for item in kept if pa.types.is_nested(item.type)]
+    if nested:
+        raise _unprintable(nested)
 
 
-def _unprintable(item: pa.Field) -> StepError:
+def _unprintable(items: Sequence[pa.Field]) -> StepError:
+    found = ", ".join(f"{item.name} of type {item.type}" for item in items[:5])
+    more = f" and {len(items) - 5:,} more" if len(items) > 5 else ""
     return StepError(
-        f"expected columns that CSV can hold, found {item.name} of type {item.type}; "
-        "keep others (-P keep=…) or write .parquet"
+        f"expected columns that CSV can hold, found {found}{more}; keep others (-P keep=…) or "
+        "write .parquet"
     )
 
 
@@ -110,12 +113,15 @@ def field_texts(column: pa.ChunkedArray, item: pa.Field) -> pa.Array:
         values = values.dictionary_decode()
     if pa.types.is_boolean(values.type):
         values = pc.if_else(values, "True", "False")
+    if pa.types.is_duration(values.type):
+        # Seconds, as a model is given them: a reader of the text could not tell the unit.
+        values = pa.array(as_floats(values), from_pandas=True)
     is_text = not pa.types.is_primitive(values.type)
     try:
         texts = pc.fill_null(values.cast(pa.string()), "")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         # For example bytes that are not text.
-        raise _unprintable(item) from error
+        raise _unprintable([item]) from error
     if is_text:
         quoted = pc.binary_join_element_wise("", pc.replace_substring(texts, '"', '""'), "", '"')
         texts = pc.if_else(pc.match_substring_regex(texts, '[",\r\n]'), quoted, texts)

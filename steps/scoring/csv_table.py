@@ -112,9 +112,16 @@ class CsvSection:
         line = self.line
         try:
             with self.file.open() as opened:
-                for text in csv_text.whole_rows(self._reading(opened, watch), self.delimiter):
+                read = self._reading(opened, watch)
+                for text, regular in csv_text.checked_rows(read, self.delimiter):
                     yield CsvChunk(
-                        self.file.shown, text, line, self.columns, self.delimiter, self.encoding
+                        file=self.file.shown,
+                        text=text,
+                        line=line,
+                        columns=self.columns,
+                        delimiter=self.delimiter,
+                        encoding=self.encoding,
+                        is_regular=regular,
                     )
                     line += text.count(b"\n")
         except csv_text.LongLineError as error:

@@ -12,6 +12,7 @@ import pyarrow.parquet
 
 from steps.base.errors import StepError, first_line
 from steps.data.features import check_type, read_features
+from steps.data.plain_types import plain, plain_type
 from steps.data.tables import check_columns
 from steps.data.texts import is_text
 from steps.scoring.csv_table import check_same_columns
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1 << 16
 # Read columns piece by piece, so that memory does not depend on the size of a row group.
 READ_BYTES = 1 << 20
+# Columns of wrong types that a message names.
+MOST_WRONG = 10
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class ParquetChunk:
 
     def decode(self, selection: Selection) -> Rows:
         """Take features, target and kept columns out of the batch."""
-        batch, rejected = self.batch, []
+        batch, rejected = plain(self.batch), []
         features = read_features(batch.column, selection.schema)
         if wrong := features.wrong:
             rejected = [
@@ -88,7 +91,8 @@ class ParquetTable:
 
     def kept_types(self, selection: Selection) -> list[pa.Field]:
         """Return the kept columns' types, which are those of the first file."""
-        return [self._schema.field(name) for name in selection.keep]
+        fields = [self._schema.field(name) for name in selection.keep]
+        return [field.with_type(plain_type(field.type)) for field in fields]
 
     def chunks(self, selection: Selection, digests: Digests) -> Iterator[ParquetChunk]:
         """Read the files one after the other."""
@@ -143,8 +147,17 @@ class ParquetSection:
         """Check the features' types; name the text columns, to be read as dictionaries."""
         with open_parquet(self.file) as opened:
             types = {name: opened.schema_arrow.field(name).type for name in schema.columns}
+        wrong = []
         for name, kind in types.items():
-            check_type(kind, name, schema, self.file.shown)
+            try:
+                check_type(kind, name, schema, self.file.shown)
+            except StepError as error:
+                wrong.append(str(error))
+        if wrong:
+            more = f"; and {len(wrong) - MOST_WRONG:,} more like these"
+            raise StepError(
+                "; ".join(wrong[:MOST_WRONG]) + (more if len(wrong) > MOST_WRONG else "")
+            )
         return [name for name, kind in types.items() if is_text(kind)]
 
 

@@ -21,6 +21,7 @@ from steps.data.schema import BINARY
 from steps.model.metrics import DEFAULT_THRESHOLD, decide
 from steps.model.openmp import one_thread
 from steps.model.pipeline import CLF, FILLNA
+from steps.scoring.boosting import binned
 from steps.scoring.matrix import matrix_maker
 from steps.scoring.rows import Predicted
 
@@ -121,6 +122,7 @@ def _direct(estimator: Any, schema: Schema) -> _Direct | None:
     if maker is None:
         return None
     if type(last) not in FORESTS:
+        last = (None if maker.sparse else binned(last)) or last
         return _Direct(maker, last, np.float64)
     # Chunks are spread over threads already, and trees that add up their votes in one thread do
     # so in one order: the sum is the same to the last bit.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +52,17 @@ def said(values: object, name: str = "x") -> str:
         (["a"] * 5, "x: dropped, always 'a'"),
         ([3.0] * 5, "x: dropped, always 3"),
         (["", "NA", " "], "x: dropped, empty"),
-        ([[1], [2]], "x: dropped, list<item: int64> is no number, text or date"),
+        ([[1], [2]], "x: dropped, list<item: int64> is no number, text or date; to learn from it, "
+         "write columns of these"),
+        ([datetime.timedelta(minutes=1), None, datetime.timedelta(hours=1)],
+         "x: number, in seconds, 1 missing"),
+        ([Decimal("1.5"), None, Decimal("2.25")], "x: number, 1 missing"),
+        (pa.chunked_array([pa.array([1.5, None, 2], pa.float16())]), "x: number, 1 missing"),
+        (pa.chunked_array([pa.array([2**64 - 1, 3, 3], pa.uint64())]), "x: number"),
+        (pa.chunked_array([pa.nulls(3)]), "x: dropped, empty"),
+        (pa.chunked_array([pa.array([0, 10**12], pa.timestamp("s", "No/Zone"))]),
+         "expected times of a known zone in column x, found 'No/Zone'; write them in UTC, or "
+         "without a zone (-P 'drop=x' leaves it out)"),
         (["2026-01-31", "2026-02-01"] * 2, "x: date, read as days, month, weekday"),
         (["2026-01-01T10:00Z", "2026-01-01 11:30:00.1234567+02:00"], "x: date, read as days, hour"),
         (pd.Series(["b", "1", "b"], dtype="category"), "x: category, 2 values"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Any
 
@@ -57,6 +58,19 @@ def test_target(
 def test_dates_are_no_target() -> None:
     with pytest.raises(StepError, match=r"found dates \(timestamp\[ns\]\); choose another target"):
         target(pd.date_range("2026-01-01", periods=3))
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([[1], [2]], r"found list<item: int64>; choose another target, or write a number or a"),
+        ([datetime.time(1), datetime.time(2)], r"found times \(time64\[us\]\); .* seconds"),
+        (pa.array([1], pa.timestamp("s")).dictionary_encode(), r"found dates \(timestamp\[s\]\)"),
+    ],
+)
+def test_what_is_no_target(values: object, found: str) -> None:
+    with pytest.raises(StepError, match=found):
+        target(values)
 
 
 def test_classes_that_differ_in_case_only_are_warned_of() -> None:
@@ -129,14 +143,24 @@ def test_numbers_to_predict_are_split_and_measured() -> None:
     [
         ({"split": parse_split("time:who")}, "expected dates or numbers in column who"),
         ({"split": parse_split("group:whom")}, "did you mean who?"),
+        ({"split": parse_split("group:Who ")}, "did you mean who?"),
+        ({"split": parse_split("group:y")}, "expected another column than the target, found y"),
+        ({"split": parse_split("group:list")}, "expected groups of text or numbers in column list"),
+        ({"split": parse_split("time:list")}, "in column list, found: dropped, list<"),
+        (
+            {"split": parse_split("time:late")},
+            "found 1 without one; fill it in",
+        ),
         ({"positive": "1"}, "parameter positive: expected two classes in target y, found 3"),
         ({"features": ("x",), "drop": ("x",)}, "expected feature columns beside the target y"),
         ({"zero_as_missing": ("who",)}, "found that who is a category"),
     ],
 )
 def test_what_cannot_be_asked_for(change: dict[str, Any], message: str) -> None:
+    late = pa.array([None, *range(199)])
+    asked = table().append_column("list", [[[1]] * 200]).append_column("late", late)
     with pytest.raises(StepError, match=message):
-        prepare(table(), Wanted("y", **change))
+        prepare(asked, Wanted("y", **change))
 
 
 def test_rows_of_classes_too_rare_to_learn_are_left_out() -> None:
