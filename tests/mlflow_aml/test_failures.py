@@ -91,12 +91,12 @@ def test_a_job_that_is_out_of_touch_can_be_followed_again(
     follow = FOLLOW.format(uri=loopback_workspace.names.tracking_uri, job=job.run)
     said = interpreter.run(follow)
     loopback_workspace.faults.clear()
-    loopback_workspace.faults.refuse_secrets = True
+    loopback_workspace.faults.answer(401, DETAILS, times=2, retry_after=None)
     refused = interpreter.run(follow)
     loopback_workspace.faults.clear()
     command = f"python -m mlflow_aml follow {job.run}"
     assert said.endswith(f"which goes on; follow it again with: {command}")
-    assert "the client secret has expired" in refused
+    assert "did not accept this login's token" in refused
     assert refused.endswith(f"the job {job.run} goes on; follow it again with: {command}")
     done = toy.run(*command.split()[2:])
     assert done.code == 0, done.err
