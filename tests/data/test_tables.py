@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -167,3 +168,9 @@ def test_many_columns_are_checked_in_linear_time() -> None:
     tables.check_columns(names, "t.csv")
     tables.require_columns(names, names, "t.csv")
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(("asked", "meant"), [("outcome", "Outcome?"), ("size", "' Size '?")])
+def test_a_name_in_other_case_or_with_blanks_is_meant(asked: str, meant: str) -> None:
+    with pytest.raises(StepError, match=f"did you mean {re.escape(meant)}"):
+        tables.require_columns([asked], ["Outcomes", "Outcome", " Size "], "parameter target")

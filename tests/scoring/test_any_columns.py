@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from steps.base.errors import StepError
@@ -137,6 +138,34 @@ def test_what_is_bad_is_told_apart(model: Model, tmp_path: Path) -> None:
         kept = model.frame(rows.drop(index=[10, 20, 30]).reset_index(drop=True))
         probability = model.pipeline.predict_proba(kept)[:, 1]
         assert read(tmp_path / "p.csv")["probability"].tolist() == probability.tolist()
+
+
+def test_types_of_other_libraries(model: Model, tmp_path: Path) -> None:
+    rows = pa.Table.from_pandas(table(5, 1), preserve_index=False)
+    amounts = rows["amount"].to_pylist()
+    amounts[1] = float("inf")
+    rows = rows.set_column(0, "amount", pa.array(amounts))
+    rows = rows.append_column("view", pa.array(["a", None, "b", "c", "d"], pa.string_view()))
+    rows = rows.append_column("took", pa.array([1500, None, 0, 1, 2], pa.duration("ms")))
+    pa.parquet.write_table(rows, tmp_path / "t.parquet")
+    keep = ("view", "took")
+    model.score(tmp_path / "t.parquet", tmp_path / "p.csv", keep=keep, quarantine=True)
+    found = read(tmp_path / "p.csv")
+    assert found["view"].tolist() == ["a", "b", "c", "d"]
+    assert found["took"].tolist() == [1.5, 0.0, 0.001, 0.002]
+
+
+def test_all_columns_of_wrong_types_are_named(model: Model, tmp_path: Path) -> None:
+    rows = pa.Table.from_pandas(table(5, 1), preserve_index=False)
+    lists = pa.array([[1]] * 5)
+    rows = rows.set_column(0, "amount", rows["y"]).set_column(1, "purpose", lists)
+    rows = rows.set_column(3, "when", pa.array([1, 2, 3, 4, 5])).append_column("more", lists)
+    pa.parquet.write_table(rows, tmp_path / "t.parquet")
+    expected = "expected text in column purpose .*, found list<.*; expected dates in column when .*"
+    with pytest.raises(StepError, match=expected):
+        model.score(tmp_path / "t.parquet", tmp_path / "p.parquet")
+    with pytest.raises(StepError, match=r"found purpose of type list<.*, more of type list<"):
+        model.score(tmp_path / "t.parquet", tmp_path / "p.csv")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
