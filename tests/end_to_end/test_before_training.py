@@ -72,7 +72,7 @@ def test_main_sees_before_training_what_cannot_be_kept(name: str, run_step: RunS
     pd.read_csv(DIABETES).rename(columns={"Age": name}).to_csv("t.csv", index=False)
     ended = run_step("main", data="t.csv", **SMALL)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert f"column named {name}, a name that " in ended.err
+    assert f"expected no column named {name}, which scoring adds to a table" in ended.err
     assert not all_runs("train")
 
 
