@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from steps.base.errors import FAILURE, StepError
 from steps.data import preparation
@@ -105,7 +106,7 @@ def test_the_file_of_a_database(uri: str, file: str | None, tmp_path: Path) -> N
     assert (path and path.absolute()) == expected
     if file and not file.startswith("/"):
         # SQLAlchemy opens the same one.
-        with create_engine(uri).connect() as connection:
+        with create_engine(uri, poolclass=NullPool).connect() as connection:
             connection.exec_driver_sql("CREATE TABLE t (x)")
         assert [each.name for each in tmp_path.iterdir() if each.name != "data"] == [file]
 
