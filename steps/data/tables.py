@@ -129,8 +129,8 @@ def require_columns(wanted: Iterable[str], present: Sequence[str], what: str) ->
     missing = [name for name in wanted if name not in there]
     if not missing:
         return
-    plain = missing[0].strip().casefold()
-    alike = [name for name in present if name.strip().casefold() == plain]
+    folded = missing[0].strip().casefold()
+    alike = [name for name in present if name.strip().casefold() == folded]
     alike = alike or difflib.get_close_matches(missing[0], list(present), n=1, cutoff=0.6)
     hint = (
         f"did you mean {_shown(alike[0])}?" if alike else f"the columns are: {shortened(present)}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.laptop import Laptop, new_laptop
+from tests.loopback.other_environments import MLFLOW_2, python_over
 from tests.mlflow_aml.toy import new_toy
 
 # They need checkouts that are not kept here: where there are none, there is nothing to skip.
@@ -23,3 +25,12 @@ def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Laptop:
 @pytest.fixture
 def toy(laptop: Laptop) -> Laptop:
     return new_toy(laptop)
+
+
+@pytest.fixture
+def workspace(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
+    """Give jobs the MLflow that their open requirements lead to on Azure."""
+    before = loopback_workspace.runner.python
+    loopback_workspace.runner.python = python_over(MLFLOW_2)
+    yield loopback_workspace
+    loopback_workspace.runner.python = before

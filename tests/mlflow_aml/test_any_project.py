@@ -7,7 +7,6 @@ the examples themselves.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ import yaml
 
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.laptop import REPOSITORY, Laptop, azure_runs, finish, server
-from tests.loopback.other_environments import MLFLOW_2, python_over
 from tests.mlflow_aml.toy import COMPUTE, TOY, last_job, new_project, submit
 
 pytestmark = pytest.mark.slow
@@ -35,15 +33,6 @@ with mlflow.start_run():
         run = mlflow.run(".", "greet", **given)
         print(name, "ended", mlflow.MlflowClient().get_run(run.run_id).info.status)
 """
-
-
-@pytest.fixture
-def workspace(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
-    """Give jobs the MLflow that their open requirements lead to on Azure."""
-    before = loopback_workspace.runner.python
-    loopback_workspace.runner.python = python_over(MLFLOW_2)
-    yield loopback_workspace
-    loopback_workspace.runner.python = before
 
 
 def project(laptop: Laptop, name: str) -> Laptop:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,19 +24,9 @@ import yaml
 
 from loopback.workspace import LoopbackWorkspace
 from tests.loopback.laptop import Laptop, azure_runs
-from tests.loopback.other_environments import MLFLOW_2, python_over
 from tests.mlflow_aml.toy import last_job, submit
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def workspace(loopback_workspace: LoopbackWorkspace) -> Iterator[LoopbackWorkspace]:
-    """Give jobs MLflow 2."""
-    before = loopback_workspace.runner.python
-    loopback_workspace.runner.python = python_over(MLFLOW_2)
-    yield loopback_workspace
-    loopback_workspace.runner.python = before
 
 
 def example(laptop: Laptop, name: str) -> Laptop:
