@@ -262,8 +262,8 @@ def _search(
     # Several estimators multiply a grid, or are no single space.
     check_search(settings.grid, settings.search, settings.n_iter)
     train = data.train
-    features, labels, groups = data.features(train), data.labels(train), data.groups(train)
-    work = plan_work(settings, data.schema, features, labels, groups)
+    labels, groups = data.labels(train), data.groups(train)
+    work = plan_work(settings, data.schema, data.train_features, labels, groups)
     savable.check(settings, work)
     execution = Execution(chosen.jobs, chosen.scheduler, chosen.resume)
     return search(settings, work, execution, run, session.folder, table)

@@ -16,9 +16,10 @@ from steps.data.texts import as_dictionary, encode, is_text, short
 from steps.data.values import DEFAULT, TextRules
 
 if TYPE_CHECKING:
-    from steps.data.schema import Schema
+    from steps.data.schema import DateColumn, Schema
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
+Feature: TypeAlias = np.ndarray | pa.DictionaryArray
 # Spellings that mean yes and no, whatever their case.
 PAIRS = (("true", "false"), ("t", "f"), ("yes", "no"), ("y", "n"))
 _WORDS = {yes: 1.0 for yes, _ in PAIRS} | {no: 0.0 for _, no in PAIRS}
@@ -32,7 +33,7 @@ class Features:
     where missing.
     """
 
-    arrays: dict[str, np.ndarray | pa.DictionaryArray]
+    arrays: dict[str, Feature]
     wrong: dict[int, str] = field(default_factory=dict)
 
 
@@ -41,46 +42,59 @@ def read_features(column: Callable[[str], Column], schema: Schema) -> Features:
 
     A column of a type that cannot hold what is expected raises a StepError.
     """
-    arrays: dict[str, np.ndarray | pa.DictionaryArray] = {}
+    arrays: dict[str, Feature] = {}
     wrong: dict[int, str] = {}
     of_dates = {date.name: date for date in schema.dates}
     for name in schema.columns:
-        found = column(name)
-        check_type(found.type, name, schema)
-        reasons: dict[int, str] = {}
-        if name in of_dates:
-            times, reasons = dates.read_dates(found, name, schema.rules)
-            for feature, part in zip(of_dates[name].features, of_dates[name].parts, strict=True):
-                arrays[feature] = dates.part(times, part)
-        elif name in schema.categories:
-            arrays[name] = categories(found, schema.rules)
-        elif name in schema.booleans:
-            arrays[name], reasons = booleans(found, name, schema.rules)
-        else:
-            arrays[name], reasons = values.numbers(found, name, schema.rules)
+        made, reasons = _read(column(name), name, of_dates.get(name), schema)
+        arrays |= made
         wrong = reasons | wrong
     return Features({name: arrays[name] for name in schema.features}, wrong)
 
 
-def prepared_columns(column: Callable[[str], Column], schema: Schema) -> dict[str, pa.Array]:
-    """Return features as Arrow arrays, null where missing, and the dates that some are made of.
+def _read(
+    found: Column, name: str, date: DateColumn | None, schema: Schema
+) -> tuple[dict[str, Feature], dict[int, str]]:
+    """Read the features that one column of the table makes."""
+    check_type(found.type, name, schema)
+    if date is not None:
+        times, reasons = dates.read_dates(found, name, schema.rules)
+        pairs = zip(date.features, date.parts, strict=True)
+        return {feature: dates.part(times, part) for feature, part in pairs}, reasons
+    if name in schema.categories:
+        return {name: categories(found, schema.rules)}, {}
+    read = booleans if name in schema.booleans else values.numbers
+    floats, reasons = read(found, name, schema.rules)
+    return {name: floats}, reasons
 
-    Raises a StepError for values that are no feature's.
+
+def prepared_columns(column: Callable[[str], Column], schema: Schema) -> dict[str, Column]:
+    """Return features as Arrow columns, null where missing, and the dates that some are made of.
+
+    A column that needs no change is the table's own: copies would be as large as the table. Raises
+    a StepError for values that are no feature's.
     """
-    read = read_features(column, schema)
-    if read.wrong:
-        row = min(read.wrong)
-        raise StepError(f"{read.wrong[row]} in data row {row + 1} (of {len(read.wrong)} such rows)")
-    features = {
-        name: pa.array(array, from_pandas=True) if isinstance(array, np.ndarray) else array
-        for name, array in read.arrays.items()
-    }
+    features: dict[str, Column] = {}
+    wrong: dict[int, str] = {}
+    of_dates = {date.name: date for date in schema.dates}
+    for name in schema.columns:
+        found = column(name)
+        made, reasons = _read(found, name, of_dates.get(name), schema)
+        features |= {each: _as_arrow(array, found) for each, array in made.items()}
+        wrong = reasons | wrong
+    if wrong:
+        row = min(wrong)
+        raise StepError(f"{wrong[row]} in data row {row + 1} (of {len(wrong)} such rows)")
     # The held-out rows can be scored like any other table of the user.
-    times = {
-        each.name: dates.read_dates(column(each.name), each.name, schema.rules)[0]
-        for each in schema.dates
-    }
-    return features | times
+    times = {name: dates.read_dates(column(name), name, schema.rules)[0] for name in of_dates}
+    return {name: features[name] for name in schema.features} | times
+
+
+def _as_arrow(feature: Feature, found: Column) -> Column:
+    if not isinstance(feature, np.ndarray):
+        return feature
+    is_same = found.type == pa.float64() and np.isnan(feature).sum() == found.null_count
+    return found if is_same else pa.array(feature, from_pandas=True)
 
 
 def check_type(kind: pa.DataType, name: str, schema: Schema, shown: str = "") -> None:

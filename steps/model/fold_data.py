@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
 from steps.model.candidates import candidate_pipeline, family_of
+from steps.model.columns import blocks, fill
 from steps.model.folds import Split
 from steps.model.grid import Candidate
 from steps.model.growth import as_forest_reads
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 # Kept in memory for all folds, in each process; with more data than this, filling in missing
 # values is a small part of a fit anyway.
-MOST_BYTES_KEPT = 500_000_000
+MOST_BYTES_KEPT = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Folds:
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, str], tuple[int | None, Fold]] = {}
         self._making = [threading.Lock() for _ in range(work.folds)]
-        self._splits: dict[int | None, list[Split]] = {}
+        self._tests: list[np.ndarray] = []
 
     def __reduce__(self) -> tuple[type[Folds], tuple[Work]]:
         # Another process makes its own: that takes less than to send them.
@@ -122,12 +123,14 @@ class Folds:
 
     def _split(self, number: int, rows: int | None) -> Split:
         with self._lock:
-            if rows not in self._splits:
-                made = self.work.splits()
-                if rows is not None:
-                    made = [self._sample(split, rows) for split in made]
-                self._splits = {rows: made}
-            return self._splits[rows][number]
+            if not self._tests:
+                # All lists of rows to train on would be as large as many columns.
+                self._tests = [test for _, test in self.work.splits()]
+        test = self._tests[number]
+        train = np.ones(len(self.work.labels), dtype=bool)
+        train[test] = False
+        split = np.flatnonzero(train), test
+        return split if rows is None else self._sample(split, rows)
 
     def _sample(self, split: Split, rows: int) -> Split:
         # sklearn.model_selection._search_successive_halving._SubsampleMetaSplitter, version 1.9.
@@ -141,13 +144,17 @@ class Folds:
     def _make(self, number: int, pipeline: Pipeline, rows: int | None, narrow: bool) -> Fold:
         train, test = self._split(number, rows)
         shared, work = pipeline[:-1], self.work
-        read = as_forest_reads if narrow else _as_it_is
-        times = [time.perf_counter()]
-        seen = read(shared.fit_transform(work.features.iloc[train], work.labels[train]))
-        times.append(time.perf_counter())
-        unseen = read(shared.transform(work.features.iloc[test]))
-        times.append(time.perf_counter())
-        seconds = times[1] - times[0], times[2] - times[1]
+        parts = blocks(shared, work.features) if narrow else None
+        if parts is not None:
+            seen, unseen, seconds = fill(parts, work.features, work.labels, train, test)
+        else:
+            read = as_forest_reads if narrow else _as_it_is
+            times = [time.perf_counter()]
+            seen = read(shared.fit_transform(work.features.iloc[train], work.labels[train]))
+            times.append(time.perf_counter())
+            unseen = read(shared.transform(work.features.iloc[test]))
+            times.append(time.perf_counter())
+            seconds = times[1] - times[0], times[2] - times[1]
         return Fold(seen, work.labels[train], unseen, work.labels[test], seconds)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from steps.base.errors import StepError, first_line
 from steps.data.decisions import Decisions
@@ -24,8 +26,12 @@ ARTIFACTS = tuple(f"{DATA}/{name}" for name in (TRAIN, TEST, SCHEMA, PROFILE))
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test rows with their schema, their profile and the decisions about them."""
+    """Training and test rows with their schema, their profile and the decisions about them.
 
+    `train_features` are columns of `train`, in the same memory.
+    """
+
+    train_features: pd.DataFrame
     train: pd.DataFrame
     test: pd.DataFrame
     schema: Schema
@@ -51,9 +57,11 @@ def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
     data = download(client, run_id, DATA, folder)
     try:
         schema = Schema.from_json((data / SCHEMA).read_text(encoding="utf-8"))
+        train_features, train = read_rows(data / TRAIN, schema)
         return Dataset(
-            train=_read(data / TRAIN, schema),
-            test=_read(data / TEST, schema),
+            train_features=train_features,
+            train=train,
+            test=read_rows(data / TEST, schema)[1],
             schema=schema,
             profile=read_profile((data / PROFILE).read_text(encoding="utf-8"), schema),
             decisions=_decisions(data / DECISIONS),
@@ -66,14 +74,39 @@ def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
         ) from error
 
 
-def _read(path: Path, schema: Schema) -> pd.DataFrame:
-    frame = pd.read_parquet(path)
-    for name in schema.categories:
-        # scikit-learn's encoders treat None and NaN as two categories; NaN is the documented
-        # missing value.
-        texts = frame[name].astype(object)
-        frame[name] = texts.where(texts.notna(), np.nan)
-    return frame
+def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read prepared rows: the features, and all columns; both share their memory.
+
+    Numbers are written into their place batch by batch. Pandas' own reader holds Arrow's table
+    beside its frame, and choosing columns of a frame copies them.
+    """
+    file = pa.parquet.ParquetFile(path, pre_buffer=False)
+    kinds = {field.name: field.type for field in file.schema_arrow}
+    numbers = [name for name in schema.features if kinds[name] == pa.float64()]
+    block = np.empty((len(numbers), file.metadata.num_rows))
+    others: dict[str, list[pa.Array]] = {name: [] for name in kinds if name not in set(numbers)}
+    start = 0
+    for batch in file.iter_batches():
+        stop = start + len(batch)
+        for row, name in zip(block, numbers, strict=True):
+            row[start:stop] = batch.column(name).to_numpy(zero_copy_only=False)
+        for name, pieces in others.items():
+            pieces.append(batch.column(name))
+        start = stop
+    columns: dict[str, Any] = dict(zip(numbers, block, strict=True))
+    for name, pieces in others.items():
+        columns[name] = pa.chunked_array(pieces, kinds[name]).to_pandas()
+        if name in schema.categories:
+            # scikit-learn's encoders treat None and NaN as two categories; NaN is the documented
+            # missing value.
+            texts = columns[name].astype(object)
+            columns[name] = texts.where(texts.notna(), np.nan)
+    rows = pd.DataFrame({name: columns[name] for name in kinds}, copy=False)
+    if len(numbers) == len(schema.features):
+        # In one piece, which scikit-learn takes as it is.
+        return pd.DataFrame(block.T, columns=numbers, copy=False), rows
+    chosen = {name: columns[name] for name in schema.features}
+    return pd.DataFrame(chosen, copy=False), rows
 
 
 def _decisions(path: Path) -> dict[str, Any]:
