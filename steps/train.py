@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from steps import shared
 from steps.base import console
 from steps.base.errors import StepError
+from steps.base.memory import give_back_arrays
 from steps.base.parameters import parameter
 from steps.base.parsers import AUTO, LATEST, NONE, boolean, integer, integers, one_of, text
 from steps.cli import run_script
@@ -171,6 +172,7 @@ def execute(
     chosen: TrainParameters, source: Prepared, run: StepRun, session: Session
 ) -> StepResult:
     """Search, score the best estimator on the held-out rows, and log it."""
+    give_back_arrays()
     preprocess_id = source.run.info.run_id
     data = datasets.load(session.client, preprocess_id, session.folder)
     _check_fit(chosen, task_of(data.schema, chosen.seed))

@@ -12,7 +12,7 @@ from joblib import effective_n_jobs
 
 from steps.base.dask_cluster import dask_client
 from steps.model.executors import BatchFuture
-from steps.model.fitting import Batch, CandidateResult, Report, fit_batch, without_predictions
+from steps.model.fitting import Batch, CandidateResult, Report, fit_batch
 from steps.model.fold_data import Folds, Work
 from steps.model.growth import quiet
 
@@ -96,5 +96,4 @@ def _fit_on_worker(folds: Folds, batch: Batch, topic: str, number: int) -> Any:
         worker.log_event(topic, {"number": number, "position": position, **said})
 
     with quiet():
-        fitted = fit_batch(folds, batch, report)
-    return {position: without_predictions(result) for position, result in fitted.items()}
+        return fit_batch(folds, batch, report)

@@ -59,7 +59,7 @@ class CandidateResult:
 
 
 def without_predictions(result: CandidateResult) -> CandidateResult:
-    """Give a result that is small enough to travel."""
+    """Give a result without what is as long as the table."""
     return replace(result, unseen=None)
 
 

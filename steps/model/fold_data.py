@@ -87,7 +87,7 @@ class Folds:
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, str], tuple[int | None, Fold]] = {}
         self._making = [threading.Lock() for _ in range(work.folds)]
-        self._tests: list[np.ndarray] = []
+        self._fold_of: np.ndarray | None = None
 
     def __reduce__(self) -> tuple[type[Folds], tuple[Work]]:
         # Another process makes its own: that takes less than to send them.
@@ -123,13 +123,13 @@ class Folds:
 
     def _split(self, number: int, rows: int | None) -> Split:
         with self._lock:
-            if not self._tests:
-                # All lists of rows to train on would be as large as many columns.
-                self._tests = [test for _, test in self.work.splits()]
-        test = self._tests[number]
-        train = np.ones(len(self.work.labels), dtype=bool)
-        train[test] = False
-        split = np.flatnonzero(train), test
+            if self._fold_of is None:
+                # The lists of rows would be as large as many columns of the table.
+                self._fold_of = np.empty(len(self.work.labels), np.min_scalar_type(self.work.folds))
+                for fold, (_, test) in enumerate(self.work.splits()):
+                    self._fold_of[test] = fold
+        is_test = self._fold_of == number
+        split = np.flatnonzero(~is_test), np.flatnonzero(is_test)
         return split if rows is None else self._sample(split, rows)
 
     def _sample(self, split: Split, rows: int) -> Split:

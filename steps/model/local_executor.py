@@ -33,6 +33,8 @@ SECONDS_WORTH_WORKERS = 15.0
 SECONDS_WORTH_THREADS = 0.05
 # Of fewer rows a tree is done before the lock has changed hands.
 ROWS_WORTH_THREADS = 5_000
+# Of a table with so many values a tree takes a second, and threads are no question.
+CELLS_WORTH_THREADS = 5_000_000
 # Below this gain of the threads over one the rest goes on in one.
 LEAST_GAIN = 1.1
 # They use all cores by themselves, if there is enough to do.
@@ -131,11 +133,22 @@ class LocalExecutor:
         future.set_result(fitted)
 
     def _run(self, steps: Sequence[Step]) -> Sequence[list[FoldResult]]:
+        if self._threads is None and self._surely_gains(steps):
+            self._threads = ThreadPool(self._jobs)
         if self._threads is not None:
             return self._threads.map(self._step, steps, chunksize=1)
         if self._seconds_of_fold:
             return [self._step(step) for step in steps]
         return self._run_first(steps)
+
+    def _may_gain(self, steps: Sequence[Step]) -> bool:
+        """Say whether fitting lets go of the lock, and there are cores and folds for threads."""
+        rows = len(self._folds.work.labels)
+        free = self._kinds <= set(FORESTS) and rows >= ROWS_WORTH_THREADS
+        return free and 1 < self._jobs <= len(steps)
+
+    def _surely_gains(self, steps: Sequence[Step]) -> bool:
+        return self._may_gain(steps) and self._folds.work.features.size >= CELLS_WORTH_THREADS
 
     def _run_first(self, steps: Sequence[Step]) -> Sequence[list[FoldResult]]:
         """Measure the first fold alone, and the others in threads if it is worth trying."""
@@ -143,9 +156,7 @@ class LocalExecutor:
         fold_results = [self._step(steps[0])]
         self._seconds_of_fold = alone = time.perf_counter() - started
         others = steps[1:]
-        work = self._folds.work
-        free = self._kinds <= set(FORESTS) and len(work.labels) >= ROWS_WORTH_THREADS
-        if self._jobs == 1 or not free or alone < self._worth_threads or len(others) < self._jobs:
+        if not self._may_gain(others) or alone < self._worth_threads:
             return [*fold_results, *map(self._step, others)]
         threads, started = ThreadPool(self._jobs), time.perf_counter()
         fold_results += threads.map(self._step, others, chunksize=1)

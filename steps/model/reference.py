@@ -158,10 +158,11 @@ def _mean(name: str, values: np.ndarray) -> Level:
 
 def _mean_of_all(name: str, predicted: np.ndarray, trained: Trained) -> Level:
     """Take the mean of predictions over the training rows as well; the spread of the others."""
-    rows = trained.train[list(trained.schema.features)]
+    rows = trained.train
     if len(rows) > MOST_ROWS:
         rows = rows.sample(MOST_ROWS, random_state=trained.seed)
-    both = np.concatenate([trained.task.predict(trained.estimator, rows), predicted])
+    features = rows[list(trained.schema.features)]
+    both = np.concatenate([trained.task.predict(trained.estimator, features), predicted])
     return Level(name, float(both.mean()), float(predicted.std()), len(both))
 
 

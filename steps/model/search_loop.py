@@ -116,6 +116,9 @@ class _Loop:
 
     def _take(self, index: int, result: CandidateResult, began: float) -> None:
         if index in self.results:
+            if self.results[index].unseen is None:
+                # What a worker reports while it is at work comes without predictions.
+                self.results[index] = self._without_lesser_predictions(index, result)
             return
         self.results[index] = self._without_lesser_predictions(index, result)
         self.source.hear(index, result)

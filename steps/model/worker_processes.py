@@ -113,8 +113,7 @@ def _fit_in_worker(number: int, batch: Batch) -> Mapping[int, CandidateResult]:
         with lock:
             writer.send((number, position, without_predictions(result)))
 
-    fitted = fit_batch(folds, batch, report)
-    return {position: without_predictions(result) for position, result in fitted.items()}
+    return fit_batch(folds, batch, report)
 
 
 def _nothing() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +35,15 @@ class Dataset:
 
     train_features: pd.DataFrame
     train: pd.DataFrame
-    test: pd.DataFrame
+    test_file: Path
     schema: Schema
     profile: dict[str, Any]
     decisions: dict[str, Any]
+
+    @cached_property
+    def test(self) -> pd.DataFrame:
+        """The held-out rows: read when they are asked for, which is after the search."""
+        return read_rows(self.test_file, self.schema)[1]
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the feature columns of some rows: float64, and categories as objects with NaN."""
@@ -58,10 +65,13 @@ def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
     try:
         schema = Schema.from_json((data / SCHEMA).read_text(encoding="utf-8"))
         train_features, train = read_rows(data / TRAIN, schema)
+        for _ in _batches(_open(data / TEST)):
+            # A damaged file is to be found before a search, not after it.
+            pass
         return Dataset(
             train_features=train_features,
             train=train,
-            test=read_rows(data / TEST, schema)[1],
+            test_file=data / TEST,
             schema=schema,
             profile=read_profile((data / PROFILE).read_text(encoding="utf-8"), schema),
             decisions=_decisions(data / DECISIONS),
@@ -74,19 +84,30 @@ def load(client: MlflowClient, run_id: str, folder: Path) -> Dataset:
         ) from error
 
 
+def _open(path: Path) -> pa.parquet.ParquetFile:
+    return pa.parquet.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
+
+
+def _batches(file: pa.parquet.ParquetFile) -> Iterator[pa.RecordBatch]:
+    # One thread for each column would hold all of them twice.
+    yield from file.iter_batches(use_threads=False)
+    # Arrow keeps what it has read with for later.
+    pa.default_memory_pool().release_unused()
+
+
 def read_rows(path: Path, schema: Schema) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read prepared rows: the features, and all columns; both share their memory.
 
     Numbers are written into their place batch by batch. Pandas' own reader holds Arrow's table
     beside its frame, and choosing columns of a frame copies them.
     """
-    file = pa.parquet.ParquetFile(path, pre_buffer=False)
+    file = _open(path)
     kinds = {field.name: field.type for field in file.schema_arrow}
     numbers = [name for name in schema.features if kinds[name] == pa.float64()]
     block = np.empty((len(numbers), file.metadata.num_rows))
     others: dict[str, list[pa.Array]] = {name: [] for name in kinds if name not in set(numbers)}
     start = 0
-    for batch in file.iter_batches():
+    for batch in _batches(file):
         stop = start + len(batch)
         for row, name in zip(block, numbers, strict=True):
             row[start:stop] = batch.column(name).to_numpy(zero_copy_only=False)

@@ -36,7 +36,8 @@ def test_blocks_give_what_the_whole_table_gives(
     whole = steps.fit_transform(features.iloc[train], labels[train])
     assert np.array_equal(seen, as_forest_reads(whole))
     assert np.array_equal(unseen, as_forest_reads(steps.transform(features.iloc[test])))
-    assert seen.flags.f_contiguous and min(seconds) > 0
+    assert seen.flags.f_contiguous
+    assert min(seconds) > 0
 
 
 def test_what_makes_several_columns_of_one_is_left_to_scikit_learn() -> None:

@@ -73,6 +73,7 @@ def test_same_results_though_a_worker_is_killed(case: Case, elsewhere: str) -> N
 def test_local_starts_a_cluster_of_its_own(case: Case) -> None:
     ours, heard = run(case, ClusterExecutor(case.work, "local", jobs=2))
     assert heard.most_at_once == 4
+    assert ours.unseen_ is not None
     # Each ended when its size was reached, not when its group was done.
     assert heard.spans[0].ended < heard.spans[1].ended
     theirs = case.scikit_learn().fit(case.work.features, case.work.labels)

@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from steps.model.fitting import FoldResult
-from steps.model.local_executor import ROWS_WORTH_THREADS, LocalExecutor
+from steps.model.local_executor import CELLS_WORTH_THREADS, ROWS_WORTH_THREADS, LocalExecutor
 from tests.model.searches import Case
 
 SECONDS_OF_FOLD = 0.1
@@ -53,6 +54,23 @@ def test_one_thread_and_then_processes_where_a_lock_is_held(case: Case) -> None:
         executor._done, executor._seconds = 1, 5 * SECONDS_OF_FOLD
         assert not executor._worth_starting(1)
         assert executor._worth_starting(3)
+
+
+def test_threads_from_the_start_for_a_large_table(case: Case) -> None:
+    rows = CELLS_WORTH_THREADS // 8
+    many = np.broadcast_to(np.float64(0), (rows, 8))
+    work = replace(case.work, features=pd.DataFrame(many, copy=False), labels=np.zeros(rows))
+    executor, threads = LocalExecutor(work, 2), set()
+
+    def note() -> list[FoldResult]:
+        threads.add(threading.get_ident())
+        time.sleep(SECONDS_OF_FOLD)
+        return [FoldResult({})]
+
+    with executor:
+        executor._run([note] * 5)
+        assert threading.get_ident() not in threads
+        assert len(threads) == 2
 
 
 @pytest.mark.parametrize(("jobs", "rows"), [(1, ROWS_WORTH_THREADS), (2, ROWS_WORTH_THREADS - 1)])

@@ -167,6 +167,8 @@ def test_worker_processes_give_the_same(case: Case) -> None:
     ours, heard = run(case, with_workers(case))
     assert heard.most_at_once == 4
     assert_same_search(case, ours)
+    # Of the best one only; made anew they would cost a fit of every fold.
+    assert [part.shape for part in ours.unseen_] == [test.shape for _, test in case.work.splits()]
 
 
 @pytest.mark.slow
