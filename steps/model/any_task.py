@@ -109,10 +109,23 @@ class Task(ABC):
         """Score every metric, with decisions at the default threshold."""
 
     @abstractmethod
+    def main_score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
+        """Score `main` alone."""
+
+    @abstractmethod
     def intervals(
-        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
+        self,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        threshold: float,
+        seed: int,
+        *,
+        exact: bool,
     ) -> dict[str, Interval]:
-        """Score every metric, with its interval; only two classes have a threshold."""
+        """Score every metric, with its interval; only two classes have a threshold.
+
+        `exact` asks for resamples where formulas would take less time.
+        """
 
     @abstractmethod
     def difference(
@@ -122,6 +135,8 @@ class Task(ABC):
         ours: tuple[np.ndarray, float],
         theirs: tuple[np.ndarray, float],
         seed: int,
+        *,
+        exact: bool,
     ) -> Interval:
         """Compute the score of `ours` minus that of `theirs`: more is better for all scorers.
 

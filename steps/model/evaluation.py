@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 
 from steps.data.schema import BINARY, REGRESSION
+from steps.model import bounded
 from steps.model.baselines import RIDGE, TITLES, fit_baselines
 from steps.model.bootstrap import Interval
 from steps.model.conformal import Conformal, conformal
@@ -65,6 +66,11 @@ class Trained:
     def task(self) -> Task:
         """The kind of target."""
         return task_of(self.schema, self.seed)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the table is small enough for an evaluation without shortcuts."""
+        return bounded.is_exact(len(self.train) + len(self.test))
 
 
 @dataclass(frozen=True)
@@ -189,9 +195,8 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
 
     def scored(title: str, estimator: Any, threshold: float) -> Scored:
         predicted = task.predict(estimator, trained.test[features])
-        return Scored(
-            title, predicted, threshold, task.intervals(truth, predicted, threshold, seed)
-        )
+        found = task.intervals(truth, predicted, threshold, seed, exact=trained.is_exact)
+        return Scored(title, predicted, threshold, found)
 
     model = scored(title(trained.estimator), trained.estimator, threshold)
     fitted = fit_baselines(
@@ -214,6 +219,7 @@ def evaluate(trained: Trained, rule: Rule, *, details: bool) -> Evaluation:
             (model.predicted, model.threshold),
             (simple.predicted, simple.threshold),
             seed,
+            exact=trained.is_exact,
         ),
         rule=rule,
         search=summarize_search(trained.cv_results, trained.metric, trained.cv_folds),
@@ -228,8 +234,9 @@ def _details(
 ) -> Details:
     schema = trained.schema
     rows = trained.test[list(schema.features)]
+    labels = trained.test[schema.target].to_numpy()
     drops = importances(
-        trained.task, trained.estimator, rows, trained.test[schema.target].to_numpy(), trained.seed
+        trained.task, trained.estimator, rows, labels, trained.seed, exact=trained.is_exact
     )
     if schema.task == BINARY:
         return BinaryDetails(

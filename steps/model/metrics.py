@@ -6,18 +6,9 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    brier_score_loss,
-    f1_score,
-    get_scorer,
-    log_loss,
-    make_scorer,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-)
+from sklearn.metrics import f1_score, get_scorer, make_scorer, precision_score, recall_score
+
+from steps.model.levels import Levels
 
 # Of these the first two and the last two judge the probabilities, the others the decisions.
 METRICS = ("roc_auc", "pr_auc", "precision", "recall", "f1", "accuracy", "brier", "log_loss")
@@ -55,16 +46,9 @@ def decide(probability: np.ndarray, threshold: float) -> np.ndarray:
 def scores(truth: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:
     """Score probabilities of the positive class, and the decisions at `threshold`.
 
-    `truth` is True where a row is positive. A precision without any positive decision is 0.
+    `truth` is True where a row is positive. As in scikit-learn, a ratio to no
+    rows is 0.
     """
-    decided = decide(probability, threshold)
-    return {
-        "roc_auc": float(roc_auc_score(truth, probability)),
-        "precision": float(precision_score(truth, decided, zero_division=0.0)),
-        "recall": float(recall_score(truth, decided)),
-        "f1": float(f1_score(truth, decided, zero_division=0.0)),
-        "accuracy": float(accuracy_score(truth, decided)),
-        "pr_auc": float(average_precision_score(truth, probability)),
-        "brier": float(brier_score_loss(truth, probability)),
-        "log_loss": float(log_loss(truth, probability, labels=[False, True])),
-    }
+    levels = Levels.of(truth, probability)
+    decided = decide(levels.values, threshold)
+    return {metric: float(levels.score(metric, decided)) for metric in METRICS}

@@ -23,17 +23,20 @@ def scorers() -> dict[str, Any]:
 def scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Score predictions: the share of the variance that they explain, and their errors.
 
-    Errors are in the unit of the target. As in scikit-learn, R² of a constant target is 1 if all
-    predictions are exact, else 0.
+    Errors are in the unit of the target.
     """
     errors = truth - predicted
-    squares = float(errors @ errors)
-    around = truth - truth.mean()
-    variation = float(around @ around)
     absolute = np.abs(errors)
     return {
-        "r2": 1 - squares / variation if variation else float(squares == 0),
+        "r2": r2(truth, predicted),
         "mae": float(absolute.mean()),
-        "rmse": float(np.sqrt(squares / len(truth))),
+        "rmse": float(np.sqrt(float(errors @ errors) / len(truth))),
         "median_absolute_error": float(np.median(absolute)),
     }
+
+
+def r2(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Compute R²; as in scikit-learn, of a constant target it is 1 if all are exact, else 0."""
+    errors, around = truth - predicted, truth - truth.mean()
+    squares, variation = float(errors @ errors), float(around @ around)
+    return 1 - squares / variation if variation else float(squares == 0)

@@ -54,12 +54,16 @@ def difference(
     return _interval(gain, drawn, rows, len(truth))
 
 
+def number(rows: int) -> int:
+    """Say how many resamples are drawn of so many rows."""
+    return min(RESAMPLES, max(FEWEST_RESAMPLES, ROWS // rows))
+
+
 def _resamples(rows: int, seed: int) -> Iterator[np.ndarray]:
     """Yield the row positions of each resample; all have the same length."""
     random = np.random.default_rng(seed)
-    count = min(RESAMPLES, max(FEWEST_RESAMPLES, ROWS // rows))
     size = min(rows, ROWS // FEWEST_RESAMPLES)
-    for _ in range(count):
+    for _ in range(number(rows)):
         yield random.integers(rows, size=size)
 
 

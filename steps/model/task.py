@@ -13,6 +13,7 @@ import numpy as np
 from steps.base.parsers import AUTO
 from steps.model import (
     bootstrap,
+    bounded,
     class_intervals,
     class_metrics,
     folds,
@@ -22,6 +23,7 @@ from steps.model import (
 )
 from steps.model.any_task import NEGATIVE as NEGATIVE
 from steps.model.any_task import Task as Task
+from steps.model.levels import Levels
 from steps.model.metrics import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
@@ -66,11 +68,22 @@ class BinaryTask(Task):
         """Score every metric, with decisions at the default threshold."""
         return metrics.scores(truth, predicted, DEFAULT_THRESHOLD)
 
+    def main_score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
+        """Score `main` alone."""
+        return float(Levels.of(truth, predicted).roc_auc())
+
     def intervals(
-        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
+        self,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        threshold: float,
+        seed: int,
+        *,
+        exact: bool,
     ) -> dict[str, Interval]:
         """Score every metric, with its interval."""
-        return bootstrap.intervals(truth, predicted, threshold, seed)
+        intervals = bootstrap.intervals if exact else bounded.intervals
+        return intervals(truth, predicted, threshold, seed)
 
     def difference(
         self,
@@ -79,8 +92,12 @@ class BinaryTask(Task):
         ours: tuple[np.ndarray, float],
         theirs: tuple[np.ndarray, float],
         seed: int,
+        *,
+        exact: bool,
     ) -> Interval:
         """Compute the score of `ours` minus that of `theirs`."""
+        if scorer == "roc_auc" and not exact:
+            return bounded.gain(truth, ours[0], theirs[0])
         return bootstrap.difference(scorer, truth, ours, theirs, seed)
 
 
@@ -109,8 +126,18 @@ class MulticlassTask(Task):
         """Score every metric."""
         return class_metrics.scores(truth, predicted)
 
+    def main_score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
+        """Score `main` alone."""
+        return class_metrics.roc_auc(truth, predicted)
+
     def intervals(
-        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
+        self,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        threshold: float,
+        seed: int,
+        *,
+        exact: bool,
     ) -> dict[str, Interval]:
         """Score every metric, with its interval."""
         return class_intervals.intervals(truth, predicted, seed)
@@ -122,6 +149,8 @@ class MulticlassTask(Task):
         ours: tuple[np.ndarray, float],
         theirs: tuple[np.ndarray, float],
         seed: int,
+        *,
+        exact: bool,
     ) -> Interval:
         """Compute the score of `ours` minus that of `theirs`."""
         metric = scorer.removeprefix(NEGATIVE)
@@ -175,8 +204,18 @@ class RegressionTask(Task):
         """Score every metric."""
         return number_metrics.scores(truth, predicted)
 
+    def main_score(self, truth: np.ndarray, predicted: np.ndarray) -> float:
+        """Score `main` alone."""
+        return number_metrics.r2(truth, predicted)
+
     def intervals(
-        self, truth: np.ndarray, predicted: np.ndarray, threshold: float, seed: int
+        self,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        threshold: float,
+        seed: int,
+        *,
+        exact: bool,
     ) -> dict[str, Interval]:
         """Score every metric, with its interval."""
         return row_bootstrap.intervals(self.scores, truth, predicted, seed)
@@ -188,6 +227,8 @@ class RegressionTask(Task):
         ours: tuple[np.ndarray, float],
         theirs: tuple[np.ndarray, float],
         seed: int,
+        *,
+        exact: bool,
     ) -> Interval:
         """Compute the score of `ours` minus that of `theirs`."""
         metric = scorer.removeprefix(NEGATIVE)

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.base import clone
 
 from steps.base.console import progress
+from steps.model.levels import Levels
 from steps.model.metrics import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
@@ -87,19 +88,20 @@ def curves(truth: np.ndarray, probability: np.ndarray) -> Curves:
     These lie halfway between neighbouring probabilities, so that a row's decision never hangs on
     the last bit of its probability.
     """
-    levels = np.unique(np.concatenate([probability, [0.0, 1.0]]))
-    thresholds = (levels[1:] + levels[:-1]) / 2
-    above = _rows_above(thresholds, probability)
-    hits = _rows_above(thresholds, probability[truth])
-    positives = int(truth.sum())
-    recall = hits / positives
-    false_alarms = (above - hits) / (len(truth) - positives)
+    rows = Levels.of(truth, probability)
+    values = np.union1d(rows.values, [0.0, 1.0])
+    thresholds = (values[1:] + values[:-1]) / 2
+    # The first level above each threshold; 1 may lie above all rows.
+    first = np.searchsorted(rows.values, thresholds)
+    hits, alarms = (np.append(counts, 0)[first] for counts in (rows.hits, rows.alarms))
+    above = hits + alarms
+    recall = hits / rows.positives
     return Curves(
         thresholds=thresholds,
-        precision=np.divide(hits, above, out=np.zeros(len(above)), where=above > 0),
+        precision=hits / np.maximum(above, 1),
         recall=recall,
-        f1=2 * hits / (above + positives),
-        youden=recall - false_alarms,
+        f1=2 * hits / (above + rows.positives),
+        youden=recall - alarms / rows.negatives,
     )
 
 
@@ -114,9 +116,3 @@ def choose_threshold(by: Rule, scored: Curves) -> float:
     best = np.flatnonzero(np.isclose(score, score.max(), rtol=0, atol=1e-12))
     nearest = best[np.argmin(np.abs(scored.thresholds[best] - DEFAULT_THRESHOLD))]
     return float(scored.thresholds[nearest])
-
-
-def _rows_above(thresholds: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    rising = np.sort(probability)
-    above: np.ndarray = len(rising) - np.searchsorted(rising, thresholds, side="right")
-    return above

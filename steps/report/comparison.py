@@ -43,7 +43,7 @@ class Entry:
 
     `truth` and `predicted` are as the task gives them. `rows` is `digest` of the held-out table:
     only models with the same rows and target can be compared. `seed` is the run's own, which
-    makes the intervals equal to those that train logged.
+    makes the intervals equal to those that train logged, as does `exact`.
     """
 
     run_id: str
@@ -56,6 +56,7 @@ class Entry:
     threshold: float
     rows: str
     seed: int
+    exact: bool
 
     @property
     def title(self) -> str:
@@ -90,7 +91,11 @@ class Group:
                 predicted=entry.predicted,
                 threshold=entry.threshold,
                 scores=entry.task.intervals(
-                    entry.truth, entry.predicted, entry.threshold, entry.seed
+                    entry.truth,
+                    entry.predicted,
+                    entry.threshold,
+                    entry.seed,
+                    exact=entry.exact,
                 ),
             )
             for entry in self.entries
@@ -113,6 +118,7 @@ class Group:
                         (entry.predicted, entry.threshold),
                         (first.predicted, first.threshold),
                         entry.seed,
+                        exact=entry.exact,
                     )
                     for metric in self.task.metrics
                 }

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steps.base.record import Record
-from steps.model.bootstrap import resamples
-from steps.model.bounded import EXACT_ROWS
+from steps.model import resampled, row_bootstrap
+from steps.model.bounded import is_exact
 from steps.model.details import BinaryDetails, MulticlassDetails
 from steps.report import (
     binary_part,
@@ -117,7 +117,7 @@ def _content(
         "provenance": [
             (name, text, origin.links.get(name, "")) for name, text in origin.provenance.items()
         ],
-        "intervals": _intervals(evaluation),
+        "intervals": _intervals(evaluation, origin.profile["rows"] + len(evaluation.truth)),
         "seed": origin.seed,
         **data_section.content(evaluation, origin),
         **part.content,
@@ -169,18 +169,22 @@ def _importances_note(features: int) -> str:
     return f" The {most} most important of {features:,} features." if features > most else ""
 
 
-def _intervals(evaluation: Evaluation) -> str:
+def _intervals(evaluation: Evaluation, rows_of_table: int) -> str:
     """Say what the intervals rest on."""
     rows, classes = len(evaluation.truth), len(evaluation.classes)
-    if classes == 2 and rows > EXACT_ROWS:
-        return (
-            "the variance of each score over the held-out rows within their class (DeLong's for "
-            "ROC AUC), for PR AUC from bootstrap resamples of groups of rows"
-        )
     if classes > 2:
         return (
             "the variance of ROC AUC (DeLong's) and of the log loss over the held-out rows within "
             "their class, and counts of decisions drawn again within each class"
         )
-    kind = "stratified bootstrap" if classes else "bootstrap"
-    return f"{resamples(rows)} {kind} resamples of the held-out rows"
+    if not classes:
+        return f"{row_bootstrap.number(rows):,} bootstrap resamples of the held-out rows"
+    if not is_exact(rows_of_table):
+        return (
+            "the variance of each score over the held-out rows within their class (DeLong's for "
+            "ROC AUC), for PR AUC from bootstrap resamples of groups of rows"
+        )
+    # Equal rows are drawn as one, so there may be fewer to draw from, and more resamples.
+    fewest, most = resampled.number(rows), resampled.RESAMPLES
+    told = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"{told} stratified bootstrap resamples of the held-out rows"

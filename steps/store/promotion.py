@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from steps.base.errors import StepError
 from steps.data.schema import BINARY, REGRESSION, Schema
 from steps.model import gate
+from steps.model.bounded import is_exact
 from steps.model.gate import Decision, Duel, Requirements
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.task import task_of
@@ -41,7 +42,7 @@ class HeldOut:
     """Rows held out from training, and the model's predictions of them.
 
     `truth` and `predicted` have the form that the task's metrics take. `split` is the digest of
-    the preprocess run's output.
+    the preprocess run's output. `exact` says whether the table is evaluated without shortcuts.
     """
 
     rows: pd.DataFrame
@@ -50,6 +51,7 @@ class HeldOut:
     predicted: np.ndarray
     threshold: float
     split: str
+    exact: bool
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def read_held_out(run: Run, session: Session) -> HeldOut:
         predicted=task.predict(model.estimator, data.features(data.test)),
         threshold=_threshold(model),
         split=output_digest(prepared),
+        exact=is_exact(data.profile["rows"] + len(data.test)),
     )
 
 
@@ -162,6 +165,7 @@ def _duel(challenger: Challenger, champion: ModelVersion | None, session: Sessio
         (ours.predicted, ours.threshold),
         (predicted, _threshold(model)),
         challenger.seed,
+        exact=ours.exact,
     )
     same = _split(model.metadata["preprocess_run_id"], session) == ours.split
     return Duel(str(champion.version), scorer, gain, same_split=same)

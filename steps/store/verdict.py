@@ -50,6 +50,7 @@ def conclude(
         predicted=evaluation.model.predicted,
         threshold=evaluation.threshold,
         split=output_digest(prepared),
+        exact=trained.is_exact,
     )
     challenger = Challenger(
         run.id, evaluation.metrics, trained.metric, trained.seed, lambda: held_out

@@ -7,6 +7,7 @@ import pytest
 
 from steps.model import bootstrap, bounded
 from steps.model.metrics import scores
+from steps.model.task import BinaryTask
 
 
 def rows(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -17,12 +18,6 @@ def rows(count: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first = 1 / (1 + np.exp(1.5 - 1.2 * truth - common))
     second = 1 / (1 + np.exp(1.5 - 0.9 * truth - 0.8 * common - 0.6 * random.normal(size=count)))
     return truth, first, second
-
-
-def test_exact_up_to_50_000_rows() -> None:
-    truth, ours, _ = rows(3_000, 0.3)
-    exact = bootstrap.intervals(truth, ours, 0.5, 1)
-    assert exact["roc_auc"] != bounded.intervals(truth, ours, 0.5, 1)["roc_auc"]
 
 
 @pytest.mark.slow
@@ -45,11 +40,15 @@ def test_near_the_exact_intervals(share: float) -> None:
     assert bound.high == pytest.approx(gain.high, abs=width / 4)
 
 
-def test_a_large_table_takes_the_shortcut() -> None:
-    truth, ours, theirs = rows(60_000, 0.3)
-    assert bootstrap.intervals(truth, ours, 0.5, 1) == bounded.intervals(truth, ours, 0.5, 1)
-    gain = bootstrap.difference("roc_auc", truth, (ours, 0.5), (theirs, 0.5), 1)
+def test_the_size_of_the_table_decides_which_way_is_taken() -> None:
+    assert (bounded.is_exact(49_999), bounded.is_exact(50_000)) == (True, False)
+    truth, ours, theirs = rows(1_000, 0.3)
+    task, models = BinaryTask((False, True), 0), ((ours, 0.5), (theirs, 0.5))
+    for exact, way in ((True, bootstrap.intervals), (False, bounded.intervals)):
+        assert task.intervals(truth, ours, 0.5, 1, exact=exact) == way(truth, ours, 0.5, 1)
+    gain = task.difference("roc_auc", truth, *models, 1, exact=False)
     assert gain == bounded.gain(truth, ours, theirs)
+    assert task.difference("roc_auc", truth, *models, 1, exact=True) != gain
 
 
 def test_models_that_rank_alike_have_no_gain() -> None:

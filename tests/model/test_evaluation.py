@@ -13,7 +13,7 @@ from steps.data.schema import Schema
 from steps.model.candidates import average
 from steps.model.evaluation import Evaluation, Trained, evaluate, members, title
 from steps.model.fitted_search import summarize_search
-from steps.model.importances import MOST_ROWS, importances
+from steps.model.importances import importances
 from steps.model.metrics import METRICS, SCORERS, scores
 from steps.model.pipeline import build_pipeline
 from steps.model.task import task_of
@@ -110,7 +110,7 @@ def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> 
     schema = Schema(tuple(frame.columns), "y", (False, True), ())
     pipeline = build_pipeline(schema, 0)
     pipeline.set_params(clf__n_estimators=10, clf__max_features=None).fit(frame, labels)
-    found = importances(task_of(schema, 0), pipeline, frame, labels, seed=0)
+    found = importances(task_of(schema, 0), pipeline, frame, labels, seed=0, exact=False)
     assert found.features[0] == "x7"
     assert np.isfinite(found.drops).all()
     assert found.drops.shape == (60, 5)
@@ -118,7 +118,7 @@ def test_importances_of_many_rows_and_features_take_a_sample_of_each_class() -> 
 
 @pytest.mark.parametrize("share", [0.4, 0.02])
 def test_importances_of_a_sample_are_off_by_three_hundredths_at_most(
-    share: float, monkeypatch: pytest.MonkeyPatch
+    share: float,
 ) -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(20_000, 3)), columns=["strong", "weak", "none"])
@@ -128,9 +128,8 @@ def test_importances_of_a_sample_are_off_by_three_hundredths_at_most(
     pipeline = build_pipeline(schema, 0).set_params(clf__n_estimators=5, clf__max_depth=6)
     pipeline.fit(frame, labels)
     means = []
-    for rows in (MOST_ROWS, len(frame) * 2):
-        monkeypatch.setattr("steps.model.importances.MOST_ROWS", rows)
-        measured = importances(task_of(schema, 0), pipeline, frame, labels, seed=0)
+    for exact in (False, True):
+        measured = importances(task_of(schema, 0), pipeline, frame, labels, seed=0, exact=exact)
         means.append(dict(zip(measured.features, measured.drops.mean(axis=1), strict=True)))
     sampled, of_all = means
     assert list(sampled) == list(of_all) == ["strong", "weak", "none"]

@@ -214,7 +214,7 @@ def entry(run_id: str, seed: int, frame_digest: str = "a", noise: float = 0.2) -
     params = {"best max_depth": str(seed), "metric": "roc_auc"}
     task = BinaryTask((0, 1), seed)
     return comparison.Entry(
-        run_id, "run", params, task, "y", truth, probability, 0.5, frame_digest, seed
+        run_id, "run", params, task, "y", truth, probability, 0.5, frame_digest, seed, True
     )
 
 
