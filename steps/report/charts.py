@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -189,7 +191,9 @@ def shortened(text: str, most: int = 26) -> str:
 def to_svg(figure: Figure, description: str) -> str:
     """Give a figure as an `<svg>` element for an HTML page whose CSS has the colours."""
     written = io.StringIO()
-    figure.savefig(written, format="svg", facecolor="none", metadata={"Date": None})
+    figure.set_facecolor("none")
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(written, metadata={"Date": None})
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :]
     # The page has many figures, so remove matplotlib's ids, which would clash.
@@ -206,11 +210,14 @@ def to_svg(figure: Figure, description: str) -> str:
 def write_figures(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
     """Write each figure as `<folder>/<name>.png`, on white; give it as SVG for the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(
-            folder / f"{name}.png",
-            dpi=PNG_DOTS_PER_INCH,
-            facecolor=PAPER,
-            metadata={"Software": None},
-        )
-    return {name: to_svg(figure, name.replace("_", " ")) for name, figure in figures.items()}
+    return {name: _write(figure, name, folder) for name, figure in figures.items()}
+
+
+def _write(figure: Figure, name: str, folder: Path) -> str:
+    # `savefig` would draw each figure twice for each file, to lay it out anew.
+    figure.set_facecolor(PAPER)
+    figure.set_dpi(PNG_DOTS_PER_INCH)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(folder / f"{name}.png", metadata={"Software": None})
+    figure.set_layout_engine("none")
+    return to_svg(figure, name.replace("_", " "))
