@@ -253,18 +253,15 @@ def _details(
 
 
 def _out_of_fold(trained: Trained) -> OutOfFold:
-    task = trained.task
-    rows = trained.train[list(trained.schema.features)]
-    labels = trained.train[trained.schema.target].to_numpy()
+    task, labels = trained.task, trained.train[trained.schema.target].to_numpy()
     # The folds of the search.
     splits = task.splits(labels, trained.cv_folds, trained.groups)
-    return OutOfFold(
-        truth=task.truth(labels),
-        predicted=joined(trained.unseen, splits)
-        if trained.unseen
-        else out_of_fold(task, trained.estimator, rows, labels, splits),
-        members=[members for _, members in splits],
-    )
+    if trained.unseen:
+        predicted = joined(trained.unseen, splits)
+    else:
+        rows = trained.train[list(trained.schema.features)]
+        predicted = out_of_fold(task, trained.estimator, rows, labels, splits)
+    return OutOfFold(task.truth(labels), predicted, [members for _, members in splits])
 
 
 def title(estimator: Pipeline) -> str:

@@ -147,7 +147,8 @@ def refitted(
     search.n_splits_ = work.folds
     search.scorer_ = dict(work.task.scorers)
     search.best_estimator_ = work.unfitted(search.best_params_)
-    search.unseen_ = results[best].unseen
+    known = results[best].unseen
+    search.unseen_ = None if known is None else tuple(fold.rows() for fold in known)
     started = time.time()
     _fit(search.best_estimator_, work, jobs)
     search.refit_time_ = time.time() - started

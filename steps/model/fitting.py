@@ -16,6 +16,7 @@ from steps.model.fold_data import Fold, Folds, Work
 from steps.model.fold_scores import fold_scores
 from steps.model.grid import Candidate, SearchSettings, common_prefix
 from steps.model.growth import Answers, grow
+from steps.model.levels import Coded
 from steps.model.pipeline import CLF
 from steps.model.prefixes import Group, groups
 from steps.model.task import task_of
@@ -55,7 +56,7 @@ class CandidateResult:
     scores: Mapping[str, tuple[float, ...]]
     error: str | None = None
     pruned: bool = False
-    unseen: tuple[np.ndarray, ...] | None = field(default=None, compare=False, repr=False)
+    unseen: tuple[Coded, ...] | None = field(default=None, compare=False, repr=False)
 
 
 def without_predictions(result: CandidateResult) -> CandidateResult:
@@ -73,7 +74,7 @@ class FoldResult:
 
     row: Mapping[str, float]
     error: str | None = None
-    unseen: np.ndarray | None = None
+    unseen: Coded | None = None
 
 
 # Fits a group on one fold, up to its next size or to several more.
@@ -229,4 +230,5 @@ class _FoldFit:
         }
         # Answers are at hand; an estimator would have to predict again.
         at_hand = task.evaluates_out_of_fold and isinstance(fitted, Answers)
-        return FoldResult(row, unseen=task.predict(fitted, fold.unseen) if at_hand else None)
+        known = Coded.of(task.predict(fitted, fold.unseen)) if at_hand else None
+        return FoldResult(row, unseen=known)

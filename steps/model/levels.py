@@ -109,6 +109,25 @@ def levels(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values[order], place[codes]
 
 
+@dataclass(frozen=True)
+class Coded:
+    """Predictions in a quarter of the memory, if few of them differ; `codes` are their levels."""
+
+    values: np.ndarray
+    codes: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, predicted: np.ndarray) -> Coded:
+        """Encode the predictions of rows, (rows,)."""
+        values, codes = levels(predicted)
+        kind = np.min_scalar_type(max(len(values) - 1, 0))
+        return cls(values, codes.astype(kind)) if kind.itemsize <= 2 else cls(predicted)
+
+    def rows(self) -> np.ndarray:
+        """Give the predictions again, bit for bit."""
+        return self.values if self.codes is None else self.values[self.codes]
+
+
 def decision_score(
     metric: str, hits: np.ndarray, alarms: np.ndarray, positives: np.ndarray, negatives: np.ndarray
 ) -> np.ndarray:

@@ -134,6 +134,7 @@ def importances(found: Importances, metric: str) -> Figure:
     axes.plot(drops, rows, "o", color=MODEL, markersize=2.6, markeredgewidth=0, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     _name_rows(axes, [shortened(name) for name in names])
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"drop of {metric_title(metric)} when shuffled")
     return figure
 
