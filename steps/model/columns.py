@@ -104,8 +104,19 @@ def fill(
         fitted = clone(part.transformer)
         seen[:, start:stop] = fitted.fit_transform(columns.iloc[train], known)
         times.append(time.perf_counter())
-        unseen[:, start:stop] = fitted.transform(columns.iloc[test])
+        if len(test):
+            unseen[:, start:stop] = fitted.transform(columns.iloc[test])
         times.append(time.perf_counter())
         seconds += np.diff(times)
         start = stop
     return seen, unseen, (float(seconds[0]), float(seconds[1]))
+
+
+def fit_narrow(steps: Pipeline, features: pd.DataFrame, labels: np.ndarray) -> Any:
+    """Fit the steps before a forest on all rows, and give what the forest reads of these."""
+    parts = blocks(steps, features)
+    if parts is None:
+        return steps.fit_transform(features, labels)
+    steps.fit(features, labels)
+    rows = np.arange(len(labels))
+    return fill(parts, features, labels, rows, rows[:0])[0]

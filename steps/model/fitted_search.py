@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
 from steps.base.errors import StepError
+from steps.model.columns import fit_narrow
 from steps.model.fitting import TEST, TIMES, CandidateResult
 from steps.model.fold_data import Work
 from steps.model.grid import Candidate, SearchSettings
@@ -157,15 +158,16 @@ def refitted(
 
 
 def _fit(pipeline: Pipeline, work: Work, jobs: int) -> None:
-    """Fit, a large forest in as many threads as there are jobs: its trees are the same."""
+    """Fit; a large forest in as many threads as there are jobs, and without a wide copy."""
     last = pipeline[-1]
-    alone = type(last) not in FORESTS or last.n_jobs is not None
-    if alone or len(work.labels) < ROWS_WORTH_THREADS:
+    if type(last) not in FORESTS or len(work.labels) < ROWS_WORTH_THREADS:
         pipeline.fit(work.features, work.labels)
         return
-    last.set_params(n_jobs=jobs)
-    pipeline.fit(work.features, work.labels)
-    last.set_params(n_jobs=None)
+    rows = fit_narrow(pipeline[:-1], work.features, work.labels)
+    threads = last.n_jobs
+    # The trees are the same with any number of threads.
+    last.set_params(n_jobs=jobs if threads is None else threads).fit(rows, work.labels)
+    last.set_params(n_jobs=threads)
 
 
 @dataclass(frozen=True)

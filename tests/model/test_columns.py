@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from steps.model import columns
-from steps.model.columns import blocks, fill
+from steps.model.columns import blocks, fill, fit_narrow
 from steps.model.growth import as_forest_reads
 from steps.model.pipeline import build_pipeline
 from tests.model import small_tables
@@ -38,6 +38,11 @@ def test_blocks_give_what_the_whole_table_gives(
     assert np.array_equal(unseen, as_forest_reads(steps.transform(features.iloc[test])))
     assert seen.flags.f_contiguous
     assert min(seconds) > 0
+
+    alone = build_pipeline(schema, 0)[:-1]
+    rows = fit_narrow(alone, features, labels)
+    assert np.array_equal(rows, as_forest_reads(steps.fit_transform(features, labels)))
+    assert np.array_equal(alone.transform(features), steps.transform(features))
 
 
 def test_what_makes_several_columns_of_one_is_left_to_scikit_learn() -> None:
