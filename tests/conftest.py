@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -114,6 +115,32 @@ def run_step(capfd: pytest.CaptureFixture[str]) -> RunStep:
         return Ended(code, captured.out, captured.err, all_runs(step))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Train a small model once; give the folder of its file store, and the experiment."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "data").symlink_to(PROJECT / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        with tracking(f"file://{folder}/mlruns", patch):
+            code = launch(load("train"), [f"--{name}={value}" for name, value in SMALL.items()])
+            assert code == 0
+            return folder, os.environ["MLFLOW_EXPERIMENT_NAME"]
+
+
+@pytest.fixture
+def train_id(
+    store: str, trained_store: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Give the id of a small model's run, in a copy of its store that is the test's own."""
+    folder, experiment = trained_store
+    shutil.copytree(folder / "mlruns", tmp_path / "mlruns")
+    for path in (tmp_path / "mlruns").rglob("meta.yaml"):
+        path.write_text(path.read_text().replace(str(folder), str(tmp_path)))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
+    return str(all_runs("train")[0].info.run_id)
 
 
 def all_runs(step: str | None = None, **tags: str) -> list[Run]:

@@ -200,8 +200,7 @@ def test_unknown_parameter(run_step: RunStep, capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr().err.startswith("error: unrecognized arguments: --depth=3")
 
 
-def test_input_lacks_a_column(run_step: RunStep, tmp_path: Path) -> None:
-    run_step("train", **SMALL)
+def test_input_lacks_a_column(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
     GOOD.drop(columns="Glucose").to_csv(tmp_path / "new.csv", index=False)
     ended = run_step("batch_score", input="new.csv")
     assert ended.code == 2
@@ -209,8 +208,7 @@ def test_input_lacks_a_column(run_step: RunStep, tmp_path: Path) -> None:
     assert not (tmp_path / "predictions.csv").exists()
 
 
-def test_unwritable_output(run_step: RunStep, tmp_path: Path) -> None:
-    run_step("train", **SMALL)
+def test_unwritable_output(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     (tmp_path / "folder.csv").mkdir()
     for output in ("file/predictions.csv", "folder.csv"):

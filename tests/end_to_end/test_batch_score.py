@@ -1,22 +1,17 @@
-"""batch_score as it is launched: what the run records, and what a death or a full disk leaves."""
+"""batch_score as it is launched: what the run records."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -25,49 +20,13 @@ from mlflow.tracking import MlflowClient
 from steps.base.errors import DRIFT
 from steps.store import artifacts as store_artifacts
 from tests.conftest import DIABETES, PROJECT, SMALL, RunStep, all_runs, artifacts
-from tests.small_disk import small_disk
 
 OUTPUT = "predictions.csv"
 
 
 @pytest.fixture
-def train_id(run_step: RunStep) -> str:
-    """Train a small model in the test's store."""
-    return run_step("train", **SMALL).id
-
-
-@pytest.fixture
 def table() -> pd.DataFrame:
     return pd.read_csv(DIABETES)
-
-
-def large(path: Path, copies: int = 1000) -> pd.DataFrame:
-    """Write a table that takes a while to score: 768 rows times `copies`."""
-    frame = pd.concat([pd.read_csv(DIABETES)] * copies, ignore_index=True)
-    # Numbers that differ: Parquet makes next to nothing of what repeats.
-    frame["DiabetesPedigreeFunction"] = np.random.default_rng(0).random(len(frame))
-    frame.to_csv(path, index=False)
-    return frame
-
-
-def batch_score(*arguments: str, limit: int | None = None) -> subprocess.Popen[str]:
-    """Start batch_score in a process of its own, with no larger file than `limit` bytes."""
-
-    def limit_files() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.Popen(
-        [sys.executable, "-m", "steps.batch_score", *arguments],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=limit_files,
-    )
-
-
-# --- what is recorded ------------------------------------------------------------------------
 
 
 def test_run_of_the_holdout(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
@@ -276,7 +235,7 @@ def test_remote_outputs(run_step: RunStep, train_id: str, tmp_path: Path) -> Non
     """A local process of its own would have another memory: the step runs in this one."""
     remote = fsspec.filesystem("memory")
     here = {"model": train_id, "on_bad_rows": "quarantine", "input": "t.csv"}
-    large(tmp_path / "t.csv", 2)
+    pd.concat([pd.read_csv(DIABETES)] * 2).to_csv(tmp_path / "t.csv", index=False)
     with (tmp_path / "t.csv").open("a") as table:
         table.write("x,1,1,1,1,1,1,1,1\n")
     for output in ("p.csv", "set"):
@@ -298,101 +257,6 @@ def test_remote_outputs(run_step: RunStep, train_id: str, tmp_path: Path) -> Non
     refused = run_step("batch_score", output="memory://out/set", **here)
     assert refused.code == 2
     assert "found /out/set/letters.txt in memory://out/set; choose another output" in refused.err
-
-
-# --- deaths, full disks, company -------------------------------------------------------------
-
-
-@pytest.mark.parametrize("output", [OUTPUT, "p.parquet", "folder"])
-def test_killed(output: str, train_id: str, tmp_path: Path) -> None:
-    whole = large(tmp_path / "t.csv", 600)
-    arguments = [f"--model={train_id}", "--input=t.csv", f"--output={output}"]
-    killed = batch_score(*arguments)
-    for _ in range(6000):
-        if any(_size(part) for part in tmp_path.glob(f".{output}.*.part")):
-            break
-        assert killed.poll() is None, killed.communicate()
-        time.sleep(0.01)
-    killed.kill()
-    killed.communicate()
-    assert killed.returncode == -9
-    assert not (tmp_path / output).exists()
-    second = batch_score(*arguments)
-    _, err = second.communicate(timeout=120)
-    assert second.returncode == 0, err
-    path = tmp_path / output
-    found = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    assert found["Age"].tolist() == whole["Age"].tolist()
-    assert not list(tmp_path.glob(".*.part"))
-
-
-def _size(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a real file system of 1 MB."""
-    with small_disk(tmp_path / "disk", 1) as place:
-        yield place
-
-
-@pytest.mark.parametrize("output", [OUTPUT, "p.csv.gz", "p.parquet", "folder"])
-def test_full_disk(
-    output: str, train_id: str, run_step: RunStep, tmp_path: Path, disk: Path
-) -> None:
-    large(tmp_path / "t.csv", 400)
-    with (tmp_path / "t.csv").open("a") as table:
-        table.write("a bad row\n")
-    place = disk / output
-    ended = run_step("batch_score", input="t.csv", output=place, on_bad_rows="quarantine")
-    assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert f"could not write {place}: No space left on device; nothing was left there" in ended.err
-    assert ended.run.info.status == "FAILED"
-    assert list(disk.iterdir()) == []
-
-
-def test_full_disk_under_temporary_files(
-    train_id: str, run_step: RunStep, disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (disk / "others").write_bytes(bytes(1_020_000))
-    monkeypatch.setattr(tempfile, "tempdir", str(disk))
-    ended = run_step("batch_score")
-    assert (ended.code, ended.err.count("\n")) == (1, 1)
-    assert "No space left on device" in ended.err
-    assert ended.run.info.status == "FAILED"
-    assert [path.name for path in disk.iterdir()] == ["others"]
-
-
-def test_file_size_limit(train_id: str, tmp_path: Path) -> None:
-    large(tmp_path / "t.csv", 400)
-    limited = batch_score(
-        f"--model={train_id}", "--input=t.csv", "--workspace=none", limit=3_000_000
-    )
-    _, err = limited.communicate(timeout=120)
-    assert limited.returncode == 2
-    assert err.count("\n") == 1
-    assert f"could not write {OUTPUT}: File too large" in err
-    assert not list(tmp_path.glob("*predictions*"))
-
-
-def test_two_at_a_time(train_id: str, tmp_path: Path) -> None:
-    large(tmp_path / "t.csv", 300)
-    for output in (OUTPUT, "folder"):
-        arguments = [f"--model={train_id}", "--input=t.csv", f"--output={output}"]
-        both = [batch_score(*arguments), batch_score(*arguments, "--probabilities=all")]
-        for each in both:
-            _, err = each.communicate(timeout=120)
-            assert each.returncode == 0, err
-        path = tmp_path / output
-        found = pd.read_csv(path) if path.suffix else pd.read_parquet(path)
-        assert len(found) == 300 * 768
-        assert list(found)[9:] in (
-            ["prediction", "probability"],
-            ["prediction", "probability_0", "probability_1"],
-        )
-    assert not list(tmp_path.glob(".*.part"))
 
 
 def test_nothing_is_imported_that_is_not_needed(train_id: str) -> None:

@@ -134,11 +134,12 @@ def test_model_and_preprocess_run_by_id(run_step: RunStep) -> None:
         ("batch_score", {"model": "no/such/folder"}, "found no MLmodel file there"),
     ],
 )
-def test_wrong_run(run_step: RunStep, step: str, parameters: dict[str, str], message: str) -> None:
-    trained = run_step("train", **SMALL)
+def test_wrong_run(
+    train_id: str, run_step: RunStep, step: str, parameters: dict[str, str], message: str
+) -> None:
     failed = run_step("train", **SMALL, metric="r2")
     known = {
-        "train": trained.id,
+        "train": train_id,
         "failed": failed.id,
         "preprocess": all_runs("preprocess")[0].info.run_id,
     }
@@ -149,9 +150,9 @@ def test_wrong_run(run_step: RunStep, step: str, parameters: dict[str, str], mes
     assert ended.run.info.status == "FAILED"
 
 
-def test_what_was_scored_is_known_by_its_digest(run_step: RunStep, table: Path) -> None:
-    run_step("train", **SMALL)
-
+def test_what_was_scored_is_known_by_its_digest(
+    train_id: str, run_step: RunStep, table: Path
+) -> None:
     def digest() -> str:
         return str(run_step("batch_score", input=table).run.data.tags["input.digest"])
 

@@ -18,7 +18,7 @@ from steps.data.decisions import Decision, Decisions
 from steps.data.profile import read_profile
 from steps.data.schema import Schema
 from steps.scoring import drift
-from tests.conftest import SMALL, RunStep
+from tests.conftest import SMALL, RunStep, all_runs
 from tests.scoring.conftest import SCHEMA, TABLE
 
 DEEP = "[" * 100_000
@@ -100,10 +100,10 @@ def test_a_step_on_a_forged_run(name: str, run_step: RunStep) -> None:
     assert ended.run.info.status == "FAILED"
 
 
-def test_scoring_with_a_forged_profile(run_step: RunStep, tmp_path: Path) -> None:
-    trained = run_step("train", **SMALL)
-    stored(trained.run.data.tags["step.upstream_run_id"], "profile.json").write_text("{}")
-    ended = run_step("batch_score", model=trained.id)
+def test_scoring_with_a_forged_profile(train_id: str, run_step: RunStep, tmp_path: Path) -> None:
+    (train,) = all_runs("train")
+    stored(train.data.tags["step.upstream_run_id"], "profile.json").write_text("{}")
+    ended = run_step("batch_score", model=train_id)
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert "expected profile.rows, found none" in ended.err
     assert not (tmp_path / "predictions.csv").exists()

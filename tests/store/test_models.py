@@ -19,7 +19,7 @@ from mlflow.tracking import MlflowClient
 
 from steps.model.pipeline import build_pipeline
 from steps.store import models
-from tests.conftest import DIABETES, SMALL, RunStep
+from tests.conftest import DIABETES
 from tests.model import small_tables
 from tests.model.searches import make_case
 
@@ -38,11 +38,10 @@ print(len(by_pyfunc))
 
 
 @pytest.mark.slow
-def test_loads_where_there_are_no_steps(run_step: RunStep, tmp_path: Path) -> None:
-    trained = run_step("train", **SMALL)
+def test_loads_where_there_are_no_steps(train_id: str, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     ended = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, f"runs:/{trained.id}/best_estimator", str(DIABETES)],
+        [sys.executable, "-c", ELSEWHERE, f"runs:/{train_id}/best_estimator", str(DIABETES)],
         env=os.environ | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
         cwd=tmp_path / "elsewhere",
         capture_output=True,
@@ -53,9 +52,8 @@ def test_loads_where_there_are_no_steps(run_step: RunStep, tmp_path: Path) -> No
     assert ended.stdout == "5\n"
 
 
-def test_no_pickle_in_the_model(run_step: RunStep, tmp_path: Path) -> None:
-    trained = run_step("train", **SMALL)
-    folder = Path(MlflowClient().download_artifacts(trained.id, "best_estimator", str(tmp_path)))
+def test_no_pickle_in_the_model(train_id: str, tmp_path: Path) -> None:
+    folder = Path(MlflowClient().download_artifacts(train_id, "best_estimator", str(tmp_path)))
     assert {path.name for path in folder.iterdir()} == {
         "MLmodel", "conda.yaml", "input_example.json", "model.skops", "python_env.yaml",
         "requirements.txt", "serving_input_example.json",

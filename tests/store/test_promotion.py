@@ -37,6 +37,8 @@ def decision(ended: Ended) -> str:
     return str(ended.run.data.tags["gate.decision"])
 
 
+# tests/store/test_registry.py has each kind of store.
+@pytest.mark.parametrize("any_store", ["sqlite"], indirect=True)
 def test_first_champion_then_equal_worse_and_better_ones(
     any_store: str, run_step: RunStep, name: str
 ) -> None:
@@ -239,7 +241,7 @@ def test_without_the_report_the_metrics_are_the_same(run_step: RunStep) -> None:
     assert held_out(without) == held_out(with_report)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("any_store", ["sqlite"], indirect=True)
 def test_two_trainings_racing_leave_one_champion(
     any_store: str, run_step: RunStep, name: str
 ) -> None:
