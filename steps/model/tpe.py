@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from steps.base.errors import StepError
 from steps.model.fitting import TEST, Batch, CandidateResult
 from steps.model.grid import Candidate, SearchSettings
 
-# Random trials first; ten is Optuna's own default, and a quarter is left for short searches.
+# Spread trials first; ten is Optuna's own default, and a quarter is left for short searches.
 MOST_STARTUP, STARTUP_SHARE = 10, 4
 # Scores of fewer trials say little about what is hopeless.
 TRIALS_BEFORE_PRUNING = 10
@@ -41,9 +42,13 @@ class Learned:
     def __init__(self, settings: SearchSettings, recalled: int = 0) -> None:
         """Begin; `recalled` is how many trials of an interrupted search will be told of."""
         optuna = _optuna()
+        # Another seed, or the first trials would be drawn once more.
+        seed = settings.seed + recalled
+        startup = min(MOST_STARTUP, max(1, settings.n_iter // STARTUP_SHARE))
         self._settings = settings
         self._space: Mapping[str, Any] = settings.grid  # type: ignore[assignment]
         self._distributions = {name: _distribution(said) for name, said in self._space.items()}
+        self._first = deque(_spread(self._distributions, startup, seed))
         self.candidates: list[Candidate] = []
         self.total, self.remaining = settings.n_iter, settings.n_iter
         self._trials: dict[int, Any] = {}
@@ -51,9 +56,8 @@ class Learned:
         self._study = optuna.create_study(
             direction="maximize",
             sampler=optuna.samplers.TPESampler(
-                # Another seed, or the first trials would be drawn once more.
-                seed=settings.seed + recalled,
-                n_startup_trials=min(MOST_STARTUP, max(1, settings.n_iter // STARTUP_SHARE)),
+                seed=seed,
+                n_startup_trials=startup,
                 # Trials still being fitted count as bad: the next is not put beside them.
                 constant_liar=True,
             ),
@@ -94,6 +98,8 @@ class Learned:
             {name: self._encoded(name, value) for name, value in candidate.items()}
         )
         self._trials[index] = self._study.ask(fixed_distributions=self._distributions)
+        if self._first:
+            self._first.popleft()
         self.candidates.append(candidate)
         self.remaining -= 1
         self.hear(index, result)
@@ -105,6 +111,8 @@ class Learned:
 
     def _ask(self, index: int) -> Candidate:
         for _ in range(MOST_REPETITIONS):
+            if self._first:
+                self._study.enqueue_trial(self._first.popleft())
             trial = self._study.ask(fixed_distributions=self._distributions)
             candidate = {name: self._decoded(name, value) for name, value in trial.params.items()}
             before = next((i for i, c in enumerate(self.candidates) if c == candidate), None)
@@ -152,6 +160,30 @@ def _optuna() -> Any:
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
+
+
+def _spread(distributions: Mapping[str, Any], count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Draw trials that are spread: of so many equal parts of each parameter each has one.
+
+    Drawn one by one, ten trials leave out a third of the parts.
+    """
+    from scipy.stats import qmc
+
+    for place in qmc.LatinHypercube(len(distributions), rng=seed).random(count):
+        pairs = zip(distributions.items(), place.tolist(), strict=True)
+        yield {name: _at(share, distribution) for (name, distribution), share in pairs}
+
+
+def _at(share: float, distribution: Any) -> Any:
+    """Give the value at a share of a distribution."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(share * len(distribution.choices))]
+    whole = isinstance(distribution, IntDistribution)
+    low, high = distribution.low - whole / 2, distribution.high + whole / 2
+    value = low * (high / low) ** share if distribution.log else low + share * (high - low)
+    return min(max(round(value) if whole else value, distribution.low), distribution.high)
 
 
 def _distribution(said: Any) -> Any:

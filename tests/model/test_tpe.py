@@ -57,6 +57,12 @@ def test_learns_within_the_ranges_and_prunes_only_the_hopeless() -> None:
     assert np.median(np.abs(np.array(later) - 20)) <= 5
 
 
+def test_the_first_trials_are_spread() -> None:
+    first = play(Learned(SETTINGS))[0][:10]
+    assert sorted((one["clf__max_depth"] - 1) // 3 for one in first) == list(range(10))
+    assert {one["clf__max_features"] for one in first} == {0.5, "sqrt", None}
+
+
 def test_the_seed_decides() -> None:
     assert play(Learned(SETTINGS)) == play(Learned(SETTINGS))
     other = replace(SETTINGS, seed=43)
