@@ -102,9 +102,11 @@ class Runner:
         finally:
             job.ended = now()
             status = "Canceled" if job.canceled else "Failed" if job.error else "Completed"
-            if job.run in self.jobs:
-                await self._report(job, _MLFLOW_STATUS[status])
-            job.status = status
+            try:
+                if job.run in self.jobs:
+                    await self._report(job, _MLFLOW_STATUS[status])
+            finally:
+                job.status = status
 
     async def _attempt(self, job: Job, texts: Mapping[str, str]) -> bool:
         """Run the command on all nodes to its end; return whether to start it again."""

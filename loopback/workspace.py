@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import trustme
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, TCPConnector, web
 
 from loopback.artifacts import Artifacts
 from loopback.faults import Faults
@@ -164,7 +164,10 @@ class LoopbackWorkspace:
             self.run(self.storage.create_container(self._session, container))
 
     async def _start_services(self) -> None:
-        self._session = ClientSession(auto_decompress=False)
+        # The servers close a connection that has been idle for five seconds. A request that meets
+        # that end is lost, so connections are given up before.
+        connector = TCPConnector(keepalive_timeout=2)
+        self._session = ClientSession(connector=connector, auto_decompress=False)
         self.tracking.session = self.resources.session = self._session
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
