@@ -102,11 +102,8 @@ class Levels:
 def levels(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give the distinct values, rising, and the position of each row's among them."""
     # By a hash table: to sort all rows would take ten times as long where few values differ.
-    codes, values = pd.factorize(probability)
-    order = np.argsort(values)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return values[order], place[codes]
+    codes, values = pd.factorize(probability, sort=True)
+    return values, codes
 
 
 @dataclass(frozen=True)
