@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from loopback.artifacts import RUN, Artifacts, container_of
 from loopback.job import Job, expand, now, seconds
 from loopback.mounts import Mounts
 from loopback.names import Names
+from loopback.node_cores import command_prefix, remove_groups
 from loopback.processes import free_port
 from loopback.storage import Storage
 from loopback.tokens import Tokens
@@ -29,7 +29,8 @@ _MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILL
 class Runner:
     """Run jobs side by side, each with a cluster's variables and without the user's login.
 
-    `cores_per_node` pins each node to cores of its own; None leaves all nodes all cores.
+    `cores_per_node` gives each node cores of its own, or a share of one if it is less than 1; None
+    leaves all nodes all cores.
     `failing_build` is the log of an image build that fails, for the jobs to come.
     """
 
@@ -43,7 +44,7 @@ class Runner:
     jobs: dict[str, Job] = field(default_factory=dict)
     python: Path = Path(sys.executable)
     """The Python of every job: no environment is built."""
-    cores_per_node: int | None = None
+    cores_per_node: float | None = None
     failing_build: str | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -76,6 +77,7 @@ class Runner:
         for run in self.jobs:
             self.cancel(run)
         await asyncio.gather(*self._tasks)
+        remove_groups()
 
     async def _run(self, job: Job) -> None:
         try:
@@ -114,10 +116,11 @@ class Runner:
         job.preempted = False
         command = expand(job.properties["command"], texts)
         port = free_port()
+        cores = self.cores_per_node
         for rank in range(job.nodes):
             with job.log_file(rank).open("wb") as out:
                 process = await asyncio.create_subprocess_exec(
-                    *self._pinned(rank),
+                    *([] if cores is None else command_prefix(rank, cores)),
                     *("/bin/bash", "-c", command),
                     cwd=job.code,
                     env=self._environment(job, rank, port),
@@ -141,15 +144,6 @@ class Runner:
                 f"Please check log file '{job.log_name(0)}' for error details."
             )
         return False
-
-    def _pinned(self, rank: int) -> list[str]:
-        """Return the command prefix that pins a node to its own cores, if nodes have their own."""
-        if self.cores_per_node is None:
-            return []
-        cores = sorted(os.sched_getaffinity(0))
-        first = rank * self.cores_per_node
-        own = [cores[each % len(cores)] for each in range(first, first + self.cores_per_node)]
-        return ["taskset", "-c", ",".join(map(str, own))]
 
     async def _follow(self, job: Job) -> int:
         """Publish the logs while the job runs; return its exit code."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 # azure-identity asks this link-local address whether it runs on an Azure machine. It belongs to no
 # server of Azure ML, and on a laptop nobody answers: requests to it are refused, not recorded.
@@ -13,7 +12,7 @@ INSTANCE_METADATA = "169.254.169.254"
 class ConnectProxy:
     """Send the hosts of the workspace to local TLS ports and refuse, and remember, every other."""
 
-    def __init__(self, ports: Mapping[str, int]) -> None:
+    def __init__(self, ports: dict[str, int]) -> None:
         self.ports = ports
         self.refused: list[str] = []
         self.dead = False

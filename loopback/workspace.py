@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 import trustme
 from aiohttp import ClientSession, TCPConnector, web
+from yarl import URL
 
 from loopback.artifacts import Artifacts
 from loopback.faults import Faults
@@ -56,6 +57,7 @@ class LoopbackWorkspace:
         self.resources = Resources(self.names)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loopback", daemon=True)
+        self._authority = trustme.CA()
         self._servers: list[Server] = []
         self._runners: list[web.AppRunner] = []
 
@@ -105,6 +107,10 @@ class LoopbackWorkspace:
             # Another host: it would be refused.
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
+
+    def publish(self, url: str, content: bytes) -> None:
+        """Answer GET of an https address outside Azure, for clients that look there."""
+        self.run(self._publish(URL(url), content))
 
     def write_config(self, folder: Path) -> Path:
         """Write the workspace's config.json into a folder."""
@@ -169,12 +175,10 @@ class LoopbackWorkspace:
         connector = TCPConnector(keepalive_timeout=2)
         self._session = ClientSession(connector=connector, auto_decompress=False)
         self.tracking.session = self.resources.session = self._session
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
+        self._authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
         names = self.names
         hosts = (LOGIN_HOST, ARM_HOST, names.api_host, names.blob_host)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert(*hosts).configure_cert(context)
+        context = self._certified(*hosts)
         api = web.Application(client_max_size=_BODY_LIMIT, middlewares=[self._watch, self._guard])
         parts = (self.tokens, self.management, self.tracking, self.artifacts)
         for part in (*parts, self.resources, self.job_service):
@@ -185,6 +189,20 @@ class LoopbackWorkspace:
         self.proxy = ConnectProxy({**dict.fromkeys(hosts, api_port), names.blob_host: blob_port})
         self.proxy_url = f"http://127.0.0.1:{await self.proxy.start()}"
         self.runner.network = self.network()
+
+    def _certified(self, *hosts: str) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._authority.issue_cert(*hosts).configure_cert(context)
+        return context
+
+    async def _publish(self, url: URL, content: bytes) -> None:
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(body=content)
+
+        application = web.Application()
+        application.add_routes([web.get(url.path, answer)])
+        host = str(url.host)
+        self.proxy.ports[host] = await self._serve(application, self._certified(host))
 
     async def _serve(self, application: web.Application, context: ssl.SSLContext) -> int:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)

@@ -75,6 +75,14 @@ def test_another_host_is_refused_and_remembered(
     loopback_workspace.refused.clear()
 
 
+def test_an_address_outside_azure_can_be_published(
+    interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
+) -> None:
+    loopback_workspace.publish("https://data.example.org/a/table.csv", b"x;y\n1;2\n")
+    read = "import pandas; pandas.read_csv('https://data.example.org/a/table.csv', sep=';').shape"
+    assert tuple(interpreter.run(read)) == (1, 2)
+
+
 def test_there_is_no_managed_identity(interpreter: Interpreter) -> None:
     with pytest.raises(InterpreterError, match="CredentialUnavailable"):
         interpreter.run(
