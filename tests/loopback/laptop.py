@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from loopback.workspace import LoopbackWorkspace
+from tests.loopback.interpreter import Interpreter
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TIMES = ("time", "second")
@@ -43,14 +44,16 @@ class Laptop:
     workspace: LoopbackWorkspace
     folder: Path
     env: dict[str, str] = field(repr=False)
+    console: Interpreter | None = field(default=None, repr=False)
+    """Where commands can be typed without a new process, after COMMANDS; nothing of the folder is
+    imported there."""
 
     def start(self, *command: str, **env: str | None) -> subprocess.Popen[str]:
         """Start a Python module with arguments in the project's folder; None unsets a variable."""
-        merged = {**self.env, **env}
         return subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=self.folder,
-            env={name: value for name, value in merged.items() if value is not None},
+            env=self._with(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -61,11 +64,22 @@ class Laptop:
         """Run a Python module to its end."""
         return finish(self.start(*command, **env))
 
+    def type(self, *command: str, **env: str | None) -> Done:
+        """Run a Python module to its end, in the console if there is one."""
+        if self.console is None:
+            return self.run(*command, **env)
+        given = f"folder={str(self.folder)!r}, env={self._with(env)!r}"
+        return Done(*self.console.run(f"command(*{command!r}, {given})"))
+
+    def _with(self, env: Mapping[str, str | None]) -> dict[str, str]:
+        merged = {**self.env, **env}
+        return {name: value for name, value in merged.items() if value is not None}
+
     def mlflow_run(self, step: str, *parameters: str, **env: str | None) -> Done:
         """Run an entry point with `mlflow run`, in the present environment."""
         options = [part for given in parameters for part in ("-P", given.removeprefix("--"))]
         command = ("mlflow", "run", ".", "-e", step, "--env-manager", "local", *options)
-        return self.run(*command, **env)
+        return self.type(*command, **env)
 
     def local_runs(self) -> list[Run]:
         """Return the runs in the client's own store."""
@@ -86,17 +100,19 @@ def new_laptop(workspace: LoopbackWorkspace, folder: Path, *, user: int = 0) -> 
     for name in ("MLproject", "conda.yaml", "pyproject.toml", ".amlignore"):
         shutil.copy(REPOSITORY / name, project)
     for name in ("steps", "mlflow_aml", "data"):
-        shutil.copytree(REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("__*"))
+        shutil.copytree(
+            REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("__*__.py")
+        )
     (project / "steps" / "__init__.py").touch()
     workspace.write_config(project)
     env = workspace.env(folder / "home", user) | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": f"{project}{os.pathsep}{_installed(folder)}",
+        "PYTHONPATH": f"{project}{os.pathsep}{installed(folder)}",
     }
     return Laptop(workspace, project, env)
 
 
-def _installed(folder: Path) -> Path:
+def installed(folder: Path) -> Path:
     """Make what installing the project leaves: its entry points, as importlib reads them."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     info = folder / "installed" / f"{project['name'].replace('-', '_')}-0.dist-info"

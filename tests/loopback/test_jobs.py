@@ -40,7 +40,8 @@ if "fail" in sys.argv:
 @pytest.fixture(scope="module", autouse=True)
 def project(v2_session: Interpreter) -> Path:
     folder = Path(v2_session.run("import os; os.getcwd()"))
-    (folder / "project" / "package").mkdir(parents=True)
+    # Again, where another module's tests came between.
+    (folder / "project" / "package").mkdir(parents=True, exist_ok=True)
     (folder / "project" / "job.py").write_text(JOB)
     (folder / "project" / "package" / "data.txt").write_text("one")
     (folder / "project" / ".amlignore").write_text("secret.env\n")

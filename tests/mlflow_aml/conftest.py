@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loopback.workspace import LoopbackWorkspace
-from tests.loopback.laptop import Laptop, new_laptop
+from tests.loopback.interpreter import COMMANDS, Interpreter
+from tests.loopback.laptop import Laptop, installed, new_laptop
 from tests.loopback.other_environments import MLFLOW_2, python_over
 from tests.mlflow_aml.toy import new_toy
 
@@ -17,9 +19,20 @@ from tests.mlflow_aml.toy import new_toy
 collect_ignore = [] if "MLFLOW_EXAMPLES" in os.environ else ["test_mlflow_examples.py"]
 
 
+@pytest.fixture(scope="session")
+def console(
+    loopback_session: LoopbackWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interpreter]:
+    folder = tmp_path_factory.mktemp("console")
+    env = loopback_session.env(folder / "home") | {"PYTHONPATH": str(installed(folder))}
+    with Interpreter(env, folder) as interpreter:
+        interpreter.run(COMMANDS)
+        yield interpreter
+
+
 @pytest.fixture
-def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path) -> Laptop:
-    return new_laptop(loopback_workspace, tmp_path / "laptop")
+def laptop(loopback_workspace: LoopbackWorkspace, tmp_path: Path, console: Interpreter) -> Laptop:
+    return replace(new_laptop(loopback_workspace, tmp_path / "laptop"), console=console)
 
 
 @pytest.fixture

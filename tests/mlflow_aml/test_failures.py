@@ -98,7 +98,7 @@ def test_a_job_that_is_out_of_touch_can_be_followed_again(
     assert said.endswith(f"which goes on; follow it again with: {command}")
     assert "did not accept this login's token" in refused
     assert refused.endswith(f"the job {job.run} goes on; follow it again with: {command}")
-    done = toy.run(*command.split()[2:])
+    done = toy.type(*command.split()[2:])
     assert done.code == 0, done.err
     assert done.out.splitlines()[-1].startswith(f"job {job.run} completed: https://ml.azure.com/")
     assert done.out.count("hello world") == 1
@@ -115,12 +115,12 @@ def test_follow_and_cancel_by_hand(toy: Laptop, loopback_workspace: LoopbackWork
     left = finish(following)
     assert (left.code, left.err) == (130, "interrupted; the job goes on\n")
     assert job.ended is None
-    done = toy.run("mlflow_aml", "cancel", job.run)
+    done = toy.type("mlflow_aml", "cancel", job.run)
     assert (done.code, done.err) == (0, "")
-    done = toy.run("mlflow_aml", "follow", job.run)
+    done = toy.type("mlflow_aml", "follow", job.run)
     assert done.code == 2
     assert f"job {job.run} canceled; its log is above; its page: https://" in done.err
-    done = toy.run("mlflow_aml", "follow", "no-such-job")
+    done = toy.type("mlflow_aml", "follow", "no-such-job")
     assert done.err == (
         "error: the workspace has no job no-such-job: it was deleted, or has another name\n"
     )
@@ -143,6 +143,8 @@ def test_a_job_that_is_deleted_meanwhile(
     toy: Laptop, loopback_workspace: LoopbackWorkspace, interpreter: Interpreter
 ) -> None:
     process, job = start_and_wait_for(toy, "hello", "seconds=60")
+    # Its parameters are recorded first: a job that is followed.
+    wait_for(lambda: "/details 200" in str(loopback_workspace.requests), process)
     scope = loopback_workspace.names.scope
     url = f"https://management.azure.com{scope}/jobs/{job.run}?api-version=2024-10-01"
     status = interpreter.run(
@@ -230,7 +232,7 @@ def test_a_tracking_server_that_is_closed_to_this_machine(
     loopback_workspace.faults.clear()
     uri = loopback_workspace.names.tracking_uri
     command = ("mlflow", "run", ".", "-e", "greet", "-b", "aml", "-c", json.dumps(COMPUTE))
-    done = toy.run(*command, "--experiment-id", "no-such-id", MLFLOW_TRACKING_URI=uri)
+    done = toy.type(*command, "--experiment-id", "no-such-id", MLFLOW_TRACKING_URI=uri)
     assert done.code == 1
     assert "expected the id of an experiment of the tracking server, found no-such-id" in done.err
     assert len(errors(done)) == 1, done.err

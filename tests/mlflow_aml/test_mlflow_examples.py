@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def example(laptop: Laptop, name: str) -> Laptop:
         Path(os.environ["MLFLOW_EXAMPLES"]) / name, folder, ignore=shutil.ignore_patterns(".git")
     )
     laptop.workspace.write_config(folder)
-    return Laptop(laptop.workspace, folder, laptop.env)
+    return replace(laptop, folder=folder)
 
 
 def publish_table(workspace: LoopbackWorkspace, named_in: Path) -> None:

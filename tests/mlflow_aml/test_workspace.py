@@ -196,7 +196,7 @@ NO_LOGIN: dict[str, str | None] = {
 )
 def test_a_login_that_fails(laptop: Laptop, env: dict[str, str | None], words: str) -> None:
     started = time.monotonic()
-    done = laptop.run("steps.preprocess", **env)
+    done = laptop.run("steps.workspace", **env)
     assert time.monotonic() - started < 30
     assert done.code in (1, 2)
     assert words in done.error
@@ -235,7 +235,7 @@ def test_a_refusal_of_azure_ml_is_shown_in_its_own_words(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     loopback_workspace.faults.answer(403, times=50)
-    done = laptop.run("steps.preprocess")
+    done = laptop.type("steps.preprocess")
     assert (done.code, done.err) == (
         1,
         "error: Azure ML refused a request (ServiceError): A planned fault.\n",
@@ -274,9 +274,9 @@ def test_a_pipeline_of_more_parameters_than_a_run_may_have(
     experiment = {"MLFLOW_EXPERIMENT_NAME": "wide"}
     zeros = f"--zero_as_missing={','.join(names[::2])}"
     table = ("--data=wide.csv", "--target=y", zeros)
-    prepared = laptop.run("steps.preprocess", *table, **experiment)
+    prepared = laptop.type("steps.preprocess", *table, **experiment)
     assert prepared.code == 0, prepared.err
-    trained = laptop.run("steps.train", *SMALL, **experiment)
+    trained = laptop.type("steps.train", *SMALL, **experiment)
     assert trained.code == 0, trained.err
     parent = newest(loopback_workspace, "train")
     (child,) = azure_runs(loopback_workspace, **{"mlflow.parentRunId": parent})

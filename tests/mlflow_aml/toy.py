@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from loopback.job import Job
@@ -44,7 +45,7 @@ def new_project(laptop: Laptop, name: str, files: dict[str, str]) -> Laptop:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content)
     laptop.workspace.write_config(folder)
-    return Laptop(laptop.workspace, folder, laptop.env)
+    return replace(laptop, folder=folder)
 
 
 def new_toy(laptop: Laptop) -> Laptop:
@@ -56,15 +57,21 @@ def new_toy(laptop: Laptop) -> Laptop:
 def submit(
     laptop: Laptop, step: str, *parameters: str, config: dict[str, Any] | None = None, **env: str
 ) -> Done:
-    return finish(start(laptop, step, *parameters, config=config, **env))
+    """Run an entry point as a job, to its end."""
+    return laptop.type(*_command(step, parameters, config), **env)
 
 
 def start(
     laptop: Laptop, step: str, *parameters: str, config: dict[str, Any] | None = None, **env: str
 ) -> subprocess.Popen[str]:
+    """Start `mlflow run` in a process of its own."""
+    return laptop.start(*_command(step, parameters, config), **env)
+
+
+def _command(step: str, parameters: Sequence[str], config: dict[str, Any] | None) -> list[str]:
     options = [part for given in parameters for part in ("-P", given.removeprefix("--"))]
     given = json.dumps(COMPUTE | (config or {}))
-    return laptop.start("mlflow", "run", ".", "-e", step, "-b", "aml", "-c", given, *options, **env)
+    return ["mlflow", "run", ".", "-e", step, "-b", "aml", "-c", given, *options]
 
 
 def last_job(workspace: LoopbackWorkspace) -> Job:
