@@ -17,6 +17,7 @@ from steps.base.errors import StepError
 from steps.base.parameters import names, parameter
 from steps.base.parsers import LATEST, integer
 from steps.cli import run_script
+from steps.model.bounded import is_exact
 from steps.model.metrics import DEFAULT_THRESHOLD
 from steps.model.task import task_of
 from steps.report import comparison
@@ -114,7 +115,7 @@ def execute(
                 threshold=float(model.metadata.get("threshold", DEFAULT_THRESHOLD)),
                 rows=digest(data.test),
                 seed=seed,
-                exact=data.is_exact,
+                exact=is_exact(data.profile["rows"] + len(data.test)),
             )
         )
     groups = group(entries)

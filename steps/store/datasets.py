@@ -18,7 +18,6 @@ from steps.data.decisions import Decisions
 from steps.data.prepared_files import DATA, DECISIONS, PROFILE, SCHEMA, TEST, TRAIN
 from steps.data.profile import read_profile
 from steps.data.schema import Schema
-from steps.model.bounded import is_exact
 from steps.store.artifacts import download
 
 if TYPE_CHECKING:
@@ -45,11 +44,6 @@ class Dataset:
     def test(self) -> pd.DataFrame:
         """The held-out rows: read when they are asked for, which is after the search."""
         return read_rows(self.test_file, self.schema)[1]
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the table is small enough for an evaluation without shortcuts."""
-        return is_exact(len(self.train) + len(self.test))
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the feature columns of some rows: float64, and categories as objects with NaN."""
