@@ -19,6 +19,8 @@ class Mounts:
     def __init__(self, names: Names, resources: Resources) -> None:
         self.names = names
         self.resources = resources
+        self.published: dict[str, bytes] = {}
+        """What is at addresses outside Azure."""
 
     async def mount(self, properties: dict[str, Any], job: str, folder: Path) -> dict[str, str]:
         """Copy the inputs in; return the text of each input and output in the command."""
@@ -45,6 +47,11 @@ class Mounts:
                 await storage.put(session, f"{prefix}{below}", file.read_bytes(), container)
 
     async def _bring(self, uri: str, folder: Path) -> Path:
+        if uri in self.published:
+            folder.mkdir(parents=True)
+            target = folder / uri.rpartition("/")[2]
+            target.write_bytes(self.published[uri])
+            return target
         container, prefix = self.locate(uri)
         storage, session = self.resources.storage, self.resources.session
         names = await storage.list(session, prefix, container)

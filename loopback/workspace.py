@@ -109,7 +109,8 @@ class LoopbackWorkspace:
         }
 
     def publish(self, url: str, content: bytes) -> None:
-        """Answer GET of an https address outside Azure, for clients that look there."""
+        """Answer GET of an https address outside Azure, for clients and for jobs' inputs."""
+        self.runner.mounts.published[url] = content
         self.run(self._publish(URL(url), content))
 
     def write_config(self, folder: Path) -> Path:

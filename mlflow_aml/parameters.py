@@ -66,8 +66,9 @@ def job_parameters(
 
     `paths` are the parameters of MLproject's type `path`: they may name a folder, and are
     relative to the current folder `here`; a string is relative to the project, as the command
-    runs there. `outputs` are those that the job writes. URIs pass, and so does every text that
-    names no file of this machine.
+    runs there. MLflow downloads a path that is an address, and the service does so for a job.
+    `outputs` are those that the job writes. Other URIs pass, and so does every text that names no
+    file of this machine.
     """
     written = set(outputs)
     texts: dict[str, str] = {}
@@ -79,6 +80,9 @@ def job_parameters(
             place, rest = _written(value) if name in written else _mounted(value)
             data[direction][name] = place
             texts[name] = f"${{{{{direction}.{name}}}}}{rest}"
+        elif name in paths and value.startswith("https://"):
+            data["inputs"][name] = AzureData(value, FILE)
+            texts[name] = f"${{{{inputs.{name}}}}}"
         else:
             texts[name] = _for_job(name, value, files, here if name in paths else None)
     named = {name: parameters[name] for kind in data.values() for name in kind}

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.conftest import PROJECT, all_runs, artifacts, children, tracking
 
-KILLS = int(os.environ.get("FAULT_KILLS", "12"))
+KILLS = int(os.environ.get("FAULT_KILLS", "8"))
 COMPLETE = {
     "preprocess": {"data/train.parquet", "data/test.parquet", "data/schema.json"},
     "train": {"best_estimator/MLmodel", "best_estimator/model.skops", "cv_results.csv"},

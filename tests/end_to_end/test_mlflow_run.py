@@ -112,14 +112,11 @@ def test_no_parameter_is_shell_text(tmp_path: Path) -> None:
     (odd / "grid $HOME.yaml").write_text("clf__n_estimators: [2]\nclf__max_depth: [2]\n")
     data = odd / "=1+1;`touch hacked`&.csv"
     data.write_bytes(DIABETES.read_bytes())
-    prepared = mlflow_run("preprocess", data=data)
-    assert prepared.returncode == 0, prepared.stderr
-    trained = mlflow_run("train", grid=odd / "grid $HOME.yaml")
-    assert trained.returncode == 0, trained.stderr
-    assert all_runs("train")[0].data.params["best_clf__n_estimators"] == "2"
     output = odd / "p; $(touch hacked) & 'q'.csv"
-    scored = mlflow_run("batch_score", input=odd / "new; rows.csv", output=output)
-    assert scored.returncode == 0, scored.stderr
+    files = {"grid": odd / "grid $HOME.yaml", "input": odd / "new; rows.csv", "output": output}
+    ended = mlflow_run("main", data=data, **files)
+    assert ended.returncode == 0, ended.stderr
+    assert all_runs("train")[0].data.params["best_clf__n_estimators"] == "2"
     # What a spreadsheet would take for a formula is passed on as it is.
     assert pd.read_csv(output)["note"].tolist() == table["note"].tolist()
     assert not list(tmp_path.rglob("hacked"))

@@ -10,7 +10,8 @@ import pytest
 
 from loopback.storage import StorageUnavailableError
 from loopback.workspace import LoopbackWorkspace
-from tests.loopback.interpreter import LIBRARIES, Interpreter
+from tests.loopback.interpreter import COMMANDS, LIBRARIES, Interpreter
+from tests.loopback.laptop import REPOSITORY, installed
 from tests.loopback.other_environments import V2_CLIENT, python_with
 from tests.loopback.v2_client import V2_LIBRARIES
 
@@ -66,6 +67,19 @@ def interpreter(
 ) -> Interpreter:
     """Return the session's client process; importing the libraries takes longer than most tests."""
     return interpreter_session
+
+
+@pytest.fixture(scope="session")
+def console(
+    loopback_session: LoopbackWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Interpreter]:
+    """Start the process of each worker in which commands are typed."""
+    folder = tmp_path_factory.mktemp("console")
+    path = f"{REPOSITORY}{os.pathsep}{installed(folder)}"
+    env = loopback_session.env(folder / "home") | {"PYTHONPATH": path}
+    with Interpreter(env, folder) as interpreter:
+        interpreter.run(COMMANDS)
+        yield interpreter
 
 
 @pytest.fixture(scope="session")

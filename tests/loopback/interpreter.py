@@ -40,12 +40,14 @@ def tracked():
 COMMANDS = """import json, os, runpy, sys, tempfile
 import mlflow.cli
 from mlflow.tracking import fluent
+from mlflow_aml.login import login
 
 def command(module, *arguments, folder, env):
     os.environ.clear()
     mlflow.set_tracking_uri(None)
     fluent._active_experiment_id = None
     os.environ.update(env)
+    login().forget()
     os.chdir(folder)
     sys.argv = [module, *arguments]
     code, kept = 0, [os.dup(number) for number in (1, 2)]

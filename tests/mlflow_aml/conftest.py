@@ -10,24 +10,13 @@ from pathlib import Path
 import pytest
 
 from loopback.workspace import LoopbackWorkspace
-from tests.loopback.interpreter import COMMANDS, Interpreter
-from tests.loopback.laptop import Laptop, installed, new_laptop
+from tests.loopback.interpreter import Interpreter
+from tests.loopback.laptop import Laptop, new_laptop
 from tests.loopback.other_environments import MLFLOW_2, python_over
 from tests.mlflow_aml.toy import new_toy
 
 # They need checkouts that are not kept here: where there are none, there is nothing to skip.
 collect_ignore = [] if "MLFLOW_EXAMPLES" in os.environ else ["test_mlflow_examples.py"]
-
-
-@pytest.fixture(scope="session")
-def console(
-    loopback_session: LoopbackWorkspace, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Interpreter]:
-    folder = tmp_path_factory.mktemp("console")
-    env = loopback_session.env(folder / "home") | {"PYTHONPATH": str(installed(folder))}
-    with Interpreter(env, folder) as interpreter:
-        interpreter.run(COMMANDS)
-        yield interpreter
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_the_nightly_scoring_runs(
     v2_client: Interpreter, laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     env: dict[str, Any] = {"MLFLOW_EXPERIMENT_NAME": "Default"}
-    trained = laptop.run(
+    trained = laptop.type(
         *("steps.train", "--n_estimators=2", "--max_depth=2", "--report=false", "--jobs=1"),
         *("--registered_model=diabetes",),
         **env,

@@ -141,19 +141,24 @@ def test_data_of_azure_becomes_inputs_and_outputs(project: Path) -> None:
         "asset": "azureml:loans:3",
         "output": f"{root}scored/",
         "word": "azureml",
+        "path": "https://example.org/t.csv",
+        "uri": "https://example.org/t.csv",
     }
-    job = job_parameters(given, list_files(project), [], project, ["output"])
+    job = job_parameters(given, list_files(project), ["path"], project, ["output"])
     assert job.texts == {
         "data": "${{inputs.data}}",
         "input": "${{inputs.input}}/*.parquet",
         "asset": "${{inputs.asset}}",
         "output": "${{outputs.output}}/scored",
         "word": "azureml",
+        "path": "${{inputs.path}}",
+        "uri": "https://example.org/t.csv",
     }
     assert job.inputs == {
         "data": AzureData(given["data"], FILE),
         "input": AzureData(f"{root}inbox/", FOLDER),
         "asset": AzureData("azureml:loans:3", ""),
+        "path": AzureData("https://example.org/t.csv", FILE),
     }
     assert job.outputs == {"output": AzureData(root, FOLDER)}
     assert job.recorded == given

@@ -91,14 +91,14 @@ def test_main_runs_its_steps_as_nested_runs(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
     before = {run.info.run_id for run in azure_runs(loopback_workspace)}
-    done = laptop.run("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
+    done = laptop.type("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
     assert done.code == 0, done.err
     made = [run for run in azure_runs(loopback_workspace) if run.info.run_id not in before]
     steps = {run.data.tags["step"]: run for run in made if "step" in run.data.tags}
     assert set(steps) == {"main", "preprocess", "train", "batch_score"}
     for name in ("preprocess", "train", "batch_score"):
         assert steps[name].data.tags["mlflow.parentRunId"] == steps["main"].info.run_id
-    again = laptop.run("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
+    again = laptop.type("steps.main", *SMALL, "--seed=7", MLFLOW_EXPERIMENT_NAME="chain of main")
     assert f"train: reusing run {steps['train'].info.run_id}" in again.out
 
 
@@ -116,7 +116,7 @@ def test_a_busy_service_is_asked_again(
     for where in (faults.TRACKING, faults.BLOB_UPLOAD):
         for status in (429, 503):
             loopback_workspace.faults.answer(status, where, after=1, retry_after=1)
-    done = laptop.run("steps.preprocess")
+    done = laptop.type("steps.preprocess")
     assert done.code == 0, done.err
     assert loopback_workspace.faults.answered == 4
     run = azure_runs(loopback_workspace, step="preprocess")[0]
@@ -130,7 +130,7 @@ def test_a_busy_service_is_asked_again(
 def test_the_service_dies_in_mid_train(
     laptop: Laptop, loopback_workspace: LoopbackWorkspace
 ) -> None:
-    assert laptop.run("steps.preprocess").code == 0
+    assert laptop.type("steps.preprocess").code == 0
     loopback_workspace.faults.die(faults.LOG_BATCH, after=1)
     done = laptop.run("steps.train", *SMALL, "--seed=9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
     assert done.code == 1
@@ -140,7 +140,7 @@ def test_the_service_dies_in_mid_train(
     loopback_workspace.faults.clear()
     run = azure_runs(loopback_workspace, step="train")[0]
     assert run.info.status != "FINISHED"
-    again = laptop.run("steps.batch_score", f"--model={run.info.run_id}")
+    again = laptop.type("steps.batch_score", f"--model={run.info.run_id}")
     assert again.code != 0
     assert not (laptop.folder / "predictions.csv").exists()
 

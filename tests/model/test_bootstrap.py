@@ -47,6 +47,7 @@ def test_values_are_scikit_learns_with_ties_too(
     assert {name: ours[name].value for name in METRICS} == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("digits", [1, 12])
 def test_intervals_are_those_of_drawing_rows_within_each_class(digits: int) -> None:
     truth, probability = rows(150, seed=1, digits=digits)

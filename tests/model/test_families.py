@@ -54,6 +54,7 @@ def as_scikit_learn(work: Work, grids: list[dict[str, Any]]) -> list[dict[str, A
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", small_tables.TASKS)
 @pytest.mark.parametrize("family", GRIDS)
 def test_one_family(task: str, family: str) -> None:
@@ -75,6 +76,7 @@ def test_predictions_are_kept_only_where_the_evaluation_asks(task: str, asked: b
     assert (run(settings, work).unseen_ is not None) == asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", small_tables.TASKS)
 def test_several_families(task: str) -> None:
     grid = {"clf__max_iter": [3], "clf__max_leaf_nodes": [4], "clf__n_estimators": [2]}

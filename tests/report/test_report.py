@@ -155,6 +155,7 @@ def test_names_from_the_data_cannot_break_the_page(tmp_path: Path) -> None:
     assert page.tags.count("svg") == len(FIGURES) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grid", "expected"),
     [

@@ -80,6 +80,7 @@ def test_confusions_are_named_from_the_largest() -> None:
     assert sentences.classes_apart(right, None) == ["It mistakes no row for another class."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 50, 100_000])
 @pytest.mark.parametrize("constant", [False, True])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])

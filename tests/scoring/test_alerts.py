@@ -54,6 +54,7 @@ def concept(frame: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
         (concept, True, {"score roc_auc"}),
     ],
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_drift_is_found_within_two_weeks(
     weeks: Weeks, change: Drifted, labelled: bool, kinds: set[str], seed: int

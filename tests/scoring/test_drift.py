@@ -95,6 +95,7 @@ SHARES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", SHARES)
 @pytest.mark.parametrize("rows", [50, 200, 5_000, 1_000_000])
 @pytest.mark.parametrize("columns", [1, 10, 100, 1_000])

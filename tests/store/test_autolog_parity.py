@@ -33,8 +33,7 @@ def run_autolog(case: Case) -> tuple[Run, list[Run]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["int", "str"])
-@pytest.mark.parametrize("local", ["file", "sqlite"])
+@pytest.mark.parametrize(("kind", "local"), [("int", "file"), ("str", "sqlite")])
 def test_same_record_as_autolog(
     kind: str, local: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from tests.conftest import RunStep, artifacts
 SMALL = {"n_estimators": "2", "report": "false"}
 
 
+@pytest.mark.parametrize("any_store", ["http"], indirect=True)
 def test_compare_the_latest_runs_and_named_ones(any_store: str, run_step: RunStep) -> None:
     first = run_step("train", **SMALL, max_depth="1")
     second = run_step("train", **SMALL, max_depth="4")
