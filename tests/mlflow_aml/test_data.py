@@ -106,13 +106,13 @@ def test_steps_read_and_write_a_datastore_in_a_job_and_here(
     new = make_asset(loopback_workspace, "new", f"{ROOT}new/", "uri_folder")
     chain = ("--data=azureml:diabetes@latest", f"--input={new}", *SMALL)
     loopback_workspace.requests.clear()
-    here = laptop.type("steps.main", *chain, f"--output={ROOT}scored.csv", **experiment)
+    here = laptop.run("steps.main", *chain, f"--output={ROOT}scored.csv", **experiment)
     assert here.code == 0, here.err
     assert f"preprocess: reusing run {made.info.run_id}" in here.out
     assert f"20 rows to {ROOT}scored.csv" in here.out
     assert get(loopback_workspace, "scored.csv").count(b"\n") == 21
     assert "GET" in methods(loopback_workspace, "/tables/diabetes.csv")
-    fresh = laptop.type("steps.preprocess", f"--data={table}", **experiment)
+    fresh = laptop.run("steps.preprocess", f"--data={table}", **experiment)
     assert fresh.code == 0, fresh.err
     read_here = azure_runs(loopback_workspace)[0]
     for run in (made, read_here):
@@ -123,12 +123,12 @@ def test_steps_read_and_write_a_datastore_in_a_job_and_here(
 
     # The storage states the version that was read a moment ago: it is not read again.
     loopback_workspace.requests.clear()
-    again = laptop.type("steps.main", *chain, "--output=a-set", **experiment)
+    again = laptop.run("steps.main", *chain, "--output=a-set", **experiment)
     assert again.code == 0, again.err
     assert methods(loopback_workspace, "/tables/diabetes.csv") == {"HEAD"}
     # Another content at the same address is another table.
     put(loopback_workspace, "tables/diabetes.csv", TABLE.replace(b"148", b"149", 1))
-    other = laptop.type("steps.preprocess", "--data=azureml:diabetes@latest", **experiment)
+    other = laptop.run("steps.preprocess", "--data=azureml:diabetes@latest", **experiment)
     assert other.code == 0, other.err
     changed = azure_runs(loopback_workspace)[0]
     assert changed.data.tags["step.key"] != made.data.tags["step.key"]

@@ -93,7 +93,7 @@ def test_a_search_and_a_scoring_on_two_nodes_are_those_of_this_machine(
     records = []
     for nodes in (1, 2):
         done = (
-            laptop.type("steps.train", *search, **experiment)
+            laptop.run("steps.train", *search, **experiment)
             if nodes == 1
             else submit(laptop, "train", *search, config={"nodes": nodes}, **experiment)
         )
