@@ -41,6 +41,8 @@ class Job:
     preempted: bool = False
     attempt: int = 0
     """How often it was started again, after a node was taken away."""
+    places: list[int] = field(default_factory=list)
+    """The numbers of its nodes, among those of all jobs that run."""
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     @property

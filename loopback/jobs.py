@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,11 @@ class Runner:
         command = expand(job.properties["command"], texts)
         port = free_port()
         cores = self.cores_per_node
-        for rank in range(job.nodes):
+        job.places = self._free_places(job.nodes)
+        for rank, place in enumerate(job.places):
             with job.log_file(rank).open("wb") as out:
                 process = await asyncio.create_subprocess_exec(
-                    *([] if cores is None else command_prefix(rank, cores)),
+                    *([] if cores is None else command_prefix(place, cores)),
                     *("/bin/bash", "-c", command),
                     cwd=job.code,
                     env=self._environment(job, rank, port),
@@ -144,6 +146,10 @@ class Runner:
                 f"Please check log file '{job.log_name(0)}' for error details."
             )
         return False
+
+    def _free_places(self, nodes: int) -> list[int]:
+        taken = {place for job in self.jobs.values() if job.ended is None for place in job.places}
+        return list(islice((place for place in count() if place not in taken), nodes))
 
     async def _follow(self, job: Job) -> int:
         """Publish the logs while the job runs; return its exit code."""

@@ -11,8 +11,8 @@ _PERIOD = 10_000
 _ROOT = Path("/sys/fs/cgroup")
 
 
-def command_prefix(rank: int, cores: float) -> list[str]:
-    """Return the program that runs a node's command within its cores.
+def command_prefix(place: int, cores: float) -> list[str]:
+    """Return the program that runs the command of the node at a place within its cores.
 
     A whole number of cores are the node's own, as far as this machine has enough. Less than one is
     a share of one core's time, which leaves the rest to what serves the nodes. Raises OSError if
@@ -20,14 +20,14 @@ def command_prefix(rank: int, cores: float) -> list[str]:
     """
     own = sorted(os.sched_getaffinity(0))
     count = max(1, int(cores))
-    first = rank * count
+    first = place * count
     numbers = [str(own[each % len(own)]) for each in range(first, first + count)]
     pin = ["taskset", "-c", ",".join(numbers)]
     if cores >= 1:
         return pin
     # The shell joins the group and becomes the command.
     join = 'echo $$ > "$0" && exec "$@"'
-    return [*pin, "/bin/sh", "-c", join, str(_limited_group(rank, cores) / "cgroup.procs")]
+    return [*pin, "/bin/sh", "-c", join, str(_limited_group(place, cores) / "cgroup.procs")]
 
 
 def remove_groups() -> None:
@@ -38,9 +38,9 @@ def remove_groups() -> None:
                 group.rmdir()
 
 
-def _limited_group(rank: int, share: float) -> Path:
+def _limited_group(place: int, share: float) -> Path:
     first_version = (_ROOT / "cpu" / "cpu.cfs_quota_us").exists()
-    group = (_ROOT / "cpu" if first_version else _ROOT) / f"loopback-{os.getpid()}-{rank}"
+    group = (_ROOT / "cpu" if first_version else _ROOT) / f"loopback-{os.getpid()}-{place}"
     group.mkdir(exist_ok=True)
     quota = int(share * _PERIOD)
     if first_version:

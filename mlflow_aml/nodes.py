@@ -79,7 +79,12 @@ def _other(rank: int, place: tuple[str, int], processes: list[subprocess.Popen[b
 
 
 def _dask(*arguments: str) -> subprocess.Popen[bytes]:
-    quiet = {"DASK_LOGGING__DISTRIBUTED": "warning"}
+    quiet = {
+        "DASK_LOGGING__DISTRIBUTED": "warning",
+        # Without a dashboard nobody looks at the samples of each 10 ms, nor at delays of 20 ms.
+        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+        "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+    }
     return subprocess.Popen([sys.executable, "-m", "dask", *arguments], env={**os.environ, **quiet})
 
 
