@@ -111,7 +111,9 @@ class LoopbackWorkspace:
     def publish(self, url: str, content: bytes) -> None:
         """Answer GET of an https address outside Azure, for clients and for jobs' inputs."""
         self.runner.mounts.published[url] = content
-        self.run(self._publish(URL(url), content))
+        host = str(URL(url).host)
+        if host not in self.proxy.ports:
+            self.run(self._open_host(host))
 
     def write_config(self, folder: Path) -> Path:
         """Write the workspace's config.json into a folder."""
@@ -196,14 +198,14 @@ class LoopbackWorkspace:
         self._authority.issue_cert(*hosts).configure_cert(context)
         return context
 
-    async def _publish(self, url: URL, content: bytes) -> None:
-        async def answer(_: web.Request) -> web.Response:
-            return web.Response(body=content)
-
+    async def _open_host(self, host: str) -> None:
         application = web.Application()
-        application.add_routes([web.get(url.path, answer)])
-        host = str(url.host)
+        application.add_routes([web.get("/{path:.*}", self._published)])
         self.proxy.ports[host] = await self._serve(application, self._certified(host))
+
+    async def _published(self, request: web.Request) -> web.Response:
+        content = self.runner.mounts.published.get(f"https://{request.host}{request.path_qs}")
+        return web.Response(status=404) if content is None else web.Response(body=content)
 
     async def _serve(self, application: web.Application, context: ssl.SSLContext) -> int:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)

@@ -37,7 +37,7 @@ def tracked():
 """
 
 # Commands typed one after the other: MLflow's own takes six seconds to import what it has.
-COMMANDS = """import json, os, runpy, sys, tempfile
+COMMANDS = """import os, runpy, sys, tempfile
 import mlflow.cli
 from mlflow.tracking import fluent
 from mlflow_aml.login import login

@@ -79,6 +79,7 @@ def test_an_address_outside_azure_can_be_published(
     interpreter: Interpreter, loopback_workspace: LoopbackWorkspace
 ) -> None:
     loopback_workspace.publish("https://data.example.org/a/table.csv", b"x;y\n1;2\n")
+    loopback_workspace.publish("https://data.example.org/another.csv", b"x\n")
     read = "import pandas; pandas.read_csv('https://data.example.org/a/table.csv', sep=';').shape"
     assert tuple(interpreter.run(read)) == (1, 2)
 
